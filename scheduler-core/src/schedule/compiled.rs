@@ -1,0 +1,147 @@
+//! A schedule as the engine asks it: the union of its sources, within its bounds, without its excluded dates.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::calendar::Exclusion;
+use super::every::Every;
+use super::{Context, Schedule, check, jitter};
+use crate::Violations;
+use crate::ids::JobUid;
+use crate::time::Timestamp;
+
+/// A search gives up after this: one Gregorian cycle.
+const LONGEST_SEARCH: Duration = Duration::from_secs(146_097 * 86_400);
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    every: Box<[Every]>,
+    at: Box<[Timestamp]>,
+    calendars: Box<[Arc<Exclusion>]>,
+    after_completion: Option<Duration>,
+    start: Timestamp,
+    end: Timestamp,
+    jitter: Duration,
+}
+
+/// How many fires there are in a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    pub fires: u64,
+    /// The count stopped at the caller's cap: there are at least this many.
+    pub capped: bool,
+}
+
+impl Compiled {
+    /// The violations' paths start at the job's root: `schedule.cron[0]`.
+    pub fn new(schedule: &Schedule, context: &Context<'_>) -> Result<Self, Violations> {
+        let mut violations = Violations::default();
+        check::bounds(schedule, context, &mut violations);
+        for i in 0..schedule.cron.len() {
+            violations.add(format!("schedule.cron[{i}]"), "cron expressions are not evaluated yet");
+        }
+        let calendars = check::calendars(schedule, context, &mut violations);
+        let every =
+            schedule.every.iter().map(|&period| Every::new(period, schedule.start_time, context.create_time)).collect();
+        let mut at = schedule.at.clone();
+        at.sort_unstable();
+        at.dedup();
+        violations.or(Self {
+            every,
+            at: at.into(),
+            calendars,
+            after_completion: schedule.after_completion,
+            start: schedule.start_time.unwrap_or(Timestamp::MIN),
+            end: schedule.end_time.unwrap_or(Timestamp::MAX),
+            jitter: schedule.jitter.unwrap_or_default(),
+        })
+    }
+
+    /// The first fire strictly after `after`.
+    pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
+        let mut after = after.max(self.start.saturating_sub(MICROSECOND));
+        let give_up = after.saturating_add(LONGEST_SEARCH);
+        loop {
+            let fire = self.next_of_union(after).filter(|&fire| fire <= self.end)?;
+            match self.calendars.iter().filter_map(|calendar| calendar.excluded_until(fire.as_secs())).max() {
+                None => return Some(fire),
+                // Clocks that go back over midnight put a later date before the end of an earlier one.
+                Some(until) => after = Timestamp::from_secs(until).saturating_sub(MICROSECOND).max(fire),
+            }
+            if after > give_up {
+                return None;
+            }
+        }
+    }
+
+    /// The last fire strictly before `before`.
+    pub fn prev(&self, before: Timestamp) -> Option<Timestamp> {
+        let mut before = before.min(self.end.saturating_add(MICROSECOND));
+        let give_up = before.saturating_sub(LONGEST_SEARCH);
+        loop {
+            let fire = self.prev_of_union(before).filter(|&fire| fire >= self.start)?;
+            match self.calendars.iter().filter_map(|calendar| calendar.excluded_since(fire.as_secs())).min() {
+                None => return Some(fire),
+                Some(since) => before = Timestamp::from_secs(since).min(fire),
+            }
+            if before < give_up {
+                return None;
+            }
+        }
+    }
+
+    fn next_of_union(&self, after: Timestamp) -> Option<Timestamp> {
+        let every = self.every.iter().filter_map(|every| every.next(after)).min();
+        let at = self.at.get(self.at.partition_point(|&at| at <= after)).copied();
+        every.into_iter().chain(at).min()
+    }
+
+    fn prev_of_union(&self, before: Timestamp) -> Option<Timestamp> {
+        let every = self.every.iter().filter_map(|every| every.prev(before)).max();
+        let at = self.at.partition_point(|&at| at < before).checked_sub(1).map(|i| self.at[i]);
+        every.into_iter().chain(at).max()
+    }
+
+    /// Manual only.
+    pub fn is_empty(&self) -> bool {
+        self.every.is_empty() && self.at.is_empty() && self.after_completion.is_none()
+    }
+
+    /// It is not empty but has no fire left after `after`.
+    pub fn is_exhausted(&self, after: Timestamp) -> bool {
+        if self.after_completion.is_some() {
+            return after >= self.end;
+        }
+        !self.is_empty() && self.next(after).is_none()
+    }
+
+    /// The delay from the end of one scheduled run to the next, for schedules of that kind.
+    pub fn after_completion(&self) -> Option<Duration> {
+        self.after_completion
+    }
+
+    /// How many fires there are in `(after, until]`, counting no further than `cap` where it has to walk.
+    pub fn count(&self, after: Timestamp, until: Timestamp, cap: u64) -> Count {
+        let mut fires = 0;
+        let mut last = after;
+        while let Some(fire) = self.next(last).filter(|&fire| fire <= until) {
+            if fires == cap {
+                return Count { fires, capped: true };
+            }
+            fires += 1;
+            last = fire;
+        }
+        Count { fires, capped: false }
+    }
+
+    /// The longest delay that jitter adds.
+    pub fn jitter_bound(&self) -> Duration {
+        self.jitter
+    }
+
+    /// The delay of one fire, at most the bound; the same whenever it is asked.
+    pub fn jitter(&self, uid: JobUid, scheduled: Timestamp) -> Duration {
+        jitter::delay(self.jitter, uid, scheduled)
+    }
+}
