@@ -14,7 +14,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let built = ["-p", "scheduler-server", "-p", "executor-agent", "-p", "punctual-cli"];
     step::run(
         "build scheduler-server, executor-agent and punctual",
-        step::cargo().args(["build", "--quiet", "--bins"]).args(built),
+        step::cargo().args(["build", "--bins"]).args(built),
     )?;
     let binaries = step::debug_binaries()?;
     step::say(&format!("the binaries are in {}", binaries.display()));

@@ -34,9 +34,19 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 /// The cargo that runs this, so that both use one toolchain.
+///
+/// It is not told what cargo tells the programs it runs about their package: build scripts such as ring's look at these
+/// variables, and everything above ring would be built again after each change between `cargo build` and xtask.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let told =
+            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if told {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
@@ -61,4 +71,16 @@ fn shown(command: &Command) -> String {
     let words: Vec<_> =
         std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nested_cargo_is_not_told_of_xtasks_package() {
+        let cargo = cargo();
+        let removed = |name: &str| cargo.get_envs().any(|(known, value)| known == name && value.is_none());
+        assert!(removed("CARGO_MANIFEST_DIR") && removed("CARGO_PKG_NAME"));
+    }
 }
