@@ -3,7 +3,6 @@
 //! A rule is a function from files to breaches, so that each is also tried on files that breach it: a rule that finds
 //! nothing anywhere would watch nothing. Every breach says what to do.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -24,12 +23,6 @@ const UNFINISHED: &[&str] =
     &[concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!("), concat!("#[ig", "nore")];
 const HOME_FOLDERS: &[&str] = &[concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/")];
 const RESOLVED: &str = concat!("\"resol", "ved\":");
-
-/// The crates that API.md's one port rests on: of each there is one, or types of one do not fit the other.
-const ONE_OF_EACH: &[&str] = &["axum", "h2", "http", "hyper", "prost", "rustls", "tokio", "tonic", "tower"];
-/// Second TLS stacks; ring is the one provider of rustls.
-const REFUSED_CRATES: &[&str] = &["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl", "openssl-sys"];
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 #[test]
 fn rust_files_are_short() {
@@ -67,17 +60,8 @@ fn decisions_are_numbered_without_gaps_or_doubles() {
 }
 
 #[test]
-fn there_is_one_of_each_crate_of_the_stack() {
-    keep(doubled_or_refused_crates);
-}
-
-#[test]
 fn every_rule_finds_its_breach() {
     let file = |path: &str, text: &str| File { path: path.to_owned(), text: text.to_owned() };
-    let package = |name: &str, version: &str, source: &str| {
-        format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\n\n")
-    };
-    let lock = |packages: &[String]| file("Cargo.lock", &packages.concat());
     let cases: Vec<(Rule, File)> = vec![
         (long_rust_files, file("a.rs", &"\n".repeat(LINES_OF_A_RUST_FILE + 1))),
         (unfinished, file("a.rs", &format!("    {}\"later\")", UNFINISHED[0]))),
@@ -89,12 +73,6 @@ fn every_rule_finds_its_breach() {
         (long_architecture, file("docs/ARCHITECTURE.md", &"\n".repeat(LINES_OF_ARCHITECTURE + 1))),
         (misnumbered_decisions, file("docs/adr/0002-the-first-is-missing.md", "")),
         (misnumbered_decisions, file("docs/adr/no-number.md", "")),
-        (
-            doubled_or_refused_crates,
-            lock(&[package("tonic", "0.1.0", CRATES_IO), package("tonic", "0.2.0", CRATES_IO)]),
-        ),
-        (doubled_or_refused_crates, lock(&[package("openssl", "1.0.0", CRATES_IO)])),
-        (doubled_or_refused_crates, lock(&[package("a", "1.0.0", "git+https://example.org/a")])),
     ];
     for (rule, file) in cases {
         let path = file.path.clone();
@@ -182,31 +160,4 @@ fn misnumbered_decisions(files: &[File]) -> Vec<String> {
         (!name.starts_with(&wanted)).then(|| format!("docs/adr/{name}: its name should start with {wanted}"))
     };
     names.iter().enumerate().filter_map(misnumbered).collect()
-}
-
-fn doubled_or_refused_crates(files: &[File]) -> Vec<String> {
-    let mut breaches = Vec::new();
-    for lock in files.iter().filter(|file| file.path == "Cargo.lock") {
-        let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
-        for package in lock.text.split("[[package]]").skip(1) {
-            let field =
-                |name: &str| package.lines().find_map(|line| line.strip_prefix(name)).map(|v| v.trim_matches('"'));
-            let name = field("name = ").expect("every package of a lock file has a name");
-            *versions.entry(name).or_default() += 1;
-            if field("source = ").is_some_and(|source| source != CRATES_IO) {
-                breaches.push(format!("{name} does not come from crates.io: use a released version"));
-            }
-        }
-        for (name, count) in versions {
-            if REFUSED_CRATES.contains(&name) {
-                breaches.push(format!(
-                    "{name} is in the tree: switch off the feature that asks for it (`cargo tree -i {name}`)"
-                ));
-            }
-            if count > 1 && ONE_OF_EACH.contains(&name) {
-                breaches.push(format!("{count} versions of {name}: bring all to one (`cargo tree -d`)"));
-            }
-        }
-    }
-    breaches
 }
