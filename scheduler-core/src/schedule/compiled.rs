@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calendar::Exclusion;
+use super::cron::{self, Cron, Expression, Terms};
 use super::every::Every;
+use super::zone::Zone;
 use super::{Context, Schedule, check, jitter};
 use crate::Violations;
 use crate::ids::JobUid;
@@ -16,6 +18,7 @@ const MICROSECOND: Duration = Duration::from_micros(1);
 
 #[derive(Clone, Debug)]
 pub struct Compiled {
+    crons: Box<[Cron]>,
     every: Box<[Every]>,
     at: Box<[Timestamp]>,
     calendars: Box<[Arc<Exclusion>]>,
@@ -38,16 +41,18 @@ impl Compiled {
     pub fn new(schedule: &Schedule, context: &Context<'_>) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         check::bounds(schedule, context, &mut violations);
-        for i in 0..schedule.cron.len() {
-            violations.add(format!("schedule.cron[{i}]"), "cron expressions are not evaluated yet");
-        }
+        let (crons, mut periods) = expressions(schedule, context, &mut violations);
         let calendars = check::calendars(schedule, context, &mut violations);
+        periods.extend(&schedule.every);
+        periods.sort_unstable();
+        periods.dedup();
         let every =
-            schedule.every.iter().map(|&period| Every::new(period, schedule.start_time, context.create_time)).collect();
+            periods.iter().map(|&period| Every::new(period, schedule.start_time, context.create_time)).collect();
         let mut at = schedule.at.clone();
         at.sort_unstable();
         at.dedup();
         violations.or(Self {
+            crons: crons.into(),
             every,
             at: at.into(),
             calendars,
@@ -92,20 +97,22 @@ impl Compiled {
     }
 
     fn next_of_union(&self, after: Timestamp) -> Option<Timestamp> {
+        let crons = self.crons.iter().filter_map(|cron| cron.next(after)).min();
         let every = self.every.iter().filter_map(|every| every.next(after)).min();
         let at = self.at.get(self.at.partition_point(|&at| at <= after)).copied();
-        every.into_iter().chain(at).min()
+        crons.into_iter().chain(every).chain(at).min()
     }
 
     fn prev_of_union(&self, before: Timestamp) -> Option<Timestamp> {
+        let crons = self.crons.iter().filter_map(|cron| cron.prev(before)).max();
         let every = self.every.iter().filter_map(|every| every.prev(before)).max();
         let at = self.at.partition_point(|&at| at < before).checked_sub(1).map(|i| self.at[i]);
-        every.into_iter().chain(at).max()
+        crons.into_iter().chain(every).chain(at).max()
     }
 
     /// Manual only.
     pub fn is_empty(&self) -> bool {
-        self.every.is_empty() && self.at.is_empty() && self.after_completion.is_none()
+        self.crons.is_empty() && self.every.is_empty() && self.at.is_empty() && self.after_completion.is_none()
     }
 
     /// It is not empty but has no fire left after `after`.
@@ -121,8 +128,33 @@ impl Compiled {
         self.after_completion
     }
 
-    /// How many fires there are in `(after, until]`, counting no further than `cap` where it has to walk.
+    /// How many fires there are in `(after, until]`. Schedules of one source without calendars are counted
+    /// whole, by arithmetic; all others are walked, up to `cap`.
     pub fn count(&self, after: Timestamp, until: Timestamp, cap: u64) -> Count {
+        let after = after.max(self.start.saturating_sub(MICROSECOND));
+        let until = until.min(self.end);
+        match self.count_whole(after, until) {
+            Some(fires) => Count { fires, capped: false },
+            None => self.walk(after, until, cap),
+        }
+    }
+
+    fn count_whole(&self, after: Timestamp, until: Timestamp) -> Option<u64> {
+        if !self.calendars.is_empty() {
+            return None;
+        }
+        match (&*self.crons, &*self.every, &*self.at) {
+            ([cron], [], []) => Some(cron.count(after, until)),
+            ([], [every], []) => Some(every.count(after, until)),
+            ([], [], at) => {
+                let passed = at.partition_point(|&at| at <= after);
+                Some(at.partition_point(|&at| at <= until).saturating_sub(passed) as u64)
+            }
+            _ => None,
+        }
+    }
+
+    fn walk(&self, after: Timestamp, until: Timestamp, cap: u64) -> Count {
         let mut fires = 0;
         let mut last = after;
         while let Some(fire) = self.next(last).filter(|&fire| fire <= until) {
@@ -144,4 +176,31 @@ impl Compiled {
     pub fn jitter(&self, uid: JobUid, scheduled: Timestamp) -> Duration {
         jitter::delay(self.jitter, uid, scheduled)
     }
+}
+
+/// What the expressions say: crons, and the periods of those that are `@every`.
+fn expressions(schedule: &Schedule, context: &Context<'_>, violations: &mut Violations) -> (Vec<Cron>, Vec<Duration>) {
+    let zone = Zone::named(&schedule.time_zone).unwrap_or_else(|description| {
+        violations.add("schedule.time_zone", description);
+        Zone::utc()
+    });
+    let zone_is_named = !schedule.time_zone.is_empty();
+    let terms = Terms { zone, zone_is_named, job: context.hash_key, dst: schedule.dst };
+    let (mut crons, mut periods) = (Vec::new(), Vec::new());
+    for (i, text) in schedule.cron.iter().enumerate() {
+        let field = || format!("schedule.cron[{i}]");
+        match cron::parse(text, &terms) {
+            Ok(Expression::Cron(cron)) => crons.push(cron),
+            Ok(Expression::Every(period)) => match check::period(period, context) {
+                Ok(()) => periods.push(period),
+                Err(description) => violations.add(field(), description),
+            },
+            Err(problems) => {
+                for problem in problems {
+                    violations.add(field(), problem.describe(text));
+                }
+            }
+        }
+    }
+    (crons, periods)
 }

@@ -8,6 +8,7 @@ mod calendar;
 mod check;
 mod civil;
 mod compiled;
+mod cron;
 mod every;
 mod hash;
 mod jitter;
