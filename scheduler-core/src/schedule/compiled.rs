@@ -7,25 +7,27 @@ use super::calendar::Exclusion;
 use super::cron::{self, Cron, Expression, Terms};
 use super::every::Every;
 use super::zone::Zone;
-use super::{Context, Schedule, check, jitter};
+use super::{Context, DstChange, Schedule, check, dst, jitter};
 use crate::Violations;
 use crate::ids::JobUid;
 use crate::time::Timestamp;
 
 /// A search gives up after this: one Gregorian cycle.
 const LONGEST_SEARCH: Duration = Duration::from_secs(146_097 * 86_400);
+/// What one expression adds to a preview at most.
+const MOST_DST_CHANGES: usize = 100;
 const MICROSECOND: Duration = Duration::from_micros(1);
 
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    crons: Box<[Cron]>,
-    every: Box<[Every]>,
-    at: Box<[Timestamp]>,
-    calendars: Box<[Arc<Exclusion>]>,
-    after_completion: Option<Duration>,
-    start: Timestamp,
-    end: Timestamp,
-    jitter: Duration,
+    pub(super) crons: Box<[Cron]>,
+    pub(super) every: Box<[Every]>,
+    pub(super) at: Box<[Timestamp]>,
+    pub(super) calendars: Box<[Arc<Exclusion>]>,
+    pub(super) after_completion: Option<Duration>,
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+    pub(super) jitter: Duration,
 }
 
 /// How many fires there are in a span.
@@ -165,6 +167,30 @@ impl Compiled {
             last = fire;
         }
         Count { fires, capped: false }
+    }
+
+    /// The first change of the clocks after `after` that swallows, repeats or moves a fire.
+    pub fn next_dst_change(&self, after: Timestamp) -> Option<DstChange> {
+        let after = after.max(self.start);
+        let changes = self.crons.iter().filter_map(|cron| dst::next_change(cron, after));
+        changes.min_by_key(|change| change.time).filter(|change| change.time <= self.end)
+    }
+
+    /// All such changes in `(after, until]`, one for each expression that they move.
+    pub fn dst_changes(&self, after: Timestamp, until: Timestamp) -> Vec<DstChange> {
+        let (after, until) = (after.max(self.start), until.min(self.end));
+        let mut changes: Vec<_> = self
+            .crons
+            .iter()
+            .flat_map(|cron| {
+                std::iter::successors(dst::next_change(cron, after), |last| dst::next_change(cron, last.time))
+                    .take_while(|change| change.time <= until)
+                    .take(MOST_DST_CHANGES)
+            })
+            .collect();
+        changes.sort_by_key(|change| change.time);
+        changes.dedup();
+        changes
     }
 
     /// The longest delay that jitter adds.

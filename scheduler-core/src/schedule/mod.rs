@@ -9,10 +9,13 @@ mod check;
 mod civil;
 mod compiled;
 mod cron;
+mod describe;
+mod dst;
 mod every;
 mod hash;
 mod jitter;
 mod serde_micros;
+mod words;
 mod zone;
 
 use std::fmt;
@@ -25,6 +28,7 @@ use crate::time::Timestamp;
 
 pub use calendar::{Calendar, Date, DateRange, Exclusion};
 pub use compiled::{Compiled, Count};
+pub use dst::{ChangeKind, DstChange};
 
 /// What decides which instants a schedule has: the time zone data, then the number of the evaluation itself,
 /// to be raised with every change of it. Orders as text (PROTOCOL.md, rule 11).

@@ -8,7 +8,7 @@ pub(in super::super) struct Clock {
 }
 
 /// Seconds since the day's civil midnight.
-pub(super) type TimeOfDay = u32;
+pub(in super::super) type TimeOfDay = u32;
 
 const LAST: TimeOfDay = 86_399;
 
@@ -24,7 +24,7 @@ impl Clock {
 
     /// The first time that is not before `from`.
     #[inline]
-    pub(super) fn next(&self, from: TimeOfDay) -> Option<TimeOfDay> {
+    pub(in super::super) fn next(&self, from: TimeOfDay) -> Option<TimeOfDay> {
         let (hour, minute, second) = (from / 3_600, from / 60 % 60, from % 60);
         if self.hours >> hour & 1 == 1 {
             if self.minutes >> minute & 1 == 1 {
@@ -62,8 +62,13 @@ impl Clock {
         (hours != 0).then(|| time(highest(hours), highest(self.minutes), highest(self.seconds)))
     }
 
+    /// Every hour has the same times.
+    pub(in super::super) fn is_hourly(&self) -> bool {
+        self.hours == (1 << 24) - 1
+    }
+
     /// How many times a day has.
-    pub(super) fn per_day(&self) -> u64 {
+    pub(in super::super) fn per_day(&self) -> u64 {
         self.count_before(LAST + 1)
     }
 

@@ -19,6 +19,7 @@ use super::{Gap, Overlap};
 pub(super) use clock::Clock;
 pub(super) use days::{Combine, Days};
 pub(super) use parse::{Expression, Terms, parse};
+pub(super) use unit::FIRST_YEAR;
 
 /// One compiled expression.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ pub(super) enum Unit {
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-pub(super) const FIRST_YEAR: u32 = 1970;
+pub(in super::super) const FIRST_YEAR: u32 = 1970;
 pub(super) const LAST_YEAR: u32 = 2199;
 
 impl Unit {

@@ -1,0 +1,146 @@
+//! The agents as the leader knows them: who is there, what they hold, and how long they may go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::agent::{Hello, StreamId};
+use crate::ids::{AgentId, AgentInstance, AttemptId};
+use crate::time::Boot;
+
+use super::input::ProofId;
+use super::queue::Class;
+
+pub(super) struct AgentEntry {
+    pub(super) id: AgentId,
+    /// What it said on its latest stream; `None` for an instance known only by its attempts in the ledger.
+    pub(super) hello: Option<Hello>,
+    pub(super) stream: Option<StreamId>,
+    /// Its Inventory has been taken on this stream.
+    pub(super) joined: bool,
+    pub(super) draining: bool,
+    /// Its unended attempts.
+    pub(super) held: BTreeSet<AttemptId>,
+    /// Attempts that it executes though the ledger has ended them or never had them: they take up room until
+    /// it says that they are gone.
+    pub(super) foreign: BTreeSet<AttemptId>,
+    /// When the leader first knew of it in this term, or last confirmed a heartbeat: its right to run, and
+    /// what its loss is counted from.
+    pub(super) confirmed: Boot,
+    /// Whether it has the right to run as far as this term knows.
+    pub(super) has_right: bool,
+    pub(super) last_heartbeat: Boot,
+}
+
+impl AgentEntry {
+    pub(super) fn unseen(id: AgentId, now: Boot) -> Self {
+        Self {
+            id,
+            hello: None,
+            stream: None,
+            joined: false,
+            draining: false,
+            held: BTreeSet::new(),
+            foreign: BTreeSet::new(),
+            confirmed: now,
+            has_right: false,
+            last_heartbeat: now,
+        }
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.hello.as_ref().map_or(0, |hello| hello.slots as usize)
+    }
+
+    fn free(&self) -> usize {
+        self.slots().saturating_sub(self.held.len() + self.foreign.len())
+    }
+
+    fn offers(&self, task_type: &str) -> bool {
+        self.hello.as_ref().is_some_and(|hello| hello.task_types.iter().any(|offered| offered.name == task_type))
+    }
+
+    fn fits(&self, class: &Class) -> bool {
+        self.hello.as_ref().is_some_and(|hello| {
+            hello.queues.contains(&class.queue)
+                && self.offers(&class.task_type)
+                && class.selector.iter().all(|(key, value)| hello.labels.get(key) == Some(value))
+        })
+    }
+
+    /// Whether it would take new work now, if it has room.
+    fn is_open(&self, now: Boot, fresh: Duration) -> bool {
+        self.stream.is_some()
+            && self.joined
+            && self.has_right
+            && !self.draining
+            && now.since(self.last_heartbeat) <= fresh
+    }
+}
+
+/// Why nothing can be handed out for a class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unplaceable {
+    UnknownTaskType,
+    NoAgent,
+    AllBusy,
+}
+
+#[derive(Default)]
+pub(super) struct Agents {
+    pub(super) by_instance: BTreeMap<AgentInstance, AgentEntry>,
+    pub(super) by_stream: BTreeMap<StreamId, AgentInstance>,
+    /// Heartbeats received since the question under way was asked.
+    pub(super) unasked: BTreeMap<AgentInstance, u64>,
+    /// The question to the coordinator under way, and the heartbeats that its answer confirms.
+    pub(super) asked: Option<(ProofId, BTreeMap<AgentInstance, u64>)>,
+}
+
+impl Agents {
+    pub(super) fn by_stream(&mut self, stream: StreamId) -> Option<(AgentInstance, &mut AgentEntry)> {
+        let instance = *self.by_stream.get(&stream)?;
+        self.by_instance.get_mut(&instance).map(|entry| (instance, entry))
+    }
+
+    /// The agent with the most room of those that take work of the class; of equals the first by instance.
+    pub(super) fn place(&self, class: &Class, now: Boot, fresh: Duration) -> Result<AgentInstance, Unplaceable> {
+        let mut best: Option<(usize, AgentInstance)> = None;
+        let (mut offered, mut fitting) = (false, false);
+        for (instance, entry) in &self.by_instance {
+            offered |= entry.stream.is_some() && entry.offers(&class.task_type);
+            if !entry.is_open(now, fresh) || !entry.fits(class) {
+                continue;
+            }
+            fitting = true;
+            let free = entry.free();
+            if free > best.map_or(0, |(most, _)| most) {
+                best = Some((free, *instance));
+            }
+        }
+        match best {
+            Some((_, instance)) => Ok(instance),
+            None if fitting => Err(Unplaceable::AllBusy),
+            None if offered => Err(Unplaceable::NoAgent),
+            None => Err(Unplaceable::UnknownTaskType),
+        }
+    }
+
+    /// Another instance of the id that beats: it has a stream, or had one a moment ago.
+    pub(super) fn beating_rival(&self, id: &AgentId, instance: AgentInstance, now: Boot, fresh: Duration) -> bool {
+        self.by_instance.iter().any(|(other, entry)| {
+            *other != instance && entry.id == *id && entry.hello.is_some() && now.since(entry.last_heartbeat) <= fresh
+        })
+    }
+
+    /// When the first agent is certainly gone, if none is heard of again.
+    pub(super) fn first_loss(&self, ttl: Duration) -> Option<Boot> {
+        self.by_instance.values().map(|entry| entry.confirmed.saturating_add(ttl)).min()
+    }
+
+    /// An instance whose right to run has certainly ended.
+    pub(super) fn lost(&self, now: Boot, ttl: Duration) -> Option<AgentInstance> {
+        self.by_instance
+            .iter()
+            .find(|(_, entry)| now >= entry.confirmed.saturating_add(ttl))
+            .map(|(instance, _)| *instance)
+    }
+}

@@ -1,0 +1,200 @@
+//! How attempts end, and what becomes of their runs.
+
+use std::time::Duration;
+
+use crate::agent::{Finished, Outcome};
+use crate::ids::{AttemptId, RunId};
+use crate::job::{OnLost, Retry};
+use crate::run::{AttemptEvent, Reason, RunEvent, TaskError};
+use crate::time::Timestamp;
+
+use super::batch::Batch;
+use super::live::LiveRun;
+use super::queue::Candidate;
+use super::term::Term;
+
+/// Not started, and so not counted: the first pause before the next attempt, and the longest.
+const NOT_STARTED_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How an attempt ended, whoever says so.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum End {
+    /// The agent's report.
+    Reported(Finished, Timestamp),
+    /// The agent is certainly gone.
+    AgentLost,
+    /// The agent does not have it, or refused it: it never ran.
+    NotStarted(String),
+}
+
+/// What becomes of the run.
+enum Next {
+    End(RunEvent, Option<Reason>),
+    Retry(Duration, Reason),
+}
+
+impl Term {
+    /// Ends the attempt that holds a slot of the run's job.
+    pub(super) fn end_attempt(&mut self, id: AttemptId, end: &End, batch: &mut Batch) {
+        let Some(live) = self.runs.get_mut(&id.run).filter(|live| live.is_current(id)) else { return };
+        let uid = live.run.job_uid;
+        let Some(entry) = self.jobs.get_mut(uid) else { return };
+        let next = next(live, end, &entry.job.definition.retry, entry.job.definition.on_lost, self.random.unit());
+        close(live, end, self.now.wall);
+        if matches!(end, End::NotStarted(_)) {
+            live.run.uncounted_attempts += 1;
+        }
+        if let Some(attempt) = live.attempt() {
+            entry.slots.remove(&attempt.slot);
+            if let Some(agent) = self.agents.by_instance.get_mut(&attempt.agent_instance) {
+                agent.held.remove(&id);
+            }
+            if attempt.number > 1 {
+                batch.attempts.insert((id.run, attempt.number), attempt.clone());
+            }
+        }
+        self.stats.attempts_lost += u64::from(matches!(end, End::AgentLost));
+        match next {
+            Next::End(event, reason) => self.end_run(id.run, event, reason, batch),
+            Next::Retry(delay, reason) => self.wait_for_retry(id.run, delay, reason, batch),
+        }
+        self.promote(uid);
+    }
+
+    fn wait_for_retry(&mut self, id: RunId, delay: Duration, reason: Reason, batch: &mut Batch) {
+        self.clean(id);
+        let Some(live) = self.runs.get_mut(&id) else { return };
+        live.run.state = live.run.state.on(RunEvent::WillRetry).expect("because a run with an attempt is unended");
+        let due = self.now.wall.saturating_add(delay);
+        live.run.next_attempt_time = Some(due);
+        live.run.reason = Some(reason);
+        batch.write(&live.run);
+        self.run_timers.insert((due, id));
+    }
+
+    fn end_run(&mut self, id: RunId, event: RunEvent, reason: Option<Reason>, batch: &mut Batch) {
+        self.clean(id);
+        let Some(mut live) = self.runs.remove(&id) else { return };
+        live.run.state = live.run.state.on(event).expect("because only unended runs are in memory");
+        live.run.end_time = Some(self.now.wall);
+        live.run.next_attempt_time = None;
+        live.run.reason = reason;
+        if event == RunEvent::Succeeded {
+            self.stats.runs_succeeded += 1;
+        } else {
+            self.stats.runs_failed += u64::from(matches!(event, RunEvent::Failed | RunEvent::TimedOut));
+        }
+        batch.write(&live.run);
+        if let Some(entry) = self.jobs.get_mut(live.run.job_uid) {
+            entry.live.remove(&id);
+        }
+    }
+
+    /// Ends a run that has no attempt under way, wherever it waits.
+    pub(super) fn end_waiting(&mut self, id: RunId, event: RunEvent, reason: Reason, batch: &mut Batch) {
+        let Some(live) = self.runs.get(&id) else { return };
+        let uid = live.run.job_uid;
+        let due = live.run.next_attempt_time.unwrap_or(live.run.not_before);
+        self.run_timers.remove(&(due, id));
+        self.unqueue(Candidate::Run(id), uid);
+        if let Some(entry) = self.jobs.get_mut(uid) {
+            entry.waiting.retain(|(_, waiting)| *waiting != id);
+            entry.parked.retain(|parked| *parked != Candidate::Run(id));
+        }
+        self.end_run(id, event, Some(reason), batch);
+        self.promote(uid);
+    }
+
+    /// The run's row is about to be written anyway.
+    fn clean(&mut self, id: RunId) {
+        if let Some(live) = self.runs.get_mut(&id)
+            && let Some(since) = live.dirty_since.take()
+        {
+            self.dirty.remove(&(since, id));
+        }
+    }
+}
+
+/// Writes the end into the attempt and what the run shows of it.
+fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
+    let (event, time, reason, error, exit_code) = match end {
+        End::Reported(finished, time) => {
+            let reason = (finished.outcome == Outcome::Lost).then_some(Reason::RightToRunEnded);
+            (event(finished.outcome), *time, reason, finished.error.clone(), finished.exit_code)
+        }
+        End::AgentLost => (AttemptEvent::Lost, now, Some(Reason::AgentLost), None, None),
+        End::NotStarted(_) => (AttemptEvent::Lost, now, Some(Reason::NotStarted), None, None),
+    };
+    if let Some(attempt) = live.attempt_mut() {
+        attempt.state = attempt.state.on(event).expect("because it is the unended attempt");
+        attempt.end_time = Some(time);
+        attempt.reason = reason;
+        attempt.error.clone_from(&error);
+        attempt.exit_code = exit_code;
+    }
+    live.run.error = error;
+    live.run.exit_code = exit_code;
+    live.run.reason_message = match end {
+        End::Reported(finished, _) => finished.error.as_ref().map_or_else(String::new, |error| error.message.clone()),
+        End::AgentLost => "the agent was lost".to_owned(),
+        End::NotStarted(why) => why.clone(),
+    };
+    if let End::Reported(finished, _) = end {
+        live.run.result.clone_from(&finished.result);
+    }
+}
+
+fn event(outcome: Outcome) -> AttemptEvent {
+    match outcome {
+        Outcome::Succeeded => AttemptEvent::Succeeded,
+        Outcome::Failed => AttemptEvent::Failed,
+        Outcome::TimedOut => AttemptEvent::TimedOut,
+        Outcome::Cancelled => AttemptEvent::Cancelled,
+        Outcome::Lost => AttemptEvent::Lost,
+    }
+}
+
+fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) -> Next {
+    let asked_to_stop = live.run.cancel_requested_time.is_some();
+    let left = live.run.counted_attempts() < retry.max_attempts && !asked_to_stop;
+    let backoff = || backoff(retry, live.run.counted_attempts(), unit);
+    let why_cancelled = live.run.reason.or(Some(Reason::CancelledByUser));
+    match end {
+        End::NotStarted(_) if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
+        End::NotStarted(_) => Next::Retry(not_started_backoff(live.run.uncounted_attempts), Reason::NotStarted),
+        End::AgentLost => lost(left && on_lost == OnLost::Retry, backoff(), Reason::AgentLost),
+        End::Reported(finished, _) => {
+            let again = left && finished.retryable && !is_final(finished.error.as_ref(), retry);
+            match finished.outcome {
+                Outcome::Succeeded => Next::End(RunEvent::Succeeded, None),
+                Outcome::Cancelled => Next::End(RunEvent::Cancelled, why_cancelled),
+                Outcome::Lost => lost(left && on_lost == OnLost::Retry, backoff(), Reason::RightToRunEnded),
+                Outcome::Failed if again => Next::Retry(backoff(), Reason::RetryBackoff),
+                Outcome::TimedOut if again => Next::Retry(backoff(), Reason::RetryBackoff),
+                Outcome::Failed => Next::End(RunEvent::Failed, Some(Reason::TaskFailed)),
+                Outcome::TimedOut => Next::End(RunEvent::TimedOut, Some(Reason::Timeout)),
+            }
+        }
+    }
+}
+
+fn lost(again: bool, backoff: Duration, reason: Reason) -> Next {
+    if again { Next::Retry(backoff, reason) } else { Next::End(RunEvent::Failed, Some(reason)) }
+}
+
+fn is_final(error: Option<&TaskError>, retry: &Retry) -> bool {
+    error.is_some_and(|error| retry.non_retryable_codes.contains(&error.code))
+}
+
+/// Exponential, capped, with up to a tenth added at random so that many do not come back at once.
+fn backoff(retry: &Retry, failed: u32, unit: f64) -> Duration {
+    let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+    let plain = retry.initial_backoff.as_secs_f64() * retry.backoff_multiplier.powi(exponent);
+    let capped = plain.min(retry.max_backoff.as_secs_f64());
+    Duration::try_from_secs_f64(capped * (1.0 + unit / 10.0)).unwrap_or(retry.max_backoff)
+}
+
+fn not_started_backoff(before: u32) -> Duration {
+    let (first, longest) = NOT_STARTED_BACKOFF;
+    first.saturating_mul(1 << before.min(16)).min(longest)
+}

@@ -1,0 +1,129 @@
+//! A transaction in the making, and what is to be done when it is in the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::agent::{Ack, LogAck, LogChunk};
+use crate::ids::{AgentInstance, AttemptId, FencingToken, JobUid, RunId};
+use crate::run::{Attempt, Run};
+use crate::time::{Boot, Timestamp};
+use crate::txn::{CallId, JobWrite, LateOutcome, RequestRow, Transaction};
+
+use super::input::RequestHandle;
+
+/// What waits for the commit.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// Answer with the job as this transaction leaves it.
+    AnswerJob(RequestHandle, JobUid),
+    /// Answer with the run as this transaction leaves it.
+    AnswerRun(RequestHandle, RunId),
+    Ack(AgentInstance, Ack),
+    LogAck(AgentInstance, LogAck),
+    /// Send the attempt to its agent.
+    Assign(AttemptId),
+    /// Tell its agent to stop it.
+    Cancel(AttemptId),
+}
+
+/// Rows collected for one transaction: the last word on each.
+pub(super) struct Batch {
+    pub(super) id: CallId,
+    pub(super) jobs: BTreeMap<JobUid, JobWrite>,
+    pub(super) entered: BTreeSet<RunId>,
+    /// Whole runs as they are to be stored, new and changed.
+    pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
+    pub(super) late: Vec<LateOutcome>,
+    pub(super) logs: Vec<LogChunk>,
+    pub(super) requests: Vec<RequestRow>,
+    pub(super) then: Vec<Then>,
+    /// Jobs that nothing else may touch until this is in the ledger.
+    pub(super) touched: BTreeSet<JobUid>,
+    /// The first instant of a schedule that it decides: the watermark may not pass it before the commit.
+    pub(super) first_instant: Option<Timestamp>,
+    pub(super) watermark: Option<Timestamp>,
+    pub(super) token_ceiling: Option<FencingToken>,
+}
+
+impl Batch {
+    pub(super) fn new(id: CallId) -> Self {
+        Self {
+            id,
+            jobs: BTreeMap::new(),
+            entered: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            late: Vec::new(),
+            logs: Vec::new(),
+            requests: Vec::new(),
+            then: Vec::new(),
+            touched: BTreeSet::new(),
+            first_instant: None,
+            watermark: None,
+            token_ceiling: None,
+        }
+    }
+
+    /// Rows of runs so far.
+    pub(super) fn rows(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// A run that is new with this transaction.
+    pub(super) fn enter(&mut self, run: &Run) {
+        self.entered.insert(run.id);
+        self.write(run);
+    }
+
+    /// A run as it now is.
+    pub(super) fn write(&mut self, run: &Run) {
+        self.touched.insert(run.job_uid);
+        self.runs.insert(run.id, run.clone());
+    }
+
+    pub(super) fn decided(&mut self, instant: Timestamp) {
+        self.first_instant = Some(self.first_instant.map_or(instant, |first| first.min(instant)));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+            && self.runs.is_empty()
+            && self.attempts.is_empty()
+            && self.late.is_empty()
+            && self.logs.is_empty()
+            && self.requests.is_empty()
+            && self.watermark.is_none()
+            && self.token_ceiling.is_none()
+    }
+
+    pub(super) fn into_flight(self, mut transaction: Transaction) -> InFlight {
+        transaction.requests = self.requests;
+        transaction.jobs = self.jobs.into_values().collect();
+        let (entered, updated) = self.runs.into_values().partition(|run| self.entered.contains(&run.id));
+        transaction.entered = entered;
+        transaction.updated = updated;
+        transaction.attempts = self.attempts.into_iter().map(|((run, _), attempt)| (run, attempt)).collect();
+        transaction.late_outcomes = self.late;
+        transaction.logs = self.logs;
+        transaction.watermark = self.watermark;
+        transaction.token_ceiling = self.token_ceiling;
+        InFlight {
+            transaction: Arc::new(transaction),
+            then: self.then,
+            touched: self.touched,
+            first_instant: self.first_instant,
+            retry_at: None,
+        }
+    }
+}
+
+/// A transaction that the ledger has been asked for.
+pub(super) struct InFlight {
+    pub(super) transaction: Arc<Transaction>,
+    pub(super) then: Vec<Then>,
+    pub(super) touched: BTreeSet<JobUid>,
+    pub(super) first_instant: Option<Timestamp>,
+    /// It failed or its outcome is unknown: the same is asked for again then.
+    pub(super) retry_at: Option<Boot>,
+}

@@ -1,0 +1,137 @@
+//! The ledger's answers to transactions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::agent::{Ack, LogAck, ToAgent};
+use crate::ids::{AgentInstance, AttemptId, JobUid};
+use crate::txn::{Call, CallId, Failure};
+
+use super::batch::{InFlight, Then};
+use super::config::LEDGER_RETRY;
+use super::input::{Alert, Effect};
+use super::queue::Candidate;
+use super::request::Answer;
+use super::term::Term;
+
+/// What the term cannot go on after.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// Another leader has the ledger.
+    Deposed(String),
+    /// The ledger has something else than the engine thinks: load everything anew.
+    Disagreement(String),
+}
+
+impl Term {
+    pub(super) fn committed(&mut self, id: CallId, out: &mut Vec<Effect>) {
+        let Some(flight) = self.in_flight.remove(&id) else { return };
+        self.ledger_fails = false;
+        if let Some(watermark) = flight.transaction.watermark {
+            self.watermark.committed = self.watermark.committed.max(watermark);
+        }
+        if let Some(ceiling) = flight.transaction.token_ceiling {
+            self.tokens.ceiling = ceiling;
+            self.tokens.raising = false;
+        }
+        self.follow_up(&flight, out);
+        for uid in flight.touched {
+            self.release(uid);
+        }
+    }
+
+    fn follow_up(&mut self, flight: &InFlight, out: &mut Vec<Effect>) {
+        let mut acks = BTreeMap::<AgentInstance, Vec<Ack>>::new();
+        let mut log_acks = BTreeMap::<AgentInstance, BTreeMap<AttemptId, u64>>::new();
+        let mut assigned = Vec::new();
+        for then in &flight.then {
+            match then {
+                Then::AnswerJob(handle, uid) => {
+                    let write = flight.transaction.jobs.iter().find(|write| write.job.uid == *uid);
+                    let job = write.expect("because the answer was promised with the write").job.clone();
+                    out.push(Effect::Answer(*handle, Ok(Answer::Job(Box::new(job)))));
+                }
+                Then::AnswerRun(handle, run) => {
+                    let run = flight.transaction.entered.iter().find(|entered| entered.id == *run);
+                    let run = run.expect("because the answer was promised with the entry").clone();
+                    out.push(Effect::Answer(*handle, Ok(Answer::Run(Box::new(run)))));
+                }
+                Then::Ack(instance, ack) => {
+                    self.stored(*ack);
+                    acks.entry(*instance).or_default().push(*ack);
+                }
+                Then::LogAck(instance, ack) => {
+                    let stored = log_acks.entry(*instance).or_default().entry(ack.attempt).or_default();
+                    *stored = ack.sequence.max(*stored);
+                }
+                Then::Assign(attempt) => assigned.push(*attempt),
+                Then::Cancel(attempt) => self.send_cancel(*attempt, out),
+            }
+        }
+        self.send_assignments(&assigned, out);
+        for (instance, acks) in acks {
+            self.send(instance, ToAgent::Ack(acks), out);
+        }
+        for (instance, stored) in log_acks {
+            let acks = stored.into_iter().map(|(attempt, sequence)| LogAck { attempt, sequence }).collect();
+            self.send(instance, ToAgent::LogAck(acks), out);
+        }
+    }
+
+    fn stored(&mut self, ack: Ack) {
+        if let Some(live) = self.runs.get_mut(&ack.attempt.run)
+            && live.is_current(ack.attempt)
+        {
+            live.stored_sequence = live.stored_sequence.max(ack.sequence);
+        }
+    }
+
+    /// The job is free again: what came up meanwhile is looked at.
+    fn release(&mut self, uid: JobUid) {
+        let Some(entry) = self.jobs.get_mut(uid) else { return };
+        entry.busy = None;
+        for candidate in std::mem::take(&mut entry.parked) {
+            match candidate {
+                Candidate::Due(uid) => {
+                    self.to_consider.insert(uid);
+                }
+                Candidate::Run(run) => self.queue_run(run),
+            }
+        }
+        self.promote(uid);
+        for request in self.parked_requests.remove(&uid).into_iter().flatten().rev() {
+            self.requests.push_front(request);
+        }
+        for event in self.parked_events.remove(&uid).into_iter().flatten().rev() {
+            self.inbox.push_front(event);
+        }
+    }
+
+    /// What was not done, or may not have been, is asked for again, the same to the letter (rule 3).
+    pub(super) fn failed(&mut self, id: CallId, failure: Failure, out: &mut Vec<Effect>) -> Result<(), Over> {
+        match failure {
+            Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Clock { .. } => {
+                if !self.ledger_fails {
+                    out.push(Effect::Alert(Alert::LedgerFails(failure.to_string())));
+                }
+                self.ledger_fails = true;
+                if let Some(flight) = self.in_flight.get_mut(&id) {
+                    flight.retry_at = Some(self.now.boot.saturating_add(LEDGER_RETRY));
+                }
+                Ok(())
+            }
+            Failure::Deposed { .. } => Err(Over::Deposed(failure.to_string())),
+            Failure::Conflict { .. } | Failure::Refused(_) => Err(Over::Disagreement(failure.to_string())),
+        }
+    }
+
+    pub(super) fn repeat_failed(&mut self, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        for (id, flight) in &mut self.in_flight {
+            if flight.retry_at.is_some_and(|time| time <= now) {
+                flight.retry_at = None;
+                out.push(Effect::Call(*id, Call::Commit(Arc::clone(&flight.transaction))));
+            }
+        }
+    }
+}

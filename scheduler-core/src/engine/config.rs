@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use crate::ids::NodeId;
+
+/// What the engine is told once, at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node: NodeId,
+    /// How long an agent may go on without a confirmed heartbeat, and so how long its loss takes to be certain.
+    pub agent_ttl: Duration,
+    /// Shortest period of `every`.
+    pub min_every: Duration,
+    /// Seed of ids and backoff jitter: randomness is an input.
+    pub seed: u128,
+}
+
+/// Transactions in flight at the same time.
+pub(super) const MAX_IN_FLIGHT: usize = 3;
+/// Rows of fires and hand-outs in a burst's first transaction; doubles while bursts go on.
+pub(super) const BATCH_MIN: usize = 64;
+pub(super) const BATCH_MAX: usize = 512;
+/// How long a due fire waits undecided for a free agent, so that it is entered with its attempt (rule 8).
+pub(super) const HOLD: Duration = Duration::from_millis(500);
+/// How long "started" waits for the end, which makes it superfluous (rule 8).
+pub(super) const STARTED_GROUP: Duration = Duration::from_millis(20);
+/// The watermark is written at most this often while fires are entered …
+pub(super) const WATERMARK_BUSY: Duration = Duration::from_millis(100);
+/// … and this often while nothing is.
+pub(super) const WATERMARK_IDLE: Duration = Duration::from_secs(5);
+/// How far the clocks of two nodes may differ.
+pub(super) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
+/// More undecided fires than this at once, without coalescing: the latest run, the rest are MISSED.
+pub(super) const MAX_RUNS_A_DECISION: usize = 1_000;
+/// Counts of fires are exact up to here; above, the reader of the row computes them.
+pub(super) const MAX_COUNT: u64 = 10_000;
+/// How long a request waits for a leader to be ready.
+pub(super) const LEADER_WAIT: Duration = Duration::from_secs(10);
+/// How long a numbered request's look-up in the ledger is good for.
+pub(super) const LOOK_UP_AGE: Duration = Duration::from_secs(30);
+/// A failed ledger call is repeated after this.
+pub(super) const LEDGER_RETRY: Duration = Duration::from_millis(200);
+/// What a point of priority is worth in waiting time: a run that has waited this much longer goes first.
+pub(super) const PRIORITY_POINT: Duration = Duration::from_secs(60);
+/// Tokens are reserved in the ledger in spans of this many.
+pub(super) const TOKEN_SPAN: i64 = 1 << 20;

@@ -1,0 +1,164 @@
+//! What agents say of attempts, on its way into the ledger.
+
+use crate::agent::{Ack, LogAck, Outcome, Report, ReportEvent, ToAgent};
+use crate::ids::{AgentInstance, AttemptId, JobUid};
+use crate::run::{AttemptEvent, RunEvent};
+use crate::txn::LateOutcome;
+
+use super::attempts::End;
+use super::batch::{Batch, Then};
+use super::config::{BATCH_MAX, STARTED_GROUP};
+use super::input::Effect;
+use super::term::Term;
+
+/// Something that happened to an attempt.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Event {
+    Report(AgentInstance, Report),
+    /// Found out here: the agent is lost, or never had it.
+    End(AttemptId, End),
+}
+
+impl Event {
+    fn attempt(&self) -> AttemptId {
+        match self {
+            Self::Report(_, report) => report.attempt,
+            Self::End(attempt, _) => *attempt,
+        }
+    }
+}
+
+impl Term {
+    /// Takes as many events as a transaction holds. Those of a busy job wait for it, in their order.
+    pub(super) fn take_events(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
+        while batch.rows() < BATCH_MAX {
+            let Some(event) = self.inbox.pop_front() else { return };
+            match self.runs.get(&event.attempt().run).map(|live| live.run.job_uid) {
+                Some(uid) if self.must_wait(uid) => {
+                    self.parked_events.entry(uid).or_default().push_back(event);
+                }
+                _ => self.take_event(event, batch, out),
+            }
+        }
+    }
+
+    fn must_wait(&self, uid: JobUid) -> bool {
+        self.parked_events.contains_key(&uid) || self.jobs.get(uid).is_some_and(|entry| entry.busy.is_some())
+    }
+
+    fn take_event(&mut self, event: Event, batch: &mut Batch, out: &mut Vec<Effect>) {
+        match event {
+            Event::End(attempt, end) => self.end_attempt(attempt, &end, batch),
+            Event::Report(from, report) if self.is_from_holder(from, report.attempt) => {
+                self.take_report(from, report, batch, out);
+            }
+            Event::Report(from, report) => self.refuse_report(from, &report, batch, out),
+        }
+    }
+
+    fn is_from_holder(&self, from: AgentInstance, id: AttemptId) -> bool {
+        self.live_attempt(id).and_then(|live| live.attempt()).is_some_and(|attempt| attempt.agent_instance == from)
+    }
+
+    fn take_report(&mut self, from: AgentInstance, report: Report, batch: &mut Batch, out: &mut Vec<Effect>) {
+        let id = report.attempt;
+        let Some(live) = self.runs.get_mut(&id.run) else { return };
+        if report.sequence <= live.last_sequence {
+            if live.last_sequence == live.stored_sequence {
+                let ack = Ack { attempt: id, sequence: live.stored_sequence, refused: false };
+                self.send(from, ToAgent::Ack(vec![ack]), out);
+            }
+            return;
+        }
+        live.last_sequence = report.sequence;
+        match report.event {
+            ReportEvent::Started => {
+                if let Some(attempt) = live.attempt_mut()
+                    && let Ok(running) = attempt.state.on(AttemptEvent::Started)
+                {
+                    attempt.state = running;
+                    attempt.start_time = Some(report.time);
+                    live.run.state = live.run.state.on(RunEvent::Started).expect("because its attempt just started");
+                    live.run.start_time.get_or_insert(report.time);
+                }
+                self.soil(id);
+            }
+            ReportEvent::Progress(progress) => {
+                live.run.progress = Some(progress);
+                self.soil(id);
+            }
+            ReportEvent::Finished(finished) => {
+                batch.then.push(Then::Ack(from, Ack { attempt: id, sequence: report.sequence, refused: false }));
+                self.end_attempt(id, &End::Reported(finished, report.time), batch);
+            }
+        }
+    }
+
+    /// The run differs from its row; the row follows unless the end comes first.
+    fn soil(&mut self, id: AttemptId) {
+        let now = self.now.boot;
+        if let Some(live) = self.runs.get_mut(&id.run)
+            && live.dirty_since.is_none()
+        {
+            live.dirty_since = Some(now);
+            self.dirty.insert((now, id.run));
+        }
+    }
+
+    /// Writes rows of runs that have outlived the group in which their end might have come.
+    pub(super) fn flush_dirty(&mut self, batch: &mut Batch) {
+        let mut busy = Vec::new();
+        while let Some(&(since, id)) = self.dirty.first() {
+            if batch.rows() >= BATCH_MAX || self.now.boot < since.saturating_add(STARTED_GROUP) {
+                break;
+            }
+            self.dirty.remove(&(since, id));
+            let Some(live) = self.runs.get_mut(&id) else { continue };
+            if self.jobs.get(live.run.job_uid).is_some_and(|entry| entry.busy.is_some()) {
+                live.dirty_since = Some(self.now.boot);
+                busy.push((self.now.boot, id));
+                continue;
+            }
+            live.dirty_since = None;
+            let Some(attempt) = live.attempt() else { continue };
+            let attempt_id = AttemptId { run: id, number: attempt.number };
+            let ack = Ack { attempt: attempt_id, sequence: live.last_sequence, refused: false };
+            batch.then.push(Then::Ack(attempt.agent_instance, ack));
+            if attempt.number > 1 {
+                batch.attempts.insert((id, attempt.number), attempt.clone());
+            }
+            batch.write(&live.run);
+        }
+        self.dirty.extend(busy);
+    }
+
+    /// The attempt has ended, or was never known, or is another instance's: no more than a note.
+    fn refuse_report(&mut self, from: AgentInstance, report: &Report, batch: &mut Batch, out: &mut Vec<Effect>) {
+        let ack = Ack { attempt: report.attempt, sequence: report.sequence, refused: true };
+        let ReportEvent::Finished(finished) = &report.event else {
+            return self.send(from, ToAgent::Ack(vec![ack]), out);
+        };
+        if let Some(entry) = self.agents.by_instance.get_mut(&from) {
+            entry.foreign.remove(&report.attempt);
+        }
+        if finished.outcome == Outcome::Lost {
+            return self.send(from, ToAgent::Ack(vec![ack]), out);
+        }
+        let code = finished.error.as_ref().map_or_else(String::new, |error| format!(" {}", error.code));
+        batch.late.push(LateOutcome {
+            attempt: report.attempt,
+            outcome: format!("{}{code}", finished.outcome),
+            time: report.time,
+        });
+        batch.then.push(Then::Ack(from, ack));
+    }
+
+    /// Output goes into the ledger no later than the reports that follow it.
+    pub(super) fn take_logs(&mut self, batch: &mut Batch) {
+        while batch.logs.len() < BATCH_MAX {
+            let Some((from, chunk)) = self.logs.pop_front() else { return };
+            batch.then.push(Then::LogAck(from, LogAck { attempt: chunk.attempt, sequence: chunk.sequence }));
+            batch.logs.push(chunk);
+        }
+    }
+}

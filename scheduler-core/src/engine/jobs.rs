@@ -1,0 +1,161 @@
+//! The jobs in memory: their compiled schedules, the instants they have decided, their live runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::{AttemptId, JobUid, RunId};
+use crate::job::{Definition, Job, JobKey};
+use crate::schedule::{Compiled, Context};
+use crate::time::Timestamp;
+use crate::txn::CallId;
+use crate::violation::Violations;
+
+use super::queue::{Candidate, Class, Rank};
+
+pub(super) struct JobEntry {
+    pub(super) job: Job,
+    pub(super) compiled: Compiled,
+    pub(super) class: Arc<Class>,
+    /// Every instant up to here is decided, in the ledger or in a transaction in flight.
+    pub(super) cursor: Timestamp,
+    /// The first instant after the cursor, while the job fires.
+    pub(super) next: Option<Timestamp>,
+    /// Runs that have not ended.
+    pub(super) live: BTreeSet<RunId>,
+    /// Slots held by unended attempts.
+    pub(super) slots: BTreeMap<u32, AttemptId>,
+    /// How many of its candidates are in the queue: each will take a slot.
+    pub(super) queued: u32,
+    /// Due runs for which there is no slot.
+    pub(super) waiting: BTreeSet<(Rank, RunId)>,
+    /// The transaction in flight that touches this job; nothing else may.
+    pub(super) busy: Option<CallId>,
+    /// What came up while it was busy.
+    pub(super) parked: Vec<Candidate>,
+}
+
+impl JobEntry {
+    pub(super) fn new(job: Job, compiled: Compiled, cursor: Timestamp) -> Self {
+        let class = Class::of(&job.definition);
+        let mut entry = Self {
+            job,
+            compiled,
+            class,
+            cursor,
+            next: None,
+            live: BTreeSet::new(),
+            slots: BTreeMap::new(),
+            queued: 0,
+            waiting: BTreeSet::new(),
+            busy: None,
+            parked: Vec::new(),
+        };
+        entry.find_next();
+        entry
+    }
+
+    /// Sets `next` from the cursor.
+    pub(super) fn find_next(&mut self) {
+        self.next = if self.job.fires() { self.compiled.next(self.cursor) } else { None };
+    }
+
+    /// Whether another attempt may be queued for a slot.
+    pub(super) fn has_free_slot(&self) -> bool {
+        self.slots.len() + (self.queued as usize) < self.job.definition.max_instances as usize
+    }
+
+    /// The lowest free slot, if fewer than `max_instances` slots of any number are held (rule 20).
+    pub(super) fn free_slot(&self) -> Option<u32> {
+        let max = self.job.definition.max_instances;
+        if self.slots.len() >= max as usize {
+            return None;
+        }
+        (0..max).find(|slot| !self.slots.contains_key(slot))
+    }
+
+    /// Where a candidate of this job that is due since then stands in the order of dispatch.
+    pub(super) fn rank(&self, due: Timestamp) -> Rank {
+        Rank::new(self.job.definition.priority, due)
+    }
+}
+
+/// Compiles a job's schedule. Stored definitions were valid when they were stored; one that is not any more
+/// (time zone data lost a zone) makes the job a manual one rather than the node a broken one.
+pub(super) fn compile(
+    key: &JobKey,
+    definition: &Definition,
+    create_time: Timestamp,
+    min_every: Duration,
+) -> Result<Compiled, Violations> {
+    let hash_key = key.to_string();
+    Compiled::new(
+        &definition.schedule,
+        &Context { hash_key: Some(&hash_key), create_time, min_every, calendars: &|_| None },
+    )
+}
+
+#[derive(Default)]
+pub(super) struct Jobs {
+    by_uid: BTreeMap<JobUid, JobEntry>,
+    /// The live job of a name, else the latest deleted one.
+    by_key: BTreeMap<JobKey, JobUid>,
+    /// Instants that nobody has looked at, the first of each job.
+    pub(super) fires: BTreeSet<(Timestamp, JobUid)>,
+    /// The first undecided instant of each job that is due.
+    pub(super) undecided: BTreeSet<(Timestamp, JobUid)>,
+}
+
+impl Jobs {
+    pub(super) fn get(&self, uid: JobUid) -> Option<&JobEntry> {
+        self.by_uid.get(&uid)
+    }
+
+    pub(super) fn get_mut(&mut self, uid: JobUid) -> Option<&mut JobEntry> {
+        self.by_uid.get_mut(&uid)
+    }
+
+    pub(super) fn uid(&self, key: &JobKey) -> Option<JobUid> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(super) fn insert(&mut self, entry: JobEntry) {
+        let uid = entry.job.uid;
+        let replaces = match self.by_key.get(&entry.job.key).and_then(|other| self.by_uid.get(other)) {
+            None => true,
+            Some(other) => other.job.delete_time.is_some() && (entry.job.delete_time.is_none() || other.job.uid < uid),
+        };
+        if replaces {
+            self.by_key.insert(entry.job.key.clone(), uid);
+        }
+        if let Some(next) = entry.next {
+            self.fires.insert((next, uid));
+        }
+        self.by_uid.insert(uid, entry);
+    }
+
+    /// Takes the job's instant out of the timers, before its cursor or definition changes.
+    pub(super) fn unschedule(&mut self, uid: JobUid) {
+        if let Some(next) = self.by_uid.get(&uid).and_then(|entry| entry.next) {
+            self.fires.remove(&(next, uid));
+            self.undecided.remove(&(next, uid));
+        }
+    }
+
+    /// Finds the job's next instant and sets its timer.
+    pub(super) fn reschedule(&mut self, uid: JobUid) {
+        if let Some(entry) = self.by_uid.get_mut(&uid) {
+            entry.find_next();
+            if let Some(next) = entry.next {
+                self.fires.insert((next, uid));
+            }
+        }
+    }
+
+    /// The first instant of any job that has not been decided.
+    pub(super) fn first_undecided(&self) -> Option<Timestamp> {
+        let due = self.undecided.first().map(|(time, _)| *time);
+        let coming = self.fires.first().map(|(time, _)| *time);
+        due.into_iter().chain(coming).min()
+    }
+}

@@ -1,0 +1,200 @@
+//! Agents joining, beating and leaving: PROTOCOL.md, rules 18, 19, 22, 23 and 24.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::agent::{Closed, FromAgent, Hello, Inventory, StreamId, ToAgent, Welcome};
+use crate::ids::{AgentInstance, AttemptId};
+
+use super::agents::AgentEntry;
+use super::attempts::End;
+use super::inbox::Event;
+use super::input::{Alert, Effect, ProofId};
+use super::live::Dispatch;
+use super::term::Term;
+
+const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Term {
+    pub(super) fn hello(&mut self, stream: StreamId, hello: Hello, out: &mut Vec<Effect>) {
+        if hello.highest_epoch_seen > self.epoch {
+            out.push(Effect::Close(stream, Closed::NotLeading));
+            return;
+        }
+        let (id, instance, now) = (hello.agent_id.clone(), hello.instance, self.now.boot);
+        for gone in &hello.instances_proved_gone {
+            if *gone != instance && self.agents.by_instance.get(gone).is_some_and(|entry| entry.id == id) {
+                self.lose(*gone, out);
+            }
+        }
+        if self.agents.beating_rival(&id, instance, now, self.freshness()) {
+            out.push(Effect::Close(stream, Closed::AlreadyExists));
+            return;
+        }
+        let entry = self.agents.by_instance.entry(instance).or_insert_with(|| AgentEntry::unseen(id, now));
+        entry.hello = Some(hello);
+        entry.joined = false;
+        entry.draining = false;
+        entry.last_heartbeat = now;
+        if let Some(old) = entry.stream.replace(stream) {
+            self.agents.by_stream.remove(&old);
+            out.push(Effect::Close(old, Closed::Replaced));
+        }
+        self.agents.by_stream.insert(stream, instance);
+        let welcome = Welcome {
+            epoch: self.epoch,
+            agent_ttl: self.config.agent_ttl,
+            heartbeat_interval: (self.config.agent_ttl / 10).min(LONGEST_HEARTBEAT_INTERVAL),
+            server_time: self.now.wall,
+        };
+        out.push(Effect::Send(stream, ToAgent::Welcome(welcome)));
+    }
+
+    pub(super) fn stream_closed(&mut self, stream: StreamId) {
+        if let Some(instance) = self.agents.by_stream.remove(&stream)
+            && let Some(entry) = self.agents.by_instance.get_mut(&instance)
+        {
+            entry.stream = None;
+            entry.joined = false;
+        }
+    }
+
+    pub(super) fn heard(&mut self, stream: StreamId, message: FromAgent, out: &mut Vec<Effect>) {
+        let Some((instance, entry)) = self.agents.by_stream(stream) else { return };
+        let joined = entry.joined;
+        match message {
+            FromAgent::Inventory(inventory) if !joined => self.take_inventory(instance, inventory, out),
+            FromAgent::Heartbeat { n } => {
+                entry.last_heartbeat = self.now.boot;
+                self.agents.unasked.insert(instance, n);
+                self.ask_for_proof(out);
+            }
+            FromAgent::Reports(reports) if joined => {
+                self.inbox.extend(reports.into_iter().map(|report| Event::Report(instance, report)));
+            }
+            FromAgent::Logs(chunks) if joined => {
+                self.logs.extend(chunks.into_iter().map(|chunk| (instance, chunk)));
+            }
+            FromAgent::Rejected { attempt, reason } if joined => {
+                if self.holds_attempt(instance, attempt) {
+                    self.inbox.push_back(Event::End(attempt, End::NotStarted(reason)));
+                }
+            }
+            FromAgent::Revoked { attempt, not_started } if joined => {
+                if not_started && self.holds_attempt(instance, attempt) {
+                    self.inbox.push_back(Event::End(attempt, End::NotStarted("revoked".to_owned())));
+                }
+            }
+            FromAgent::Draining => entry.draining = true,
+            FromAgent::Inventory(_)
+            | FromAgent::Reports(_)
+            | FromAgent::Logs(_)
+            | FromAgent::Rejected { .. }
+            | FromAgent::Revoked { .. } => {
+                let why = if joined { "a second Inventory" } else { "before its Inventory" };
+                out.push(Effect::Close(stream, Closed::Protocol(why)));
+                self.stream_closed(stream);
+            }
+        }
+    }
+
+    fn holds_attempt(&self, instance: AgentInstance, attempt: AttemptId) -> bool {
+        self.agents.by_instance.get(&instance).is_some_and(|entry| entry.held.contains(&attempt))
+    }
+
+    /// Judges the attempts that may have been sent before: what the agent lacks never reached it (rule 23).
+    fn take_inventory(&mut self, instance: AgentInstance, inventory: Inventory, out: &mut Vec<Effect>) {
+        let held: BTreeSet<AttemptId> = inventory.held.iter().copied().collect();
+        let known: BTreeSet<AttemptId> =
+            held.iter().copied().chain(inventory.reports.iter().map(|report| report.attempt)).collect();
+        let Some(entry) = self.agents.by_instance.get_mut(&instance) else { return };
+        entry.joined = true;
+        entry.foreign = held.difference(&entry.held).copied().collect();
+        let foreign = entry.foreign.clone();
+        let ours = entry.held.clone();
+        for attempt in foreign {
+            let reason = "the ledger has ended it, or does not know it".to_owned();
+            self.send(instance, ToAgent::Cancel { attempt, reason }, out);
+        }
+        for attempt in ours {
+            let Some(live) = self.live_attempt(attempt) else { continue };
+            let asked_to_stop = live.run.cancel_requested_time.is_some();
+            match live.dispatch {
+                Dispatch::Sent if !known.contains(&attempt) => {
+                    let end = End::NotStarted("the agent never got it".to_owned());
+                    self.inbox.push_back(Event::End(attempt, end));
+                }
+                Dispatch::Sent if asked_to_stop => self.send_cancel(attempt, out),
+                Dispatch::Unsent => self.send_assignments(&[attempt], out),
+                Dispatch::Sent | Dispatch::Committing => {}
+            }
+        }
+        self.inbox.extend(inventory.reports.into_iter().map(|report| Event::Report(instance, report)));
+    }
+
+    /// Sends attempts that are in the ledger, where their agents are there.
+    pub(super) fn send_assignments(&mut self, attempts: &[AttemptId], out: &mut Vec<Effect>) {
+        let mut by_agent = std::collections::BTreeMap::<AgentInstance, Vec<_>>::new();
+        for id in attempts {
+            let Some((instance, assign)) = self.assignment(*id) else { continue };
+            let there = self.agents.by_instance.get(&instance).is_some_and(|entry| entry.joined);
+            if let Some(live) = self.runs.get_mut(&id.run) {
+                live.dispatch = if there { Dispatch::Sent } else { Dispatch::Unsent };
+            }
+            if there {
+                by_agent.entry(instance).or_default().push(assign);
+            }
+        }
+        for (instance, assignments) in by_agent {
+            self.send(instance, ToAgent::Assign(assignments), out);
+        }
+    }
+
+    pub(super) fn send_cancel(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) {
+        let Some(live) = self.live_attempt(attempt) else { return };
+        let reason = live.run.reason.map_or_else(String::new, |reason| reason.to_string());
+        if let Some(instance) = live.attempt().map(|attempt| attempt.agent_instance) {
+            self.send(instance, ToAgent::Cancel { attempt, reason }, out);
+        }
+    }
+
+    /// One question at a time; its answer confirms all heartbeats received before it was asked (rule 18).
+    fn ask_for_proof(&mut self, out: &mut Vec<Effect>) {
+        if self.agents.asked.is_some() || self.agents.unasked.is_empty() {
+            return;
+        }
+        let id = self.next_proof_id();
+        self.agents.asked = Some((id, std::mem::take(&mut self.agents.unasked)));
+        out.push(Effect::ProveLeadership(id));
+    }
+
+    pub(super) fn proved(&mut self, id: ProofId, out: &mut Vec<Effect>) {
+        let Some((_, heartbeats)) = self.agents.asked.take_if(|(asked, _)| *asked == id) else { return };
+        for (instance, n) in heartbeats {
+            let Some(entry) = self.agents.by_instance.get_mut(&instance) else { continue };
+            entry.confirmed = self.now.boot;
+            entry.has_right = true;
+            self.send(instance, ToAgent::HeartbeatConfirmed { n }, out);
+        }
+        self.ask_for_proof(out);
+    }
+
+    /// Gives up agents whose right to run has certainly ended (rule 19).
+    pub(super) fn lose_the_lost(&mut self, out: &mut Vec<Effect>) {
+        while let Some(instance) = self.agents.lost(self.now.boot, self.longest_agent_ttl) {
+            self.lose(instance, out);
+        }
+    }
+
+    fn lose(&mut self, instance: AgentInstance, out: &mut Vec<Effect>) {
+        let Some(entry) = self.agents.by_instance.remove(&instance) else { return };
+        if let Some(stream) = entry.stream {
+            self.agents.by_stream.remove(&stream);
+            out.push(Effect::Close(stream, Closed::Protocol("no heartbeat for agent_ttl")));
+        }
+        if !entry.held.is_empty() {
+            out.push(Effect::Alert(Alert::AgentLost { agent: entry.id, attempts: entry.held.len() }));
+        }
+        self.inbox.extend(entry.held.into_iter().map(|attempt| Event::End(attempt, End::AgentLost)));
+    }
+}

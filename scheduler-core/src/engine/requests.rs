@@ -1,0 +1,166 @@
+//! Clients' writes on their way: looked up if they are numbered, one change a job at a time.
+
+use crate::ids::JobUid;
+use crate::time::Boot;
+use crate::txn::{Call, CallId, RequestRow};
+
+use super::batch::{Batch, Then};
+use super::config::{BATCH_MAX, LEDGER_RETRY, LOOK_UP_AGE};
+use super::input::{Effect, RequestHandle};
+use super::request::{Answer, Command, Refusal, Request};
+use super::term::Term;
+
+/// A request that has not been decided.
+pub(super) struct Pending {
+    pub(super) handle: RequestHandle,
+    pub(super) request: Request,
+    /// When the ledger said that it does not know its number.
+    looked_up: Option<Boot>,
+}
+
+/// How a request was decided.
+pub(super) enum Decided {
+    /// Answered now; nothing is written.
+    Now(Result<Answer, Refusal>),
+    /// Answered when the batch is in the ledger; the resource it made or changed.
+    InBatch(String),
+}
+
+const LEADER_GONE: &str = "this node leads no more; nothing was done";
+const LEDGER_AWAY: &str = "the ledger is not available; nothing was done";
+
+impl Term {
+    pub(super) fn receive_request(&mut self, handle: RequestHandle, request: Request, out: &mut Vec<Effect>) {
+        let needs_ledger = request.command != Command::Status;
+        if needs_ledger && self.ledger_fails {
+            out.push(Effect::Answer(handle, Err(Refusal::Unavailable(LEDGER_AWAY))));
+            return;
+        }
+        let pending = Pending { handle, request, looked_up: None };
+        if pending.request.key.is_some() { self.look_ups.push_back(pending) } else { self.requests.push_back(pending) }
+    }
+
+    /// Drops it if it has not begun; what is in a transaction goes on.
+    pub(super) fn abandon_request(&mut self, handle: RequestHandle) {
+        self.requests.retain(|pending| pending.handle != handle);
+        self.look_ups.retain(|pending| pending.handle != handle);
+        for parked in self.parked_requests.values_mut() {
+            parked.retain(|pending| pending.handle != handle);
+        }
+    }
+
+    pub(super) fn take_requests(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
+        let mut rounds = self.requests.len();
+        while rounds > 0 && batch.rows() + batch.jobs.len() < BATCH_MAX {
+            rounds -= 1;
+            let Some(pending) = self.requests.pop_front() else { return };
+            if let Some(busy) = self.busy_job(&pending.request.command, batch) {
+                self.parked_requests.entry(busy).or_default().push(pending);
+                continue;
+            }
+            match self.repeated(&pending) {
+                Some(answer) => out.push(Effect::Answer(pending.handle, answer)),
+                None if self.is_stale(&pending) => self.look_ups.push_back(pending),
+                None => self.take_request(pending, batch, out),
+            }
+        }
+    }
+
+    fn take_request(&mut self, pending: Pending, batch: &mut Batch, out: &mut Vec<Effect>) {
+        let Pending { handle, request, .. } = pending;
+        let key = request.key.clone();
+        let digest = request.digest.clone();
+        match self.decide_request(handle, request, batch) {
+            Decided::Now(answer) => out.push(Effect::Answer(handle, answer)),
+            Decided::InBatch(resource) => {
+                if let Some(key) = key {
+                    let row = RequestRow { key: key.clone(), digest, resource, time: self.now.wall };
+                    self.done_requests.insert(key, (self.now.boot, row.clone()));
+                    batch.requests.push(row);
+                }
+            }
+        }
+    }
+
+    /// The job of the command, if a transaction in flight or the batch at hand changes it already.
+    fn busy_job(&self, command: &Command, batch: &Batch) -> Option<JobUid> {
+        let uid = self.jobs.uid(command.job()?)?;
+        let busy = self.jobs.get(uid).is_some_and(|entry| entry.busy.is_some()) || batch.touched.contains(&uid);
+        busy.then_some(uid)
+    }
+
+    /// The answer to a number that this term has seen. One whose transaction is in flight is told when
+    /// its job is not busy any more, so its row is in the ledger by then.
+    fn repeated(&self, pending: &Pending) -> Option<Result<Answer, Refusal>> {
+        let (_, row) = self.done_requests.get(pending.request.key.as_ref()?)?;
+        Some(repeat(row, &pending.request))
+    }
+
+    fn is_stale(&self, pending: &Pending) -> bool {
+        pending.request.key.is_some() && pending.looked_up.is_none_or(|time| self.now.boot.since(time) > LOOK_UP_AGE)
+    }
+
+    /// Asks the ledger about all numbers that came in since it was last asked.
+    pub(super) fn look_up_requests(&mut self, out: &mut Vec<Effect>) {
+        if self.look_ups.is_empty() || self.looking_up.is_some() {
+            return;
+        }
+        let id = self.next_call_id();
+        let pending: Vec<Pending> = self.look_ups.drain(..).collect();
+        let keys = pending.iter().filter_map(|pending| pending.request.key.clone()).collect();
+        out.push(Effect::Call(id, Call::FindRequests(keys)));
+        self.looking_up = Some((id, pending));
+    }
+
+    pub(super) fn looked_up(&mut self, id: CallId, found: Result<Vec<RequestRow>, ()>, out: &mut Vec<Effect>) {
+        let Some((asked, pending)) = self.looking_up.take_if(|(asked, _)| *asked == id) else { return };
+        debug_assert_eq!(asked, id);
+        let Ok(found) = found else {
+            for pending in pending {
+                out.push(Effect::Answer(pending.handle, Err(Refusal::Unavailable(LEDGER_AWAY))));
+            }
+            return;
+        };
+        self.forget_requests();
+        for mut pending in pending {
+            match found.iter().find(|row| Some(&row.key) == pending.request.key.as_ref()) {
+                Some(row) => out.push(Effect::Answer(pending.handle, repeat(row, &pending.request))),
+                None => {
+                    pending.looked_up = Some(self.now.boot);
+                    self.requests.push_back(pending);
+                }
+            }
+        }
+    }
+
+    /// Everybody who waits for an answer when the term ends: what is in flight may be done, the rest is not.
+    pub(super) fn unanswered(&self) -> Vec<(RequestHandle, Refusal)> {
+        let in_flight = self.in_flight.values().flat_map(|flight| &flight.then).filter_map(|then| match then {
+            Then::AnswerJob(handle, _) | Then::AnswerRun(handle, _) => Some((*handle, Refusal::OutcomeUnknown)),
+            Then::Ack(..) | Then::LogAck(..) | Then::Assign(_) | Then::Cancel(_) => None,
+        });
+        let waiting = (self.requests.iter())
+            .chain(&self.look_ups)
+            .chain(self.parked_requests.values().flatten())
+            .chain(self.looking_up.iter().flat_map(|(_, pending)| pending))
+            .map(|pending| (pending.handle, Refusal::Unavailable(LEADER_GONE)));
+        in_flight.chain(waiting).collect()
+    }
+
+    /// A number need only be remembered here until a look-up made before its commit has been used.
+    fn forget_requests(&mut self) {
+        let now = self.now.boot;
+        let busy: Vec<_> = self.in_flight.values().flat_map(|flight| flight.transaction.requests.iter()).collect();
+        self.done_requests.retain(|key, (time, _)| {
+            now.since(*time) <= LOOK_UP_AGE + LEDGER_RETRY || busy.iter().any(|row| row.key == *key)
+        });
+    }
+}
+
+fn repeat(row: &RequestRow, request: &Request) -> Result<Answer, Refusal> {
+    if row.digest == request.digest {
+        Ok(Answer::Repeated(row.resource.clone()))
+    } else {
+        Err(Refusal::RequestIdReused(row.key.request_id.clone()))
+    }
+}

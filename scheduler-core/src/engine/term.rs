@@ -1,0 +1,285 @@
+//! What a leader knows and does in one epoch. It ends with the epoch: the next one loads everything anew.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::{LogChunk, StreamId, ToAgent};
+use crate::ids::{AgentInstance, AttemptId, Epoch, FencingToken, JobUid, RunId};
+use crate::time::{Boot, Now, Timestamp};
+use crate::txn::{Call, CallId, RequestKey, RequestRow, Transaction};
+
+use super::agents::Agents;
+use super::batch::{Batch, InFlight};
+use super::config::{BATCH_MAX, BATCH_MIN, Config, MAX_IN_FLIGHT, TOKEN_SPAN, WATERMARK_BUSY, WATERMARK_IDLE};
+use super::inbox::Event;
+use super::input::Effect;
+use super::jobs::Jobs;
+use super::live::LiveRun;
+use super::queue::Queue;
+use super::random::Random;
+use super::request::Stats;
+use super::requests::Pending;
+
+const TICK: Duration = Duration::from_micros(1);
+
+pub(super) struct Term {
+    pub(super) config: Arc<Config>,
+    pub(super) now: Now,
+    pub(super) epoch: Epoch,
+    /// The longest that any agent was ever told it may go on (rule 19).
+    pub(super) longest_agent_ttl: Duration,
+    pub(super) watermark: Watermark,
+    pub(super) tokens: Tokens,
+    pub(super) last_change_seq: i64,
+    last_run_id: Option<RunId>,
+    pub(super) random: Random,
+    next_call: u64,
+
+    pub(super) jobs: Jobs,
+    pub(super) runs: BTreeMap<RunId, LiveRun>,
+    pub(super) agents: Agents,
+    pub(super) queue: Queue,
+
+    /// Jobs to look at: something is due, or was while they were busy.
+    pub(super) to_consider: BTreeSet<JobUid>,
+    /// Until when a due job waits for an agent, undecided.
+    pub(super) holds: BTreeSet<(Timestamp, JobUid)>,
+    /// When a run that waits for its time is due.
+    pub(super) run_timers: BTreeSet<(Timestamp, RunId)>,
+    /// Runs that differ from their row, by since when.
+    pub(super) dirty: BTreeSet<(Boot, RunId)>,
+
+    pub(super) requests: VecDeque<Pending>,
+    pub(super) parked_requests: BTreeMap<JobUid, Vec<Pending>>,
+    pub(super) look_ups: VecDeque<Pending>,
+    pub(super) looking_up: Option<(CallId, Vec<Pending>)>,
+    /// Numbered requests that this term has done lately.
+    pub(super) done_requests: BTreeMap<RequestKey, (Boot, RequestRow)>,
+    pub(super) inbox: VecDeque<Event>,
+    pub(super) parked_events: BTreeMap<JobUid, VecDeque<Event>>,
+    pub(super) logs: VecDeque<(AgentInstance, LogChunk)>,
+
+    pub(super) in_flight: BTreeMap<CallId, InFlight>,
+    pub(super) ledger_fails: bool,
+    batch_limit: usize,
+    pub(super) stats: Stats,
+    next_proof: u64,
+}
+
+/// Up to where every fire is decided and entered.
+pub(super) struct Watermark {
+    pub(super) committed: Timestamp,
+    /// The highest that any transaction was given.
+    pub(super) emitted: Timestamp,
+    last_emit: Boot,
+}
+
+/// Fencing tokens of this epoch, handed out only up to what the ledger knows of (rule 12).
+pub(super) struct Tokens {
+    next: FencingToken,
+    pub(super) ceiling: FencingToken,
+    pub(super) raising: bool,
+}
+
+impl Tokens {
+    /// Whether none may be handed out until the ledger knows a higher ceiling.
+    pub(super) fn is_spent(&self) -> bool {
+        self.next > self.ceiling
+    }
+
+    pub(super) fn take(&mut self) -> FencingToken {
+        let token = self.next;
+        self.next = FencingToken(token.0 + 1);
+        token
+    }
+
+    fn is_low(&self) -> bool {
+        self.ceiling.0 - self.next.0 < TOKEN_SPAN / 2
+    }
+}
+
+/// What a term begins with.
+pub(super) struct Beginning {
+    pub(super) epoch: Epoch,
+    pub(super) watermark: Timestamp,
+    pub(super) token_ceiling: FencingToken,
+    pub(super) longest_agent_ttl: Duration,
+    pub(super) last_change_seq: i64,
+    pub(super) next_call: u64,
+    pub(super) random: Random,
+    pub(super) stats: Stats,
+}
+
+impl Term {
+    pub(super) fn new(config: Arc<Config>, now: Now, beginning: Beginning) -> Self {
+        Self {
+            config,
+            now,
+            epoch: beginning.epoch,
+            longest_agent_ttl: beginning.longest_agent_ttl,
+            watermark: Watermark { committed: beginning.watermark, emitted: beginning.watermark, last_emit: now.boot },
+            tokens: Tokens {
+                next: FencingToken::nth(beginning.epoch, 1),
+                ceiling: beginning.token_ceiling,
+                raising: false,
+            },
+            last_change_seq: beginning.last_change_seq,
+            last_run_id: None,
+            random: beginning.random,
+            next_call: beginning.next_call,
+            jobs: Jobs::default(),
+            runs: BTreeMap::new(),
+            agents: Agents::default(),
+            queue: Queue::default(),
+            to_consider: BTreeSet::new(),
+            holds: BTreeSet::new(),
+            run_timers: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            requests: VecDeque::new(),
+            parked_requests: BTreeMap::new(),
+            look_ups: VecDeque::new(),
+            looking_up: None,
+            done_requests: BTreeMap::new(),
+            inbox: VecDeque::new(),
+            parked_events: BTreeMap::new(),
+            logs: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            ledger_fails: false,
+            batch_limit: BATCH_MIN,
+            stats: beginning.stats,
+            next_proof: 0,
+        }
+    }
+
+    pub(super) fn next_call_id(&mut self) -> CallId {
+        self.next_call += 1;
+        CallId(self.next_call)
+    }
+
+    pub(super) fn call_count(&self) -> u64 {
+        self.next_call
+    }
+
+    pub(super) fn next_proof_id(&mut self) -> super::input::ProofId {
+        self.next_proof += 1;
+        super::input::ProofId(self.next_proof)
+    }
+
+    /// Ids never descend, though the clock may: rows entered since an instant are a range of ids (rule 6).
+    pub(super) fn next_run_id(&mut self) -> RunId {
+        let fresh = RunId::at(self.now.wall, self.random.wide());
+        let id = match self.last_run_id {
+            Some(last) if last >= fresh => RunId(uuid::Uuid::from_u128(last.0.as_u128() + 1)),
+            _ => fresh,
+        };
+        self.last_run_id = Some(id);
+        id
+    }
+
+    /// Makes transactions of what has come up, as long as another may be in flight.
+    pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
+        self.wake_timers();
+        while self.in_flight.len() < MAX_IN_FLIGHT {
+            let id = self.next_call_id();
+            let mut batch = Batch::new(id);
+            self.take_requests(&mut batch, out);
+            self.take_logs(&mut batch);
+            self.take_events(&mut batch, out);
+            self.consider_due(&mut batch);
+            let full = self.hand_out(&mut batch);
+            self.explain_waiting(&mut batch);
+            self.flush_dirty(&mut batch);
+            self.reserve_tokens(&mut batch);
+            self.advance_watermark(&mut batch);
+            if batch.is_empty() {
+                break;
+            }
+            self.batch_limit = if full { (self.batch_limit * 2).min(BATCH_MAX) } else { BATCH_MIN };
+            self.launch(batch, out);
+        }
+        self.look_up_requests(out);
+    }
+
+    pub(super) fn batch_limit(&self) -> usize {
+        self.batch_limit
+    }
+
+    fn launch(&mut self, batch: Batch, out: &mut Vec<Effect>) {
+        let id = batch.id;
+        for uid in &batch.touched {
+            if let Some(entry) = self.jobs.get_mut(*uid) {
+                entry.busy = Some(id);
+            }
+        }
+        let flight = batch.into_flight(Transaction::new(self.epoch, self.now.wall));
+        out.push(Effect::Call(id, Call::Commit(Arc::clone(&flight.transaction))));
+        self.in_flight.insert(id, flight);
+        self.stats.transactions += 1;
+    }
+
+    fn reserve_tokens(&mut self, batch: &mut Batch) {
+        if self.tokens.is_low() && !self.tokens.raising {
+            self.tokens.raising = true;
+            batch.token_ceiling = Some(FencingToken(self.tokens.ceiling.0 + TOKEN_SPAN));
+        }
+    }
+
+    /// The watermark rides with other writes, rarely by itself; one transaction in flight writes it.
+    fn advance_watermark(&mut self, batch: &mut Batch) {
+        if self.in_flight.values().any(|flight| flight.transaction.watermark.is_some()) {
+            return;
+        }
+        let since = self.now.boot.since(self.watermark.last_emit);
+        if since < if batch.is_empty() { WATERMARK_IDLE } else { WATERMARK_BUSY } {
+            return;
+        }
+        self.watermark.last_emit = self.now.boot;
+        let decided = self.decided_up_to();
+        if decided > self.watermark.emitted {
+            batch.watermark = Some(decided);
+            self.watermark.emitted = decided;
+        }
+    }
+
+    /// Everything up to here is in the ledger, or in the transaction that is being made.
+    fn decided_up_to(&self) -> Timestamp {
+        let undecided = self.jobs.first_undecided();
+        let in_flight = self.in_flight.values().filter_map(|flight| flight.first_instant);
+        in_flight.chain(undecided).map(|instant| instant.saturating_sub(TICK)).fold(self.now.wall, Ord::min)
+    }
+
+    /// Sends to an agent, if it is there.
+    pub(super) fn send(&self, instance: AgentInstance, message: ToAgent, out: &mut Vec<Effect>) {
+        if let Some(stream) = self.stream_of(instance) {
+            out.push(Effect::Send(stream, message));
+        }
+    }
+
+    fn stream_of(&self, instance: AgentInstance) -> Option<StreamId> {
+        self.agents.by_instance.get(&instance)?.stream
+    }
+
+    pub(super) fn live_attempt(&self, id: AttemptId) -> Option<&LiveRun> {
+        self.runs.get(&id.run).filter(|live| live.is_current(id))
+    }
+
+    /// When there is something to do, if nothing comes in before.
+    pub(super) fn next_wakeup(&self) -> Option<Boot> {
+        let wall = [
+            self.jobs.fires.first().map(|(time, _)| *time),
+            self.holds.first().map(|(time, _)| *time),
+            self.run_timers.first().map(|(time, _)| *time),
+        ];
+        let wall = wall.into_iter().flatten().min().map(|time| self.now.boot.saturating_add(time.since(self.now.wall)));
+        let room = self.in_flight.len() < MAX_IN_FLIGHT;
+        let boot = [
+            wall.filter(|_| room),
+            self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
+            self.agents.first_loss(self.longest_agent_ttl),
+            self.in_flight.values().filter_map(|flight| flight.retry_at).min(),
+            Some(self.watermark.last_emit.saturating_add(WATERMARK_IDLE)).filter(|_| room),
+        ];
+        boot.into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,205 @@
+//! What the leader asks of the ledger, as data: the engine makes it, the shell hands it on, a back end
+//! carries it out, and the simulation's model does too.
+//!
+//! Values are absolute (set, not add) and ids are made before the write, so that a transaction whose
+//! outcome is unknown is simply run again (PROTOCOL.md, rules 3 and 5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::LogChunk;
+use crate::ids::{AttemptId, Epoch, FencingToken, JobUid, NodeId, RunId};
+use crate::job::Job;
+use crate::run::{Attempt, Run};
+use crate::text_enum::text_enum;
+use crate::time::Timestamp;
+
+/// One of the engine's calls to the ledger; its answer comes back under the same id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+/// What the engine asks of the ledger. Each is one transaction.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Call {
+    TakeOver(TakeOver),
+    /// Everything a new leader must know, read under its epoch.
+    Load {
+        epoch: Epoch,
+        /// Rows entered since this instant are told too: the watermark less what clocks may differ.
+        entered_since: Timestamp,
+    },
+    /// Which of these requests have been answered before.
+    FindRequests(Vec<RequestKey>),
+    Commit(Arc<Transaction>),
+}
+
+/// The ledger's answer to a [`Call`], of the same kind.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Done {
+    TookOver(TookOver),
+    Loaded(Box<Snapshot>),
+    FoundRequests(Vec<RequestRow>),
+    Committed,
+}
+
+/// Why the ledger did not do it, or may not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Another leader has taken over: nothing was written, and nothing under this epoch ever will be.
+    #[error("epoch {current} has replaced ours")]
+    Deposed { current: Epoch },
+    /// Nothing was written.
+    #[error("the ledger is not available: {0}")]
+    Unavailable(String),
+    /// The connection was lost on the way: it was written, or not.
+    #[error("the outcome is not known: {0}")]
+    Unknown(String),
+    /// Another row has this job's instant. Nothing was written.
+    #[error("job {job_uid} already has a row for {scheduled_time}")]
+    Conflict { job_uid: JobUid, scheduled_time: Timestamp },
+    /// The ledger's clock is too far behind the watermark or the decision's time. Nothing was written.
+    #[error("the ledger's clock says {ledger_time}")]
+    Clock { ledger_time: Timestamp },
+    /// The ledger refuses the data itself. Nothing was written.
+    #[error("the ledger refuses the data: {0}")]
+    Refused(String),
+}
+
+/// A new leader's first transaction (rule 12): it ends the previous term.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TakeOver {
+    pub node: NodeId,
+    /// What this leader will tell agents.
+    pub agent_ttl: Duration,
+    /// Time zone data and evaluation of schedules (rule 11).
+    pub schedule_version: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TookOver {
+    /// Above every earlier epoch, every token handed out, and the ledger's clock in milliseconds.
+    pub epoch: Epoch,
+    /// Up to here every fire has been decided; on a new ledger its clock.
+    pub watermark: Timestamp,
+    /// No token above it may be handed out before a higher one is committed.
+    pub token_ceiling: FencingToken,
+    /// The longest that any agent was ever told, this leader's included (rule 19).
+    pub longest_agent_ttl: Duration,
+}
+
+/// What a new leader reads after its take-over.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Snapshot {
+    /// All jobs, the deleted ones that have not expired included.
+    pub jobs: Vec<Job>,
+    /// The last instant that a row entered since the given time covers, per job.
+    pub covered: Vec<(JobUid, Timestamp)>,
+    /// Every run that has not ended, with its latest attempt where that is not the first.
+    pub unended: Vec<(Run, Option<Attempt>)>,
+    pub last_change_seq: i64,
+}
+
+/// Everything that one transaction of the leader writes. It is refused as a whole when the epoch is not
+/// the ledger's.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Transaction {
+    pub epoch: Epoch,
+    /// The engine's clock; refused in SQL when it is too far beyond the ledger's (rule 6).
+    pub decided_at: Timestamp,
+    pub requests: Vec<RequestRow>,
+    pub jobs: Vec<JobWrite>,
+    /// New runs, by id.
+    pub entered: Vec<Run>,
+    /// Runs that exist, whole: their job, trigger and times of entry never change.
+    pub updated: Vec<Run>,
+    /// Second and later attempts, whole, new or changed.
+    pub attempts: Vec<(RunId, Attempt)>,
+    pub late_outcomes: Vec<LateOutcome>,
+    pub logs: Vec<LogChunk>,
+    pub watermark: Option<Timestamp>,
+    pub token_ceiling: Option<FencingToken>,
+}
+
+impl Transaction {
+    pub fn new(epoch: Epoch, decided_at: Timestamp) -> Self {
+        Self {
+            epoch,
+            decided_at,
+            requests: Vec::new(),
+            jobs: Vec::new(),
+            entered: Vec::new(),
+            updated: Vec::new(),
+            attempts: Vec::new(),
+            late_outcomes: Vec::new(),
+            logs: Vec::new(),
+            watermark: None,
+            token_ceiling: None,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+            && self.jobs.is_empty()
+            && self.entered.is_empty()
+            && self.updated.is_empty()
+            && self.attempts.is_empty()
+            && self.late_outcomes.is_empty()
+            && self.logs.is_empty()
+            && self.watermark.is_none()
+            && self.token_ceiling.is_none()
+    }
+}
+
+text_enum! {
+    /// What made a revision of a job.
+    Change {
+        Create = "CREATE",
+        Update = "UPDATE",
+        Pause = "PAUSE",
+        Resume = "RESUME",
+        Enable = "ENABLE",
+        Disable = "DISABLE",
+        Delete = "DELETE",
+        Undelete = "UNDELETE",
+    }
+}
+
+/// A job as a change leaves it; its revision is recorded beside it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct JobWrite {
+    pub job: Job,
+    pub change: Change,
+    pub author: String,
+    pub note: String,
+}
+
+/// What an agent said of an attempt after it was given up: a note for the history, no more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LateOutcome {
+    pub attempt: AttemptId,
+    /// The outcome, with the error's code where there is one: `SUCCEEDED`, `FAILED EXIT_1`.
+    pub outcome: String,
+    pub time: Timestamp,
+}
+
+/// A request as its client numbered it: unique per namespace and method for 24 h.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct RequestKey {
+    pub namespace: String,
+    /// `TriggerJob`
+    pub method: String,
+    pub request_id: String,
+}
+
+/// The memory of a numbered request, written with what it did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RequestRow {
+    pub key: RequestKey,
+    /// Of the bytes as first sent: the same number with other content is an error.
+    pub digest: String,
+    /// The job's uid or the run's id that the request made or changed.
+    pub resource: String,
+    pub time: Timestamp,
+}
