@@ -1,0 +1,284 @@
+//! The payloads of the built-in task types, which the server checks itself, with no agent there.
+
+use http::{HeaderName, HeaderValue, Method, Uri};
+use scheduler_core::Violations;
+use serde_json::{Map, Value as Json};
+
+type Object = Map<String, Json>;
+/// Looks at one key's value; the error completes a sentence about it.
+type Rule = fn(&Json) -> Result<(), String>;
+
+const LARGEST_RESPONSE: i64 = 1 << 30;
+
+pub(crate) fn check(task_type: &str, payload: &Object, path: &str, violations: &mut Violations) {
+    let Some(rules) = rules(task_type) else { return };
+    for (key, value) in payload {
+        let field = format!("{path}.{key}");
+        match rules.iter().find(|(name, _)| name == key) {
+            Some((_, rule)) => {
+                if let Err(description) = rule(value) {
+                    violations.add(field, description);
+                }
+            }
+            None => {
+                let known: Vec<&str> = rules.iter().map(|(name, _)| *name).collect();
+                violations.add(field, format!("is no key of a {task_type} task, which has {}", known.join(", ")));
+            }
+        }
+    }
+    for (key, description) in missing(task_type, payload) {
+        violations.add(format!("{path}.{key}"), description);
+    }
+}
+
+/// `None` for the task types of others.
+fn rules(task_type: &str) -> Option<&'static [(&'static str, Rule)]> {
+    match task_type {
+        "process" => Some(&[
+            ("command", command),
+            ("shell", filled_text),
+            ("env", env),
+            ("working_dir", filled_text),
+            ("stdin", text),
+            ("success_exit_codes", |value| integers(value, 0, 255)),
+        ]),
+        "http" => Some(&[
+            ("method", http_method),
+            ("url", url),
+            ("headers", headers),
+            ("body", anything),
+            ("success_statuses", |value| integers(value, 100, 599)),
+            ("max_response_bytes", |value| integer(value, 0, LARGEST_RESPONSE)),
+        ]),
+        "grpc" => Some(&[
+            ("target", filled_text),
+            ("method", grpc_method),
+            ("request", |value| if value.is_object() { Ok(()) } else { Err("must be an object".to_owned()) }),
+            ("metadata", texts_by_name),
+        ]),
+        "noop" => Some(&[("duration", duration), ("fail", boolean), ("result", anything)]),
+        _ => None,
+    }
+}
+
+fn missing(task_type: &str, payload: &Object) -> Vec<(&'static str, &'static str)> {
+    let has = |key: &str| payload.contains_key(key);
+    let required = |keys: [&'static str; 2]| {
+        keys.into_iter().filter(|key| !key.is_empty() && !has(key)).map(|key| (key, "is required")).collect()
+    };
+    match task_type {
+        "process" => match (has("command"), has("shell")) {
+            (false, false) => vec![("command", "is required, unless there is a `shell`")],
+            (true, true) => vec![("shell", "stands instead of `command`: leave one of them out")],
+            _ => Vec::new(),
+        },
+        "http" => required(["url", ""]),
+        "grpc" => required(["target", "method"]),
+        _ => Vec::new(),
+    }
+}
+
+fn anything(_: &Json) -> Result<(), String> {
+    Ok(())
+}
+
+fn text(value: &Json) -> Result<(), String> {
+    value.as_str().map(|_| ()).ok_or_else(|| "must be a string".to_owned())
+}
+
+fn filled_text(value: &Json) -> Result<(), String> {
+    match value.as_str() {
+        Some("") | None => Err("must be a string that is not empty".to_owned()),
+        Some(_) => Ok(()),
+    }
+}
+
+fn boolean(value: &Json) -> Result<(), String> {
+    value.as_bool().map(|_| ()).ok_or_else(|| "must be true or false".to_owned())
+}
+
+fn integer(value: &Json, least: i64, most: i64) -> Result<(), String> {
+    match value.as_i64() {
+        Some(value) if (least..=most).contains(&value) => Ok(()),
+        _ => Err(format!("must be an integer between {least} and {most}")),
+    }
+}
+
+fn integers(value: &Json, least: i64, most: i64) -> Result<(), String> {
+    let all = |values: &Vec<Json>| !values.is_empty() && values.iter().all(|value| integer(value, least, most).is_ok());
+    match value.as_array() {
+        Some(values) if all(values) => Ok(()),
+        _ => Err(format!("must be a list of integers between {least} and {most}, not empty")),
+    }
+}
+
+fn texts_by_name(value: &Json) -> Result<(), String> {
+    match value.as_object() {
+        Some(object) if object.values().all(Json::is_string) => Ok(()),
+        _ => Err("must be an object whose values are strings".to_owned()),
+    }
+}
+
+fn command(value: &Json) -> Result<(), String> {
+    let words: Option<Vec<&str>> = value.as_array().and_then(|words| words.iter().map(Json::as_str).collect());
+    match words.as_deref() {
+        None => Err("must be a list of strings: the program and its arguments".to_owned()),
+        Some([] | ["", ..]) => Err("must start with a program".to_owned()),
+        Some(_) => Ok(()),
+    }
+}
+
+fn env(value: &Json) -> Result<(), String> {
+    texts_by_name(value)?;
+    match value.as_object().and_then(|env| env.keys().find(|name| name.is_empty() || name.contains('='))) {
+        Some(name) => Err(format!("{name:?} cannot name an environment variable")),
+        None => Ok(()),
+    }
+}
+
+fn http_method(value: &Json) -> Result<(), String> {
+    const METHODS: [Method; 7] =
+        [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+    match value.as_str() {
+        Some(name) if METHODS.iter().any(|method| method.as_str() == name) => Ok(()),
+        _ => Err("must be GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS".to_owned()),
+    }
+}
+
+fn url(value: &Json) -> Result<(), String> {
+    let uri = value.as_str().and_then(|text| text.parse::<Uri>().ok());
+    match uri {
+        Some(uri)
+            if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty()) =>
+        {
+            Ok(())
+        }
+        _ => Err("must be a URL that starts with http:// or https:// and a host".to_owned()),
+    }
+}
+
+fn headers(value: &Json) -> Result<(), String> {
+    texts_by_name(value)?;
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
+            return Err(format!("{name:?} is no header that HTTP can carry"));
+        }
+    }
+    Ok(())
+}
+
+fn grpc_method(value: &Json) -> Result<(), String> {
+    let parts = value.as_str().and_then(|text| text.split_once('/'));
+    match parts {
+        Some((service, method)) if !service.is_empty() && !method.is_empty() && !method.contains('/') => Ok(()),
+        _ => Err("must be `package.Service/Method`".to_owned()),
+    }
+}
+
+/// As in canonical JSON: seconds with up to nine decimals and an `s`.
+fn duration(value: &Json) -> Result<(), String> {
+    let digits = |text: &str, most: usize| {
+        !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let seconds = value.as_str().and_then(|text| text.strip_suffix('s'));
+    let valid = seconds.is_some_and(|seconds| match seconds.split_once('.') {
+        Some((whole, fraction)) => digits(whole, 9) && digits(fraction, 9),
+        None => digits(seconds, 9),
+    });
+    if valid { Ok(()) } else { Err("must be a duration in seconds, such as \"1.5s\"".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The fields that are refused.
+    fn refused(task_type: &str, payload: Json) -> Vec<String> {
+        let mut violations = Violations::default();
+        check(task_type, payload.as_object().expect("because tests write objects"), "task.payload", &mut violations);
+        violations.0.into_iter().map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn a_good_payload_of_each_type_is_taken() {
+        let payloads = [
+            ("process", json!({"command": ["/bin/true", ""], "env": {"A": "b"}, "working_dir": "/", "stdin": ""})),
+            ("process", json!({"shell": "exit 3", "success_exit_codes": [0, 3]})),
+            (
+                "http",
+                json!({"url": "https://example.test/a?b", "method": "PUT", "headers": {"x-a": "b"}, "body": {},
+                "success_statuses": [200], "max_response_bytes": 0}),
+            ),
+            ("grpc", json!({"target": "localhost:1", "method": "a.B/C", "request": {}, "metadata": {"a": "b"}})),
+            ("noop", json!({"duration": "1.5s", "fail": false, "result": [1]})),
+            ("noop", json!({})),
+            ("custom", json!({"anything": 1})),
+        ];
+        for (task_type, payload) in payloads {
+            assert_eq!(refused(task_type, payload.clone()), Vec::<String>::new(), "{task_type} {payload}");
+        }
+    }
+
+    #[test]
+    fn a_process_has_exactly_one_of_command_and_shell() {
+        assert_eq!(refused("process", json!({})), ["task.payload.command"]);
+        assert_eq!(refused("process", json!({"command": ["a"], "shell": "a"})), ["task.payload.shell"]);
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_builtin_type_is_refused() {
+        for task_type in ["process", "http", "grpc", "noop"] {
+            assert!(
+                refused(task_type, json!({"comand": 1})).contains(&"task.payload.comand".to_owned()),
+                "{task_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_key_refuses_what_its_handler_could_not_use() {
+        let bad = [
+            ("process", "command", json!("ls")),
+            ("process", "command", json!([])),
+            ("process", "command", json!([""])),
+            ("process", "command", json!(["a", 1])),
+            ("process", "shell", json!("")),
+            ("process", "env", json!({"A": 1})),
+            ("process", "env", json!({"A=": "b"})),
+            ("process", "working_dir", json!("")),
+            ("process", "stdin", json!(1)),
+            ("process", "success_exit_codes", json!([256])),
+            ("process", "success_exit_codes", json!([])),
+            ("http", "method", json!("get")),
+            ("http", "url", json!("ftp://a")),
+            ("http", "url", json!("/path")),
+            ("http", "headers", json!({"a b": "c"})),
+            ("http", "headers", json!({"a": "c\n"})),
+            ("http", "success_statuses", json!([99])),
+            ("http", "max_response_bytes", json!(-1)),
+            ("grpc", "target", json!("")),
+            ("grpc", "method", json!("a.B")),
+            ("grpc", "method", json!("a.B/C/D")),
+            ("grpc", "request", json!([])),
+            ("grpc", "metadata", json!({"a": 1})),
+            ("noop", "duration", json!("5m")),
+            ("noop", "duration", json!(5)),
+            ("noop", "duration", json!("-1s")),
+            ("noop", "fail", json!("yes")),
+        ];
+        for (task_type, key, value) in bad {
+            let mut payload = json!({"url": "http://a", "target": "a", "method": "a.B/C", "command": ["a"]});
+            let object = payload.as_object_mut().expect("because it is an object");
+            let own = rules(task_type).expect("because it is built in");
+            object.retain(|name, _| own.iter().any(|(own, _)| own == name) && !(key == "shell" && name == "command"));
+            if task_type == "http" {
+                object.remove("method");
+            }
+            object.insert(key.to_owned(), value.clone());
+            assert_eq!(refused(task_type, payload), [format!("task.payload.{key}")], "{task_type} {key} {value}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! GET then PUT of the same body changes nothing: a definition survives the way out and back, and what was
+//! read from any proto is stable from then on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_spec::Rules;
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use prost_types::value::Kind;
+use prost_types::{Duration as ProtoDuration, ListValue, Struct, Timestamp as ProtoTimestamp, Value};
+use punctual_proto::v1;
+use scheduler_core::ids::JobUid;
+use scheduler_core::job::{Definition, Job, JobKey, OnLost, OverlapPolicy, Payload, Retention, Retry, Task};
+use scheduler_core::schedule::{Dst, Gap, Overlap, Schedule};
+use scheduler_core::time::Timestamp;
+
+const CREATED: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn stored(key: JobKey, definition: Definition) -> Job {
+    Job {
+        uid: JobUid::at(CREATED, 1),
+        key,
+        definition: Arc::new(definition),
+        pause: None,
+        revision: 1,
+        change_seq: 1,
+        effective_from: CREATED,
+        create_time: CREATED,
+        update_time: CREATED,
+        delete_time: None,
+    }
+}
+
+fn out_and_back(key: JobKey, definition: Definition) -> Result<(JobKey, Definition), TestCaseError> {
+    let shown = job_spec::job(&stored(key, definition), None, CREATED);
+    job_spec::definition(&shown, &Rules::new(CREATED)).map_err(|violations| TestCaseError::fail(violations.to_string()))
+}
+
+fn span(from: u64, to: u64) -> impl Strategy<Value = Duration> {
+    (from..to).prop_map(Duration::from_micros)
+}
+
+fn instant() -> impl Strategy<Value = Timestamp> {
+    (-62_000_000_000_000_000_i64..253_000_000_000_000_000).prop_map(Timestamp::from_micros)
+}
+
+fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
+    btree_map("[a-z./]{1,9}", "[^\0]{0,9}", 0..4)
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        (-9_007_199_254_740_992_i64..=9_007_199_254_740_992).prop_map(Into::into),
+        (-1e9..1e9_f64).prop_filter("whole numbers are integers", |n| n.fract() != 0.0).prop_map(Into::into),
+        "[^\0]{0,9}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Into::into),
+            btree_map("[^\0]{0,5}", inner, 0..4).prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    let custom = ("[a-z]{1,9}/[A-Z]{1,9}", btree_map("[^\0]{0,5}", json(), 0..4)).prop_map(|(task_type, payload)| {
+        let object = serde_json::Value::Object(payload.into_iter().collect());
+        Task { task_type, payload: Payload(object.to_string().into()) }
+    });
+    let process = Just(Task {
+        task_type: "process".to_owned(),
+        payload: Payload(r#"{"command":["/bin/true"],"env":{"A":"b"}}"#.into()),
+    });
+    prop_oneof![custom, process]
+}
+
+prop_compose! {
+    fn schedule()(
+        every in vec(span(100_000, 1_000_000_000_000), 0..3),
+        at in vec(instant(), 0..3),
+        time_zone in prop_oneof![Just(""), Just("Europe/Paris"), Just("Etc/UTC")],
+        start_time in option::of((0_i64..1_000_000_000).prop_map(Timestamp::from_millis)),
+        end_time in option::of((2_000_000_000_i64..3_000_000_000).prop_map(Timestamp::from_millis)),
+        gap in prop_oneof![Just(Gap::NextValid), Just(Gap::Skip)],
+        overlap in prop_oneof![Just(Overlap::First), Just(Overlap::Last), Just(Overlap::Both)],
+    ) -> Schedule {
+        Schedule {
+            every, at, time_zone: time_zone.to_owned(), start_time, end_time, dst: Dst { gap, overlap },
+            ..Schedule::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn retry()(
+        max_attempts in 1_u32..=100,
+        initial_backoff in span(0, 1_000_000),
+        backoff_multiplier in 1.0..1_000.0_f64,
+        max_backoff in span(1_000_000, 1_000_000_000),
+        non_retryable_codes in vec("[A-Z_0-9]{1,9}", 0..3),
+    ) -> Retry {
+        Retry { max_attempts, initial_backoff, backoff_multiplier, max_backoff, non_retryable_codes }
+    }
+}
+
+prop_compose! {
+    fn definition()(
+        texts in ("[^\0]{0,20}", "[^\0]{0,20}", "[A-Za-z0-9][A-Za-z0-9._/:-]{0,20}"),
+        maps in (labels(), labels()),
+        schedule in schedule(),
+        task in task(),
+        counts in (-1_000_i32..=1_000, 1_u32..=10_000, 0_u32..1_000_000, 1_u32..=10_000_000),
+        times in (span(0, 9_000_000_000_000), span(1, 9_000_000_000_000), span(0, 86_400_000_000), span(1, 9_000_000_000_000)),
+        flags in (any::<bool>(), any::<bool>()),
+        overlap_policy in prop_oneof![Just(OverlapPolicy::Skip), Just(OverlapPolicy::Queue)],
+        on_lost in prop_oneof![Just(OnLost::Retry), Just(OnLost::Fail)],
+        retry in retry(),
+    ) -> Definition {
+        Definition {
+            display_name: texts.0,
+            description: texts.1,
+            labels: maps.0,
+            schedule,
+            queue: texts.2,
+            agent_selector: maps.1,
+            priority: counts.0,
+            max_instances: counts.1,
+            misfire_grace_time: times.0,
+            coalesce: flags.0,
+            overlap_policy,
+            max_queued: counts.2,
+            retry,
+            timeout: times.1,
+            kill_grace: times.2,
+            on_lost,
+            retention: Retention { max_runs: counts.3, max_age: times.3 },
+            enabled: flags.1,
+            ..Definition::new(task)
+        }
+    }
+}
+
+fn any_duration() -> impl Strategy<Value = ProtoDuration> {
+    let likely = (0_i64..10_000).prop_map(|seconds| ProtoDuration { seconds, nanos: 0 });
+    let wild = (any::<i64>(), any::<i32>()).prop_map(|(seconds, nanos)| ProtoDuration { seconds, nanos });
+    prop_oneof![8 => likely, 1 => wild]
+}
+
+fn any_instant() -> impl Strategy<Value = ProtoTimestamp> {
+    let likely =
+        (0_i64..4_000_000_000, 0..1_000_000_000).prop_map(|(seconds, nanos)| ProtoTimestamp { seconds, nanos });
+    let wild = (any::<i64>(), any::<i32>()).prop_map(|(seconds, nanos)| ProtoTimestamp { seconds, nanos });
+    prop_oneof![8 => likely, 1 => wild]
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(None),
+        Just(Some(Kind::NullValue(0))),
+        any::<bool>().prop_map(|value| Some(Kind::BoolValue(value))),
+        any::<f64>().prop_map(|value| Some(Kind::NumberValue(value))),
+        (-99..99_i32).prop_map(|value| Some(Kind::NumberValue(value.into()))),
+        ".{0,5}".prop_map(|value| Some(Kind::StringValue(value))),
+    ]
+    .prop_map(|kind| Value { kind });
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(|values| Kind::ListValue(ListValue { values })),
+            btree_map(".{0,3}", inner, 0..3).prop_map(|fields| Kind::StructValue(Struct { fields })),
+        ]
+        .prop_map(|kind| Value { kind: Some(kind) })
+    })
+}
+
+prop_compose! {
+    fn any_schedule()(
+        cron in vec(prop_oneof![Just("0 2 * * *"), Just("CRON_TZ=Asia/Tokyo 5 4 * * *"), Just("61 * * * *")], 0..2),
+        every in vec(any_duration(), 0..3),
+        at in vec(any_instant(), 0..3),
+        time_zone in option::of(prop_oneof![Just("UTC"), Just("Europe/Paris"), Just("")]),
+        times in (option::of(any_instant()), option::of(any_instant())),
+        jitter in option::of(Just(ProtoDuration::default())),
+        dst in option::of((0_i32..4, 0_i32..5)),
+    ) -> v1::Schedule {
+        v1::Schedule {
+            cron: cron.into_iter().map(str::to_owned).collect(),
+            every,
+            at,
+            time_zone: time_zone.map(str::to_owned),
+            start_time: times.0,
+            end_time: times.1,
+            jitter,
+            dst: dst.map(|(gap, overlap)| v1::schedule::Dst { gap, overlap }),
+            ..v1::Schedule::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn any_job()(
+        texts in (".{0,5}", ".{0,5}", option::of("[a-z]{0,5}")),
+        labels in btree_map("[a-z]{1,3}", ".{0,5}", 0..3),
+        schedule in option::of(any_schedule()),
+        payload in option::of(btree_map(".{0,3}", any_value(), 0..3)),
+        counts in (-2_000_i32..2_000, option::of(-1_i32..20), option::of(-1_i32..20)),
+        times in (option::of(any_duration()), option::of(any_duration()), option::of(any_duration())),
+        choices in (0_i32..4, 0_i32..4, option::of(any::<bool>()), option::of(any::<bool>())),
+        retry in option::of((option::of(-1_i32..200), option::of(any::<f64>()), option::of(any_duration()))),
+    ) -> v1::Job {
+        v1::Job {
+            job_id: "a".to_owned(),
+            display_name: texts.0,
+            description: texts.1,
+            labels,
+            schedule,
+            task: Some(v1::Task { r#type: "custom".to_owned(), payload: payload.map(|fields| Struct { fields }) }),
+            queue: texts.2,
+            priority: counts.0,
+            max_instances: counts.1,
+            max_queued: counts.2,
+            misfire_grace_time: times.0,
+            timeout: times.1,
+            kill_grace: times.2,
+            overlap_policy: choices.0,
+            on_lost: choices.1,
+            coalesce: choices.2,
+            enabled: choices.3,
+            retry: retry.map(|(max_attempts, backoff_multiplier, initial_backoff)| v1::RetryPolicy {
+                max_attempts,
+                backoff_multiplier,
+                initial_backoff,
+                ..v1::RetryPolicy::default()
+            }),
+            ..v1::Job::default()
+        }
+    }
+}
+
+fn key() -> JobKey {
+    JobKey { namespace: "default".to_owned(), job_id: "a".to_owned() }
+}
+
+proptest! {
+    #[test]
+    fn a_definition_survives_the_way_out_and_back(definition in definition()) {
+        prop_assert_eq!(out_and_back(key(), definition.clone())?, (key(), definition));
+    }
+
+    #[test]
+    fn what_was_read_from_any_proto_is_stable_from_then_on(job in any_job()) {
+        match job_spec::definition(&job, &Rules::new(CREATED)) {
+            Ok((key, definition)) => {
+                prop_assert_eq!(out_and_back(key.clone(), definition.clone())?, (key, definition));
+            }
+            Err(violations) => prop_assert!(violations.0.iter().all(|violation| !violation.field.is_empty())),
+        }
+    }
+}
+
+#[test]
+fn a_zone_in_a_cron_expression_does_not_come_back_beside_utc() {
+    let job = v1::Job {
+        job_id: "a".to_owned(),
+        task: Some(v1::Task { r#type: "noop".to_owned(), payload: None }),
+        ..v1::Job::default()
+    };
+    let mut definition = job_spec::definition(&job, &Rules::new(CREATED)).expect("it is valid").1;
+    let shown = |definition: &Definition| job_spec::job(&stored(key(), definition.clone()), None, CREATED).schedule;
+    assert_eq!(shown(&definition).and_then(|schedule| schedule.time_zone).as_deref(), Some("UTC"));
+    definition.schedule.cron = vec!["CRON_TZ=Asia/Tokyo 0 2 * * *".to_owned()];
+    assert_eq!(shown(&definition).and_then(|schedule| schedule.time_zone), None);
+}
