@@ -1,0 +1,92 @@
+//! The command line as a whole: the global flags and the groups of commands.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{completions, job, run, status};
+use crate::failure::Failure;
+use crate::settings::{Flags, Settings};
+
+/// Creates, watches and steers the jobs of a Punctual scheduler.
+///
+/// Every global flag has a variable (PUNCTUAL_SERVER, …) and a key in ~/.config/punctual.toml (server = "…"); a flag
+/// beats a variable, a variable beats the file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "punctual",
+    version,
+    after_help = "Exit codes: 0 done, 1 the server or the input said no, 2 usage, 3 server not reached."
+)]
+pub struct App {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create jobs, look at them, steer them
+    #[command(subcommand)]
+    Job(job::Command),
+    /// Look at runs and at what their tasks wrote
+    #[command(subcommand)]
+    Run(run::Command),
+    /// Show how the cluster is doing
+    Status,
+    /// Print the completions of a shell
+    Completions(completions::Args),
+}
+
+impl App {
+    pub async fn run(self) -> Result<(), Failure> {
+        let settings = Settings::load(self.flags)?;
+        match self.command {
+            Command::Job(command) => job::run(command, &settings).await,
+            Command::Run(command) => run::run(command, &settings).await,
+            Command::Status => status::run(&settings).await,
+            Command::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn no_two_flags_contradict_each_other() {
+        App::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_flag_is_explained() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {} has no help", command.get_name(), arg.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&App::command());
+    }
+
+    #[test]
+    fn a_job_comes_from_flags_or_from_a_file_but_not_from_both() {
+        let parse = |line: &str| App::try_parse_from(line.split(' '));
+        assert!(parse("punctual job create a --every 1h30m --every 5s --task noop --payload {}").is_ok());
+        assert!(parse("punctual job create -f jobs.yaml").is_ok());
+        for wrong in [
+            "punctual job create",
+            "punctual job create a",
+            "punctual job create a --task noop -f jobs.yaml",
+            "punctual job create a --task noop --every 5",
+            "punctual job create a --task noop --payload [1]",
+            "punctual job trigger a --label novalue",
+            "punctual run list --state DONE",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The connection to a server, and what its failures mean.
+
+use std::error::Error;
+use std::time::Duration;
+
+use punctual_proto::v1::job_service_client::JobServiceClient;
+use punctual_proto::v1::run_service_client::RunServiceClient;
+use punctual_proto::v1::scheduler_service_client::SchedulerServiceClient;
+use punctual_proto::v1::task_type_service_client::TaskTypeServiceClient;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A page of 1,000 jobs with large payloads is far above tonic's limit of 4 MiB.
+const MAX_ANSWER_BYTES: usize = 512 << 20;
+
+/// The violations of a job with many faults travel in the trailers, above the usual limit of 16 KiB.
+const MAX_HEADER_BYTES: u32 = 1 << 20;
+
+/// A server that answered the connection.
+pub(crate) struct Server {
+    url: String,
+    channel: Channel,
+}
+
+impl Server {
+    pub(crate) async fn reach(settings: &Settings) -> Result<Self, Failure> {
+        let url = settings.server.clone();
+        let wrong = |reason: &str| Failure::Usage(format!("`{url}` is not the URL of a server: {reason}"));
+        let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| wrong(&root(&error)))?;
+        if endpoint.uri().scheme_str() != Some("http") {
+            return Err(wrong("write http://HOST:PORT"));
+        }
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .http2_max_header_list_size(MAX_HEADER_BYTES)
+            .tcp_nodelay(true);
+        match endpoint.connect().await {
+            Ok(channel) => Ok(Self { url, channel }),
+            Err(error) => Err(Failure::Unreached { server: url, reason: root(&error) }),
+        }
+    }
+
+    pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
+        JobServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    pub(crate) fn runs(&self) -> RunServiceClient<Channel> {
+        RunServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Channel> {
+        SchedulerServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn task_types(&self) -> TaskTypeServiceClient<Channel> {
+        TaskTypeServiceClient::new(self.channel.clone())
+    }
+
+    /// The message of an answer. A status with a source was made on this side: the server did not speak.
+    pub(crate) fn answer<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, Failure> {
+        match answer {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => Err(match status.source() {
+                Some(source) => Failure::Unreached { server: self.url.clone(), reason: root(source) },
+                None => Failure::Refused(Box::new(status)),
+            }),
+        }
+    }
+}
+
+/// The innermost cause, which is the one that says something: "Connection refused", not "transport error".
+fn root(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,69 @@
+//! `punctual job`.
+
+mod act;
+mod create;
+mod list;
+mod trigger;
+
+use clap::Subcommand;
+use punctual_proto::v1::GetJobRequest;
+
+use crate::client::Server;
+use crate::commands::run;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::view;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a job from flags, or the jobs of a file
+    Create(create::Args),
+    /// Show one job
+    Get {
+        /// Id of the job
+        id: String,
+    },
+    /// List jobs
+    List(list::Args),
+    /// Run a job now, or later once
+    Trigger(trigger::Args),
+    /// List the runs of a job, newest first
+    History {
+        /// Id of the job
+        id: String,
+        #[command(flatten)]
+        filter: run::Filter,
+    },
+    /// Stop a job's schedule; triggers still work
+    Pause(act::Args),
+    /// Start a paused job's schedule again
+    Resume(act::Args),
+    /// Let a disabled job run again
+    Enable(act::Args),
+    /// Let nothing of a job run, triggers included
+    Disable(act::Args),
+    /// Delete a job and cancel what waits
+    Delete(act::Delete),
+}
+
+pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
+    match command {
+        Command::Create(args) => create::run(args, settings).await,
+        Command::Get { id } => get(id, settings).await,
+        Command::List(args) => list::run(args, settings).await,
+        Command::Trigger(args) => trigger::run(args, settings).await,
+        Command::History { id, filter } => run::history(id, filter, settings).await,
+        Command::Pause(args) => act::run(act::Verb::Pause, args, settings).await,
+        Command::Resume(args) => act::run(act::Verb::Resume, args, settings).await,
+        Command::Enable(args) => act::run(act::Verb::Enable, args, settings).await,
+        Command::Disable(args) => act::run(act::Verb::Disable, args, settings).await,
+        Command::Delete(args) => act::delete(args, settings).await,
+    }
+}
+
+async fn get(id: String, settings: &Settings) -> Result<(), Failure> {
+    let server = Server::reach(settings).await?;
+    let request = GetJobRequest { namespace: settings.namespace.clone(), job_id: id };
+    let job = server.answer(server.jobs().get_job(request).await)?;
+    view::show(settings.output, &job, view::job)
+}

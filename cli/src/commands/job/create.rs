@@ -1,0 +1,132 @@
+//! `punctual job create`: one job from flags, or the jobs of a file one after the other.
+
+use std::path::PathBuf;
+
+use prost_types::{Duration, Struct};
+use punctual_proto::v1::{CreateJobRequest, GetTaskTypeRequest, Job, Schedule, Task};
+use serde_json::json;
+
+use crate::client::Server;
+use crate::failure::Failure;
+use crate::settings::{Output, Settings};
+use crate::view::json;
+use crate::{clock, definition, value, view};
+
+/// The task types that every agent brings along.
+const BUILT_IN: [&str; 4] = ["process", "http", "grpc", "noop"];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Id of the job
+    #[arg(required_unless_present = "file", conflicts_with = "file", requires = "task")]
+    id: Option<String>,
+    /// A file of jobs, YAML or JSON; `-` is standard input
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Fire every so often: 90s, 5m, 1h30m; may be repeated
+    #[arg(long, value_name = "DURATION", value_parser = value::duration, requires = "id")]
+    every: Vec<Duration>,
+    /// Fire as this cron expression says; may be repeated
+    #[arg(long, value_name = "EXPRESSION", requires = "id")]
+    cron: Vec<String>,
+    /// Zone in which cron expressions are read [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "id")]
+    time_zone: Option<String>,
+    /// Task type: process, http, grpc, noop, or one that an agent brings along
+    #[arg(long, value_name = "TYPE", requires = "id")]
+    task: Option<String>,
+    /// What the task is given, a JSON object: {"command": ["date"]}
+    #[arg(long, value_name = "JSON", value_parser = value::payload, requires = "id")]
+    payload: Option<Struct>,
+}
+
+impl Args {
+    fn job(self) -> Job {
+        let schedule =
+            Schedule { every: self.every, cron: self.cron, time_zone: self.time_zone, ..Schedule::default() };
+        Job {
+            job_id: self.id.unwrap_or_default(),
+            schedule: (schedule != Schedule::default()).then_some(schedule),
+            task: Some(Task { r#type: self.task.unwrap_or_default(), payload: self.payload }),
+            ..Job::default()
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
+    let mut jobs = match &args.file {
+        Some(path) => definition::read(path, clock::now().into())?,
+        None => vec![definition::checked(args.job(), clock::now().into())?],
+    };
+    for job in jobs.iter_mut().filter(|job| job.namespace.is_empty()) {
+        job.namespace.clone_from(&settings.namespace);
+    }
+    let server = Server::reach(settings).await?;
+    match <[Job; 1]>::try_from(jobs) {
+        Ok([job]) => {
+            let created = create(&server, job).await?;
+            view::show(settings.output, &created, line)
+        }
+        Err(jobs) => many(&server, jobs, settings).await,
+    }
+}
+
+/// Creates what can be created: a refused job does not keep the others away.
+async fn many(server: &Server, jobs: Vec<Job>, settings: &Settings) -> Result<(), Failure> {
+    let all = jobs.len();
+    let mut created = Vec::new();
+    for job in jobs {
+        let name = format!("{}/{}", job.namespace, job.job_id);
+        match create(server, job).await {
+            Ok(job) if settings.output == Output::Table => {
+                view::show(Output::Table, &job, line)?;
+                created.push(job);
+            }
+            Ok(job) => created.push(job),
+            Err(refused @ Failure::Refused(_)) => {
+                anstream::eprint!("{name}: ");
+                refused.write(&mut anstream::stderr())?;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if settings.output == Output::Json {
+        view::value(&json!({ "jobs": created.iter().map(json::of).collect::<Vec<_>>() }))?;
+    }
+    match all - created.len() {
+        0 => Ok(()),
+        failed => Err(Failure::Partly { failed, all }),
+    }
+}
+
+async fn create(server: &Server, job: Job) -> Result<Job, Failure> {
+    let request = CreateJobRequest { job: Some(job), ..CreateJobRequest::default() };
+    let job = server.answer(server.jobs().create_job(request).await)?;
+    warn_of_unknown_task_type(server, &job).await;
+    Ok(job)
+}
+
+/// The server accepts a task type that nobody offers, because its agent may come later; a misspelt one would
+/// wait for ever.
+async fn warn_of_unknown_task_type(server: &Server, job: &Job) {
+    let Some(task) = job.task.as_ref().filter(|task| !BUILT_IN.contains(&task.r#type.as_str())) else { return };
+    let request = GetTaskTypeRequest { name: task.r#type.clone() };
+    let offered =
+        server.task_types().get_task_type(request).await.is_ok_and(|answer| answer.into_inner().agent_count > 0);
+    if !offered {
+        anstream::eprintln!(
+            "warning: no agent is known to offer the task type `{}`; runs of {} wait until one does (built in: {})",
+            task.r#type,
+            job.job_id,
+            BUILT_IN.join(", ")
+        );
+    }
+}
+
+fn line(job: &Job, scene: &view::Scene) -> String {
+    let next = match &job.next_fire_time {
+        Some(time) => format!("next fire {}", view::relative(Some(time), scene.now)),
+        None => format!("run it: punctual job trigger {}", job.job_id),
+    };
+    format!("created {}/{} ({}), {next}\n", job.namespace, job.job_id, view::schedule(job))
+}

@@ -1,0 +1,116 @@
+//! `punctual run`, and the history of a job, which is the same list.
+
+mod logs;
+
+use clap::Subcommand;
+use prost_types::Timestamp;
+use punctual_proto::v1::{GetRunRequest, ListRunsRequest, run};
+
+use crate::client::Server;
+use crate::commands::{ALL, Page, labels};
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::view::Whose;
+use crate::{value, view};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List runs, newest first
+    List {
+        /// Only runs of this job
+        #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+        job: String,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Show one run with its attempts
+    Get {
+        /// Id of the run
+        run_id: String,
+    },
+    /// Print what a run's task wrote, as it wrote it
+    Logs(logs::Args),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Filter {
+    /// Only runs in this state, or in one of several
+    #[arg(long = "state", value_name = "STATE", value_parser = state)]
+    states: Vec<run::State>,
+    /// Only runs with this trigger, or with one of several
+    #[arg(long = "trigger", value_name = "TRIGGER", value_parser = trigger)]
+    triggers: Vec<run::Trigger>,
+    /// Only runs whose current or last attempt is on this agent
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    agent: String,
+    /// Only runs that have this label, and each further one
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = value::label)]
+    labels: Vec<(String, String)>,
+    /// Only runs scheduled at this instant or later: 2026-01-01T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = value::instant)]
+    scheduled_after: Option<Timestamp>,
+    /// Only runs scheduled before this instant
+    #[arg(long, value_name = "TIME", value_parser = value::instant)]
+    scheduled_before: Option<Timestamp>,
+    #[command(flatten)]
+    page: Page,
+}
+
+fn state(text: &str) -> Result<run::State, String> {
+    let all = ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELLED", "SKIPPED", "MISSED", "EXPIRED"];
+    value::name(text, run::State::from_str_name, &all)
+}
+
+fn trigger(text: &str) -> Result<run::Trigger, String> {
+    value::name(text, run::Trigger::from_str_name, &["SCHEDULE", "MANUAL", "BACKFILL", "RETRY", "AFTER_JOB"])
+}
+
+pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
+    match command {
+        Command::List { job, filter } => list(job, filter, settings).await,
+        Command::Get { run_id } => get(run_id, settings).await,
+        Command::Logs(args) => logs::run(args, settings).await,
+    }
+}
+
+pub(crate) async fn history(id: String, filter: Filter, settings: &Settings) -> Result<(), Failure> {
+    list(id, filter, settings).await
+}
+
+async fn list(job_id: String, filter: Filter, settings: &Settings) -> Result<(), Failure> {
+    let server = Server::reach(settings).await?;
+    let whose = match (job_id.as_str(), settings.namespace.as_str()) {
+        (_, ALL) => Whose::All,
+        ("", _) => Whose::Namespace,
+        _ => Whose::Job,
+    };
+    let request = ListRunsRequest {
+        namespace: settings.namespace.clone(),
+        job_id: job_id.clone(),
+        states: filter.states.into_iter().map(i32::from).collect(),
+        triggers: filter.triggers.into_iter().map(i32::from).collect(),
+        agent_id: filter.agent,
+        labels: labels(filter.labels),
+        query: String::new(),
+        scheduled_after: filter.scheduled_after,
+        scheduled_before: filter.scheduled_before,
+        backfill_id: String::new(),
+        page_size: filter.page.page_size,
+        page_token: filter.page.page_token,
+    };
+    let page = server.answer(server.runs().list_runs(request).await)?;
+    view::show(settings.output, &page, |page, scene| match page.runs.as_slice() {
+        [] if job_id.is_empty() => "No runs. Start one: punctual job trigger ID\n".to_owned(),
+        [] => format!("No runs of {job_id}. Start one: punctual job trigger {job_id}\n"),
+        _ => view::runs(page, scene, whose),
+    })?;
+    Page::more(settings, &page.next_page_token);
+    Ok(())
+}
+
+async fn get(run_id: String, settings: &Settings) -> Result<(), Failure> {
+    let server = Server::reach(settings).await?;
+    let request = GetRunRequest { namespace: settings.namespace.clone(), run_id };
+    let run = server.answer(server.runs().get_run(request).await)?;
+    view::show(settings.output, &run, view::run)
+}

@@ -1,0 +1,65 @@
+//! Values of flags, read so that a wrong one is a usage error that says what would be right.
+
+use chrono::DateTime;
+use prost_types::{Duration, Struct, Timestamp};
+
+use crate::definition;
+
+/// `5m`, `1h30m`, `90s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 5m or 1h30m"))?;
+    Duration::try_from(duration).map_err(|error| error.to_string())
+}
+
+/// `2026-01-01T00:00:00Z`, or with another offset.
+pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
+    let instant = DateTime::parse_from_rfc3339(text).map_err(|error| format!("{error}; write 2026-01-01T00:00:00Z"))?;
+    let nanos = i32::try_from(instant.timestamp_subsec_nanos()).map_err(|error| error.to_string())?;
+    Ok(Timestamp { seconds: instant.timestamp(), nanos })
+}
+
+/// `key=value`.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write key=value".to_owned()),
+    }
+}
+
+/// A JSON object.
+pub(crate) fn payload(text: &str) -> Result<Struct, String> {
+    definition::payload(text)
+}
+
+/// The name of an enum's value, in any case.
+pub(crate) fn name<T>(text: &str, from_name: fn(&str) -> Option<T>, all: &[&str]) -> Result<T, String> {
+    let upper = text.to_ascii_uppercase();
+    match from_name(&upper) {
+        Some(value) if all.contains(&upper.as_str()) => Ok(value),
+        _ => Err(format!("write one of {}", all.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        assert_eq!(duration("1h30m").unwrap(), Duration { seconds: 5_400, nanos: 0 });
+        assert_eq!(duration("250ms").unwrap(), Duration { seconds: 0, nanos: 250_000_000 });
+        assert!(duration("90").unwrap_err().contains("write 90s"));
+    }
+
+    #[test]
+    fn an_instant_with_an_offset_is_the_same_in_utc() {
+        assert_eq!(instant("2026-01-01T01:00:00+01:00").unwrap(), instant("2026-01-01T00:00:00Z").unwrap());
+        assert!(instant("tomorrow").unwrap_err().contains("write 2026-"));
+    }
+
+    #[test]
+    fn a_label_may_hold_further_equals_signs() {
+        assert_eq!(label("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
+        assert!(label("=x").is_err());
+    }
+}
