@@ -7,7 +7,7 @@ pub(super) const DAY: i64 = 86_400;
 
 /// Days from 0000-03-01 to 1970-01-01.
 const MARCH_BASED_EPOCH: i64 = 719_468;
-const DAYS_IN_400_YEARS: i64 = 146_097;
+const DAYS_IN_400_YEARS: u32 = 146_097;
 
 /// A date, its month from 1 and its day from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,15 +17,15 @@ pub(super) struct YearMonthDay {
     pub(super) day: u32,
 }
 
-/// The number of the first day of a month.
+/// The number of the first day of a month, of the years 1 to a million.
 #[inline]
 pub(super) fn days(year: i64, month: u32) -> i64 {
     // Years that begin in March have their leap day at the end.
-    let march_year = if month <= 2 { year - 1 } else { year };
-    let march_month = i64::from(if month <= 2 { month + 9 } else { month - 3 });
-    let century = march_year.div_euclid(100);
-    march_year * 365 + march_year.div_euclid(4) - century + century.div_euclid(4) + (153 * march_month + 2) / 5
-        - MARCH_BASED_EPOCH
+    let march_year = year as u32 - u32::from(month <= 2);
+    let march_month = if month <= 2 { month + 9 } else { month - 3 };
+    let century = march_year / 100;
+    let days = march_year * 365 + march_year / 4 - century + century / 4 + (153 * march_month + 2) / 5;
+    i64::from(days) - MARCH_BASED_EPOCH
 }
 
 /// The number of a year's first day.
@@ -33,21 +33,18 @@ pub(super) fn days_of_year(year: i64) -> i64 {
     days(year, 1)
 }
 
+/// The date of a day between the years 1 and a million.
 #[inline]
 pub(super) fn date(days: i64) -> YearMonthDay {
-    let days = days + MARCH_BASED_EPOCH;
-    let cycle = days.div_euclid(DAYS_IN_400_YEARS);
-    let day_of_cycle = days.rem_euclid(DAYS_IN_400_YEARS);
+    let days = (days + MARCH_BASED_EPOCH) as u32;
+    let cycle = days / DAYS_IN_400_YEARS;
+    let day_of_cycle = days % DAYS_IN_400_YEARS;
     let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
     let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    YearMonthDay {
-        year: cycle * 400 + year_of_cycle + i64::from(month <= 2),
-        month: u32::try_from(month).unwrap_or(1),
-        day: u32::try_from(day).unwrap_or(1),
-    }
+    YearMonthDay { year: i64::from(cycle * 400 + year_of_cycle + u32::from(month <= 2)), month, day }
 }
 
 #[inline]
@@ -68,8 +65,8 @@ fn is_leap(year: i64) -> bool {
 /// Sunday is 0.
 #[inline]
 pub(super) fn weekday(days: i64) -> u32 {
-    // 1970-01-01 was a Thursday.
-    u32::try_from((days + 4).rem_euclid(7)).unwrap_or(0)
+    // 0000-03-01, the epoch that makes all numbers positive, was a Wednesday.
+    ((days + MARCH_BASED_EPOCH) as u32 + 3) % 7
 }
 
 #[cfg(test)]

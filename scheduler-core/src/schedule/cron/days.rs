@@ -15,8 +15,9 @@ const WEEKLY: u64 = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28 | 1 << 35;
 const SUNDAY: u32 = 0;
 const SATURDAY: u32 = 6;
 
+/// The fields that have to do with days, as compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Days {
+pub(in super::super) struct DayFields {
     /// Bit d is day d.
     pub(in super::super) of_month: u32,
     /// Bit d is `dW`, the weekday nearest to day d within its month.
@@ -45,7 +46,14 @@ pub(in super::super) enum Combine {
     Both,
 }
 
-impl Days {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct Days {
+    pub(in super::super) fields: DayFields,
+    /// The weekdays, where these alone decide: most expressions need no look at the month.
+    plain: Option<u8>,
+}
+
+impl DayFields {
     pub(in super::super) fn every_day_of_month(&self) -> bool {
         self.of_month == ALL_DAYS
     }
@@ -58,13 +66,23 @@ impl Days {
         self.months == ALL_MONTHS
     }
 
-    /// Every day there is.
-    pub(super) fn is_every_day(&self) -> bool {
-        let each = match self.combine {
-            Combine::Either => self.every_day_of_month() || self.every_weekday(),
-            Combine::Both => self.every_day_of_month() && self.every_weekday(),
-        };
-        each && self.every_month() && self.years.is_none()
+    fn plain_weekdays(&self) -> Option<u8> {
+        if !self.every_month() || self.years.is_some() {
+            return None;
+        }
+        match self.combine {
+            Combine::Either => (self.every_day_of_month() || self.every_weekday()).then_some(ALL_WEEKDAYS),
+            Combine::Both if !self.every_day_of_month() => None,
+            Combine::Both if self.every_weekday() => Some(ALL_WEEKDAYS),
+            Combine::Both => (self.nth == [0; 5] && self.last_of == 0).then_some(self.weekdays),
+        }
+    }
+}
+
+impl Days {
+    pub(super) fn new(fields: DayFields) -> Self {
+        let plain = fields.plain_weekdays();
+        Self { fields, plain }
     }
 
     /// Whether any day of any year matches.
@@ -72,16 +90,31 @@ impl Days {
         self.next(civil::days_of_year(i64::from(FIRST_YEAR))).is_some()
     }
 
+    /// The last year named, if any is.
+    pub(super) fn last_year(&self) -> Option<i64> {
+        self.fields.years.as_ref().and_then(|_| self.prev_year(i64::from(LAST_YEAR)))
+    }
+
     #[inline]
     pub(super) fn contains(&self, day: i64) -> bool {
+        if let Some(weekdays) = self.plain {
+            return weekdays >> civil::weekday(day) & 1 == 1;
+        }
         let YearMonthDay { year, month, day: of_month } = civil::date(day);
-        self.months >> month & 1 == 1
+        self.fields.months >> month & 1 == 1
             && self.has_year(year)
             && self.in_month(year, month, day - i64::from(of_month) + 1) >> of_month & 1 == 1
     }
 
     /// The first matching day that is not before `from`.
+    #[inline]
     pub(super) fn next(&self, from: i64) -> Option<i64> {
+        let Some(weekdays) = self.plain else { return self.next_by_month(from) };
+        let ahead = u32::from(weekdays) << 7 | u32::from(weekdays);
+        Some(from + i64::from((ahead >> civil::weekday(from)).trailing_zeros()))
+    }
+
+    fn next_by_month(&self, from: i64) -> Option<i64> {
         let YearMonthDay { mut year, mut month, day } = civil::date(from);
         let mut earliest = day;
         let give_up = year + CYCLE_YEARS;
@@ -90,7 +123,7 @@ impl Days {
             if possible > year {
                 (year, month, earliest) = (possible, 1, 1);
             }
-            let months = u32::from(self.months) & (u32::MAX << month);
+            let months = u32::from(self.fields.months) & (u32::MAX << month);
             if months == 0 {
                 (year, month, earliest) = (year + 1, 1, 1);
                 continue;
@@ -109,6 +142,14 @@ impl Days {
 
     /// The last matching day that is not after `from`.
     pub(super) fn prev(&self, from: i64) -> Option<i64> {
+        let Some(weekdays) = self.plain else { return self.prev_by_month(from) };
+        // The week of `from` in the upper seven bits, the week before in the lower.
+        let today = civil::weekday(from) + 7;
+        let behind = (u32::from(weekdays) << 7 | u32::from(weekdays)) & ((2 << today) - 1);
+        Some(from - i64::from(today - (31 - behind.leading_zeros())))
+    }
+
+    fn prev_by_month(&self, from: i64) -> Option<i64> {
         let YearMonthDay { mut year, mut month, day } = civil::date(from);
         let mut latest = day;
         let give_up = (year - CYCLE_YEARS).max(i64::from(FIRST_YEAR) - 1);
@@ -117,7 +158,7 @@ impl Days {
             if possible < year {
                 (year, month, latest) = (possible, 12, 31);
             }
-            let months = u32::from(self.months) & ((2 << month) - 1);
+            let months = u32::from(self.fields.months) & ((2 << month) - 1);
             if months == 0 {
                 (year, month, latest) = (year - 1, 12, 31);
                 continue;
@@ -143,7 +184,7 @@ impl Days {
             let YearMonthDay { year, month, day: of_month } = civil::date(day);
             let first = day - i64::from(of_month) + 1;
             let after = first + i64::from(civil::days_in_month(year, month));
-            if self.months >> month & 1 == 1 && self.has_year(year) {
+            if self.fields.months >> month & 1 == 1 && self.has_year(year) {
                 let mut days = self.in_month(year, month, first) & (u32::MAX << of_month);
                 if after > to {
                     days &= (1 << (to - first + 1)) - 1;
@@ -156,17 +197,17 @@ impl Days {
     }
 
     fn has_year(&self, year: i64) -> bool {
-        self.years.is_none() || self.next_year(year) == Some(year)
+        self.fields.years.is_none() || self.next_year(year) == Some(year)
     }
 
     fn next_year(&self, year: i64) -> Option<i64> {
-        let Some(years) = &self.years else { return Some(year) };
+        let Some(years) = &self.fields.years else { return Some(year) };
         let index = u32::try_from((year - i64::from(FIRST_YEAR)).max(0)).ok()?;
         years.next(index).map(|index| i64::from(index + FIRST_YEAR))
     }
 
     fn prev_year(&self, year: i64) -> Option<i64> {
-        let Some(years) = &self.years else { return Some(year) };
+        let Some(years) = &self.fields.years else { return Some(year) };
         let index = u32::try_from(year.min(i64::from(LAST_YEAR)) - i64::from(FIRST_YEAR)).ok()?;
         years.prev(index).map(|index| i64::from(index + FIRST_YEAR))
     }
@@ -177,7 +218,7 @@ impl Days {
         let month = Month { length: civil::days_in_month(year, month), starts_on: civil::weekday(first) };
         let by_day = self.by_day_of_month(month);
         let by_weekday = self.by_weekday(month);
-        let days = match self.combine {
+        let days = match self.fields.combine {
             Combine::Either => by_day | by_weekday,
             Combine::Both => by_day & by_weekday,
         };
@@ -186,14 +227,14 @@ impl Days {
 
     #[inline]
     fn by_day_of_month(&self, month: Month) -> u32 {
-        let mut days = self.of_month;
-        if self.last {
+        let mut days = self.fields.of_month;
+        if self.fields.last {
             days |= 1 << month.length;
         }
-        if self.last_weekday {
+        if self.fields.last_weekday {
             days |= 1 << month.nearest_weekday(month.length);
         }
-        let mut nearest = self.nearest & month.days();
+        let mut nearest = self.fields.nearest & month.days();
         while nearest != 0 {
             days |= 1 << month.nearest_weekday(nearest.trailing_zeros());
             nearest &= nearest - 1;
@@ -203,14 +244,14 @@ impl Days {
 
     #[inline]
     fn by_weekday(&self, month: Month) -> u32 {
-        let mut days = month.on(self.weekdays);
-        if self.nth != [0; 5] {
-            for (week, &weekdays) in self.nth.iter().enumerate() {
+        let mut days = month.on(self.fields.weekdays);
+        if self.fields.nth != [0; 5] {
+            for (week, &weekdays) in self.fields.nth.iter().enumerate() {
                 days |= month.on(weekdays) & (0xfe << (7 * week));
             }
         }
-        if self.last_of != 0 {
-            days |= month.on(self.last_of) & (u32::MAX << (month.length - 6));
+        if self.fields.last_of != 0 {
+            days |= month.on(self.fields.last_of) & (u32::MAX << (month.length - 6));
         }
         days
     }
@@ -232,7 +273,7 @@ impl Month {
     /// The days that are on one of `weekdays`; bits above the month's length may be set too.
     #[inline]
     fn on(self, weekdays: u8) -> u32 {
-        let from_first = u64::from(weekdays) * WEEKLY >> self.starts_on;
+        let from_first = (u64::from(weekdays) * WEEKLY) >> self.starts_on;
         (from_first << 1) as u32
     }
 

@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
             Some(b'L' | b'l') => self.last(),
             Some(byte) if byte.is_ascii_alphanumeric() => self.value_or_range(),
             Some(_) => Err(self.unexpected()),
-            None => Err(self.problem(begin, format!("a {} is missing", self.unit.name()))),
+            None => Err(self.problem(begin, format!("{} {} is missing", self.unit.article(), self.unit.name()))),
         }
     }
 
@@ -213,7 +213,10 @@ impl<'a> Reader<'a> {
             }
             Some(byte) if byte.is_ascii_alphabetic() => self.named(),
             Some(_) => Err(self.unexpected()),
-            None => Err(self.problem(self.at, format!("a {} is missing: {}", self.unit.name(), self.unit.values()))),
+            None => Err(self.problem(
+                self.at,
+                format!("{} {} is missing: {}", self.unit.article(), self.unit.name(), self.unit.values()),
+            )),
         }
     }
 
@@ -246,7 +249,10 @@ impl<'a> Reader<'a> {
             }
             None => {
                 let name = &self.text[begin..begin + length];
-                Err(self.problem(begin, format!("{name} is not a {}: {}", self.unit.name(), self.unit.values())))
+                Err(self.problem(
+                    begin,
+                    format!("{name} is not {} {}: {}", self.unit.article(), self.unit.name(), self.unit.values()),
+                ))
             }
         }
     }
@@ -315,8 +321,8 @@ impl<'a> Reader<'a> {
 
     fn unexpected(&self) -> Problem {
         let found = self.text[self.at..].chars().next().unwrap_or(' ');
-        let values = self.unit.values();
-        self.problem(self.at, format!("{found:?} has no meaning here; a {} is {values}", self.unit.name()))
+        let (a, name, values) = (self.unit.article(), self.unit.name(), self.unit.values());
+        self.problem(self.at, format!("{found:?} has no meaning here; {a} {name} is {values}"))
     }
 
     fn problem(&self, at: usize, text: impl Into<String>) -> Problem {

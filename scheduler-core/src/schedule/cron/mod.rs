@@ -17,7 +17,7 @@ use super::zone::Zone;
 use super::{Gap, Overlap};
 
 pub(super) use clock::Clock;
-pub(super) use days::{Combine, Days};
+pub(super) use days::{Combine, DayFields, Days};
 pub(super) use parse::{Expression, Terms, parse};
 pub(super) use unit::FIRST_YEAR;
 
@@ -33,5 +33,15 @@ pub(super) struct Cron {
     pub(super) overlap: Overlap,
     /// Follows elapsed time: the second, minute or hour is written with a star.
     pub(super) interval_like: bool,
-    every_day: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cron;
+    use super::values::Values;
+
+    #[test]
+    fn a_compiled_expression_is_small() {
+        assert!(size_of::<Cron>() + size_of::<Values>() <= 300, "{} B", size_of::<Cron>());
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::field::{self, Field};
 use super::problem::Problem;
 use super::unit::Unit;
-use super::{Clock, Combine, Cron, Days, duration};
+use super::{Clock, Combine, Cron, DayFields, Days, duration};
 use crate::schedule::zone::Zone;
 use crate::schedule::{Dst, Gap, Overlap};
 
@@ -213,7 +213,7 @@ impl Draft {
     fn compile(self, zone: &'static Zone, dst: Dst) -> Result<Cron, Problem> {
         let narrow = "because its field has fewer values than that";
         let years = self.year.map(|year| Box::new(year.values));
-        let days = Days {
+        let days = Days::new(DayFields {
             of_month: u32::try_from(self.day.values.word(Unit::Day)).expect(narrow),
             nearest: self.day.special.nearest,
             last: self.day.special.last,
@@ -224,15 +224,14 @@ impl Draft {
             months: u16::try_from(self.month.values.word(Unit::Month)).expect(narrow),
             combine: if self.restricted == [true, true] && !self.plus { Combine::Either } else { Combine::Both },
             years,
-        };
+        });
         let clock = Clock {
             seconds: self.second.values.word(Unit::Second),
             minutes: self.minute.values.word(Unit::Minute),
             hours: u32::try_from(self.hour.values.word(Unit::Hour)).expect(narrow),
         };
         let (gap, overlap) = if self.interval_like { (Gap::Skip, Overlap::Both) } else { (dst.gap, dst.overlap) };
-        let every_day = days.is_every_day();
-        let cron = Cron { zone, clock, days, gap, overlap, interval_like: self.interval_like, every_day };
+        let cron = Cron { zone, clock, days, gap, overlap, interval_like: self.interval_like };
         cron.fires_at_all()
     }
 }
@@ -240,9 +239,10 @@ impl Draft {
 impl Cron {
     fn fires_at_all(self) -> Result<Self, Problem> {
         if !self.days.has_any() {
-            let text = match (self.days.every_weekday(), self.days.combine) {
-                (true, _) => "it never fires: no month and year that it names has a day that it names",
-                (false, _) => "it never fires: no day that it names is on a weekday that it names",
+            let text = if self.days.fields.every_weekday() {
+                "it never fires: no month and year that it names has a day that it names"
+            } else {
+                "it never fires: no day that it names is on a weekday that it names"
             };
             return Err(Problem::whole(text));
         }

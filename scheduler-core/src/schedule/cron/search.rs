@@ -5,7 +5,7 @@
 //! has what is swallowed: the gap policy says whether it counts as the segment's first instant.
 
 use super::Cron;
-use crate::schedule::civil::DAY;
+use crate::schedule::civil::{self, DAY};
 use crate::schedule::zone::{Civil, Segment, Utc};
 use crate::schedule::{Gap, Overlap};
 use crate::time::Timestamp;
@@ -35,6 +35,9 @@ impl Cron {
     /// The first fire that is not before `from`.
     #[inline]
     pub(super) fn next_instant(&self, from: Utc) -> Option<Utc> {
+        if from > LAST_SECOND {
+            return None;
+        }
         let mut segment = self.zone.segment_at(from);
         let mut begin = if from == segment.start && self.fills_gap_before(&segment) {
             segment.start + segment.offset_before
@@ -69,6 +72,8 @@ impl Cron {
         if from < 0 {
             return None;
         }
+        // From far ahead, the search begins where the years named end, on any zone's clocks.
+        let from = self.days.last_year().map_or(from, |year| from.min((civil::days_of_year(year + 1) + 1) * DAY));
         let mut segment = self.zone.segment_at(from);
         let mut begin = (from + segment.offset).min(self.window_end(&segment) - 1);
         let mut found = self.prev_civil(begin).unwrap_or(NEVER_BEFORE);
@@ -161,25 +166,23 @@ impl Cron {
     #[inline]
     pub(in super::super) fn next_civil(&self, from: Civil) -> Option<Civil> {
         let (day, time) = split(from);
-        if (self.every_day || self.days.contains(day))
+        if self.days.contains(day)
             && let Some(time) = self.clock.next(time)
         {
             return Some(day * DAY + i64::from(time));
         }
-        let day = if self.every_day { day + 1 } else { self.days.next(day + 1)? };
-        Some(day * DAY + i64::from(self.clock.first()))
+        Some(self.days.next(day + 1)? * DAY + i64::from(self.clock.first()))
     }
 
     /// The last matching civil time that is not after `from`.
     pub(in super::super) fn prev_civil(&self, from: Civil) -> Option<Civil> {
         let (day, time) = split(from);
-        if (self.every_day || self.days.contains(day))
+        if self.days.contains(day)
             && let Some(time) = self.clock.prev(time)
         {
             return Some(day * DAY + i64::from(time));
         }
-        let day = if self.every_day { day - 1 } else { self.days.prev(day - 1)? };
-        Some(day * DAY + i64::from(self.clock.last()))
+        Some(self.days.prev(day - 1)? * DAY + i64::from(self.clock.last()))
     }
 
     /// How many matching civil times there are in `from..to`.
@@ -193,8 +196,9 @@ impl Cron {
     }
 }
 
+/// Day and second of the day; civil times searched are later than 400 years before 1970.
 #[inline]
 fn split(civil: Civil) -> (i64, u32) {
-    let time = u32::try_from(civil.rem_euclid(DAY)).expect("because a remainder is below its divisor");
-    (civil.div_euclid(DAY), time)
+    let positive = (civil + LONGEST_SEARCH) as u64;
+    ((positive / DAY as u64) as i64 - LONGEST_SEARCH / DAY, (positive % DAY as u64) as u32)
 }

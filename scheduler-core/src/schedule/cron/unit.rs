@@ -30,6 +30,13 @@ impl Unit {
         }
     }
 
+    pub(super) const fn article(self) -> &'static str {
+        match self {
+            Self::Hour => "an",
+            _ => "a",
+        }
+    }
+
     pub(super) const fn first(self) -> u32 {
         match self {
             Self::Second | Self::Minute | Self::Hour | Self::Weekday => 0,
