@@ -71,6 +71,8 @@ pub struct Finished {
     pub exit_code: Option<i32>,
     /// Whether the handler thinks that another attempt may do better.
     pub retryable: bool,
+    /// When the task was started, where that was not reported before.
+    pub start_time: Option<Timestamp>,
 }
 
 text_enum! {
@@ -133,11 +135,23 @@ pub enum FromAgent {
 #[derive(Clone, PartialEq, Debug)]
 pub enum ToAgent {
     Welcome(Welcome),
-    HeartbeatConfirmed { n: u64 },
+    /// With the server's clock when the heartbeat came and now, for the agent to measure its own by.
+    HeartbeatConfirmed { n: u64, received_time: Timestamp, sent_time: Timestamp },
     Assign(Vec<Assign>),
-    Cancel { attempt: AttemptId, reason: String },
+    Cancel { attempt: AttemptId, reason: CancelReason },
     Ack(Vec<Ack>),
     LogAck(Vec<LogAck>),
+}
+
+text_enum! {
+    /// Why an agent is asked to end an attempt.
+    CancelReason {
+        Requested = "REQUESTED",
+        /// A later fire takes its place.
+        Overlap = "OVERLAP",
+        /// The ledger has ended it, or does not know it.
+        NotHeld = "NOT_HELD",
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

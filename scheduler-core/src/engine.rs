@@ -30,6 +30,8 @@ mod random;
 mod request;
 mod requests;
 mod term;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

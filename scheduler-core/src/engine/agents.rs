@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::agent::{Hello, StreamId};
 use crate::ids::{AgentId, AgentInstance, AttemptId};
-use crate::time::Boot;
+use crate::time::{Boot, Timestamp};
 
 use super::input::ProofId;
 use super::queue::Class;
@@ -85,14 +85,21 @@ pub(super) enum Unplaceable {
     AllBusy,
 }
 
+/// A heartbeat that waits for its confirmation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Beat {
+    pub(super) n: u64,
+    pub(super) received: Timestamp,
+}
+
 #[derive(Default)]
 pub(super) struct Agents {
     pub(super) by_instance: BTreeMap<AgentInstance, AgentEntry>,
     pub(super) by_stream: BTreeMap<StreamId, AgentInstance>,
     /// Heartbeats received since the question under way was asked.
-    pub(super) unasked: BTreeMap<AgentInstance, u64>,
+    pub(super) unasked: BTreeMap<AgentInstance, Beat>,
     /// The question to the coordinator under way, and the heartbeats that its answer confirms.
-    pub(super) asked: Option<(ProofId, BTreeMap<AgentInstance, u64>)>,
+    pub(super) asked: Option<(ProofId, BTreeMap<AgentInstance, Beat>)>,
 }
 
 impl Agents {

@@ -125,13 +125,19 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
         End::AgentLost => (AttemptEvent::Lost, now, Some(Reason::AgentLost), None, None),
         End::NotStarted(_) => (AttemptEvent::Lost, now, Some(Reason::NotStarted), None, None),
     };
+    let mut started = None;
     if let Some(attempt) = live.attempt_mut() {
         attempt.state = attempt.state.on(event).expect("because it is the unended attempt");
         attempt.end_time = Some(time);
+        if let End::Reported(finished, _) = end {
+            attempt.start_time = attempt.start_time.or(finished.start_time);
+        }
+        started = attempt.start_time;
         attempt.reason = reason;
         attempt.error.clone_from(&error);
         attempt.exit_code = exit_code;
     }
+    live.run.start_time = live.run.start_time.or(started);
     live.run.error = error;
     live.run.exit_code = exit_code;
     live.run.reason_message = match end {

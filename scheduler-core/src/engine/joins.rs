@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::agent::{Closed, FromAgent, Hello, Inventory, StreamId, ToAgent, Welcome};
+use crate::agent::{CancelReason, Closed, FromAgent, Hello, Inventory, StreamId, ToAgent, Welcome};
 use crate::ids::{AgentInstance, AttemptId};
+use crate::run::Reason;
 
-use super::agents::AgentEntry;
+use super::agents::{AgentEntry, Beat};
 use super::attempts::End;
 use super::inbox::Event;
 use super::input::{Alert, Effect, ProofId};
@@ -66,7 +67,7 @@ impl Term {
             FromAgent::Inventory(inventory) if !joined => self.take_inventory(instance, inventory, out),
             FromAgent::Heartbeat { n } => {
                 entry.last_heartbeat = self.now.boot;
-                self.agents.unasked.insert(instance, n);
+                self.agents.unasked.insert(instance, Beat { n, received: self.now.wall });
                 self.ask_for_proof(out);
             }
             FromAgent::Reports(reports) if joined => {
@@ -113,8 +114,7 @@ impl Term {
         let foreign = entry.foreign.clone();
         let ours = entry.held.clone();
         for attempt in foreign {
-            let reason = "the ledger has ended it, or does not know it".to_owned();
-            self.send(instance, ToAgent::Cancel { attempt, reason }, out);
+            self.send(instance, ToAgent::Cancel { attempt, reason: CancelReason::NotHeld }, out);
         }
         for attempt in ours {
             let Some(live) = self.live_attempt(attempt) else { continue };
@@ -152,7 +152,8 @@ impl Term {
 
     pub(super) fn send_cancel(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) {
         let Some(live) = self.live_attempt(attempt) else { return };
-        let reason = live.run.reason.map_or_else(String::new, |reason| reason.to_string());
+        let displaced = live.run.reason == Some(Reason::CancelledByOverlap);
+        let reason = if displaced { CancelReason::Overlap } else { CancelReason::Requested };
         if let Some(instance) = live.attempt().map(|attempt| attempt.agent_instance) {
             self.send(instance, ToAgent::Cancel { attempt, reason }, out);
         }
@@ -170,11 +171,12 @@ impl Term {
 
     pub(super) fn proved(&mut self, id: ProofId, out: &mut Vec<Effect>) {
         let Some((_, heartbeats)) = self.agents.asked.take_if(|(asked, _)| *asked == id) else { return };
-        for (instance, n) in heartbeats {
+        for (instance, Beat { n, received }) in heartbeats {
             let Some(entry) = self.agents.by_instance.get_mut(&instance) else { continue };
             entry.confirmed = self.now.boot;
             entry.has_right = true;
-            self.send(instance, ToAgent::HeartbeatConfirmed { n }, out);
+            let confirmed = ToAgent::HeartbeatConfirmed { n, received_time: received, sent_time: self.now.wall };
+            self.send(instance, confirmed, out);
         }
         self.ask_for_proof(out);
     }

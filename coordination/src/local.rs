@@ -1,0 +1,89 @@
+//! The coordinator of a single node: whoever holds the lock on the data directory leads, until its process
+//! ends. The kernel gives the lock back when the process dies, however it dies (PROTOCOL.md, rule 16).
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::{Coordinator, Error};
+
+const FILE_NAME: &str = "server.lock";
+
+/// Why a data directory cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("{directory} is in use by {holder}")]
+    Held { directory: PathBuf, holder: String },
+    #[error("cannot lock {directory}: {source}")]
+    Io { directory: PathBuf, source: std::io::Error },
+}
+
+/// The lock, held while this lives.
+#[derive(Debug)]
+pub struct Local {
+    _lock: File,
+}
+
+impl Local {
+    /// Takes the lock on a data directory; `holder` is what another process will be told of us.
+    pub fn lock(directory: &Path, holder: &str) -> Result<Self, LockError> {
+        let failed = |source| LockError::Io { directory: directory.to_owned(), source };
+        let path = directory.join(FILE_NAME);
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).map_err(failed)?;
+                return Err(LockError::Held { directory: directory.to_owned(), holder: named(&holder) });
+            }
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        file.set_len(0).map_err(failed)?;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        file.write_all(holder.as_bytes()).map_err(failed)?;
+        Ok(Self { _lock: file })
+    }
+}
+
+/// A process that has just taken the lock may not have written its name yet.
+fn named(holder: &str) -> String {
+    if holder.is_empty() { "another process".to_owned() } else { holder.to_owned() }
+}
+
+#[async_trait]
+impl Coordinator for Local {
+    async fn campaign(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn prove(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn lost(&self) -> Error {
+        std::future::pending().await
+    }
+
+    async fn resign(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_server_is_told_who_has_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Local::lock(directory.path(), "server a, pid 1, at 127.0.0.1:7117").unwrap();
+        let refused = Local::lock(directory.path(), "server b").unwrap_err();
+        assert!(refused.to_string().ends_with("is in use by server a, pid 1, at 127.0.0.1:7117"), "{refused}");
+        drop(first);
+        Local::lock(directory.path(), "server b").unwrap();
+    }
+}

@@ -1,0 +1,8 @@
+//! The engine against a ledger in memory, step by step: each test names what breaks if it fails.
+
+mod agents;
+mod changes;
+mod fires;
+mod ledger;
+mod terms;
+mod world;

@@ -1,0 +1,103 @@
+//! A ledger in memory, with the constraints that the promises rest on.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{Epoch, FencingToken, JobUid, RunId};
+use crate::job::Job;
+use crate::run::{Attempt, Run};
+use crate::time::Timestamp;
+use crate::txn::{Call, Done, Failure, RequestKey, RequestRow, Snapshot, TookOver, Transaction};
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) epoch: Epoch,
+    pub(super) watermark: Timestamp,
+    pub(super) jobs: BTreeMap<JobUid, Job>,
+    pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
+    pub(super) requests: BTreeMap<RequestKey, RequestRow>,
+    ceiling: FencingToken,
+}
+
+impl Ledger {
+    pub(super) fn call(&mut self, call: &Call, clock: Timestamp) -> Result<Done, Failure> {
+        match call {
+            Call::TakeOver(take_over) => {
+                self.epoch = Epoch((self.epoch.0 + 1).max(clock.as_millis()).max((self.ceiling.0 >> 20) + 1));
+                self.ceiling = FencingToken::nth(self.epoch, (1 << 20) - 1);
+                if self.watermark == Timestamp::default() {
+                    self.watermark = clock;
+                }
+                Ok(Done::TookOver(TookOver {
+                    epoch: self.epoch,
+                    watermark: self.watermark,
+                    token_ceiling: self.ceiling,
+                    longest_agent_ttl: take_over.agent_ttl,
+                }))
+            }
+            Call::Load { entered_since, .. } => Ok(Done::Loaded(Box::new(self.snapshot(*entered_since)))),
+            Call::FindRequests(keys) => {
+                Ok(Done::FoundRequests(keys.iter().filter_map(|key| self.requests.get(key).cloned()).collect()))
+            }
+            Call::Commit(transaction) => self.commit(transaction).map(|()| Done::Committed),
+        }
+    }
+
+    fn snapshot(&self, entered_since: Timestamp) -> Snapshot {
+        let mut covered = BTreeMap::new();
+        for run in self.runs.values().filter(|run| run.covers_from.is_some() && run.id.time() >= entered_since) {
+            let last: &mut Timestamp = covered.entry(run.job_uid).or_insert(run.scheduled_time);
+            *last = run.scheduled_time.max(*last);
+        }
+        let unended = self.runs.values().filter(|run| !run.state.is_ended());
+        Snapshot {
+            jobs: self.jobs.values().cloned().collect(),
+            covered: covered.into_iter().collect(),
+            unended: unended.map(|run| (run.clone(), self.attempts.get(&(run.id, run.attempt)).cloned())).collect(),
+            last_change_seq: self.jobs.values().map(|job| job.change_seq).max().unwrap_or_default(),
+        }
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), Failure> {
+        if transaction.epoch != self.epoch {
+            return Err(Failure::Deposed { current: self.epoch });
+        }
+        for run in &transaction.entered {
+            self.check_entry(run)?;
+            self.runs.insert(run.id, run.clone());
+        }
+        for run in &transaction.updated {
+            assert!(self.runs.contains_key(&run.id), "an update needs its row: {run:?}");
+            self.runs.insert(run.id, run.clone());
+        }
+        for (run, attempt) in &transaction.attempts {
+            assert!(attempt.number > 1, "the first attempt lives in its run's row");
+            self.attempts.insert((*run, attempt.number), attempt.clone());
+        }
+        for write in &transaction.jobs {
+            self.jobs.insert(write.job.uid, write.job.clone());
+        }
+        for row in &transaction.requests {
+            self.requests.insert(row.key.clone(), row.clone());
+        }
+        self.watermark = transaction.watermark.unwrap_or(self.watermark);
+        self.ceiling = transaction.token_ceiling.unwrap_or(self.ceiling);
+        Ok(())
+    }
+
+    /// Promise 2: rows of a job that decide instants never overlap.
+    fn check_entry(&self, run: &Run) -> Result<(), Failure> {
+        if self.runs.contains_key(&run.id) {
+            return Ok(());
+        }
+        let Some(from) = run.covers_from else { return Ok(()) };
+        for other in self.runs.values().filter(|other| other.job_uid == run.job_uid) {
+            let Some(other_from) = other.covers_from else { continue };
+            assert!(
+                from >= other.scheduled_time || run.scheduled_time <= other_from,
+                "instants entered twice: {run:?} and {other:?}"
+            );
+        }
+        Ok(())
+    }
+}

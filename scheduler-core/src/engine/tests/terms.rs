@@ -1,0 +1,147 @@
+use crate::agent::{FromAgent, Inventory, Outcome, StreamId};
+use crate::engine::{Alert, Input, Refusal};
+use crate::ids::Epoch;
+use crate::run::RunState;
+use crate::txn::{Done, Failure};
+
+use super::world::{World, every, hello, job, seconds, trigger};
+
+#[test]
+fn a_new_leader_decides_nothing_again_that_was_entered_after_the_watermark() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 8));
+    world.create("tick", every(1));
+    let before = world.ledger.watermark;
+    world.pass_beating(3, &[1]);
+    world.execute_all();
+    world.ledger.watermark = before;
+    let entered = world.ledger.runs.len();
+    world.crash();
+    assert_eq!(world.ledger.runs.len(), entered);
+    world.join(1, hello("a", 1, 8));
+    world.pass_beating(2, &[1]);
+    world.execute_all();
+    let covered: u64 = world.ledger.runs.values().map(|run| run.coalesced_count).sum();
+    assert_eq!(covered, 5, "each instant once");
+}
+
+#[test]
+fn an_attempt_that_its_agent_still_holds_goes_on_under_the_new_leader() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("one", job());
+    world.trigger("one");
+    let attempt = world.assigned()[0].1.attempt;
+    world.skip(seconds(20));
+    world.crash();
+    world.input(Input::Hello(StreamId(5), hello("a", 1, 1)));
+    world.heard(5, FromAgent::Inventory(Inventory { held: vec![attempt], reports: vec![] }));
+    world.pass_beating(30, &[5]);
+    assert!(world.assigned().is_empty());
+    world.finish(5, attempt, Outcome::Succeeded);
+    let done = world.rows(RunState::Succeeded);
+    assert_eq!((done.len(), done[0].attempt), (1, 1));
+}
+
+#[test]
+fn an_agent_that_never_comes_back_is_lost_one_ttl_after_the_take_over() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("one", job());
+    world.trigger("one");
+    world.skip(seconds(60));
+    world.crash();
+    world.pass(seconds(9));
+    assert!(world.rows(RunState::Failed).is_empty());
+    world.pass(seconds(2));
+    assert_eq!(world.rows(RunState::Failed).len(), 1);
+}
+
+#[test]
+fn an_unknown_outcome_is_asked_for_again_to_the_letter() {
+    let mut world = World::leading();
+    world.create("one", job());
+    world.ledger_works = false;
+    let handle = world.begin(None, trigger("one"));
+    let (id, transaction) = world.commits().remove(0);
+    world.ledger.call(&world.calls.remove(0).1, world.now.wall).unwrap();
+    world.answer_call(id, Err(Failure::Unknown("connection lost".into())));
+    assert!(!world.answers.contains_key(&handle));
+    let refused = world.begin(None, trigger("one"));
+    assert!(matches!(world.answers.remove(&refused), Some(Err(Refusal::Unavailable(_)))));
+    world.pass(seconds(1));
+    let again = world.commits();
+    assert_eq!(again[0].1, transaction);
+    world.ledger_catches_up();
+    assert!(world.answers.remove(&handle).unwrap().is_ok());
+    assert_eq!(world.ledger.runs.len(), 1);
+}
+
+#[test]
+fn a_deposed_leader_forgets_everything_and_answers_nobody_with_success() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("one", job());
+    world.ledger_works = false;
+    let handle = world.begin(None, trigger("one"));
+    world.ledger.epoch = Epoch(i64::MAX >> 20);
+    world.ledger_catches_up();
+    assert!(!world.engine.is_leading());
+    assert_eq!(world.answers.remove(&handle), Some(Err(Refusal::OutcomeUnknown)));
+    assert_eq!(world.closed, [StreamId(1)]);
+    assert!(world.alerts.iter().any(|alert| matches!(alert, Alert::Deposed(_))));
+}
+
+#[test]
+fn requests_and_agents_that_come_early_are_served_when_there_is_a_leader() {
+    let mut world = World::new();
+    world.ledger_works = false;
+    world.input(Input::Elected);
+    let handle = world.begin(None, trigger("none"));
+    world.input(Input::Hello(StreamId(1), hello("a", 1, 1)));
+    assert!(world.sent.is_empty());
+    world.ledger_catches_up();
+    world.ledger_catches_up();
+    assert!(matches!(world.answers.remove(&handle), Some(Err(Refusal::JobNotFound(_)))));
+    assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn a_request_without_a_leader_is_refused_after_ten_seconds() {
+    let mut world = World::new();
+    let handle = world.begin(None, trigger("none"));
+    world.pass(seconds(9));
+    assert!(world.answers.is_empty());
+    world.pass(seconds(2));
+    assert!(matches!(world.answers.remove(&handle), Some(Err(Refusal::Unavailable(_)))));
+}
+
+#[test]
+fn a_failed_take_over_is_tried_again() {
+    let mut world = World::new();
+    world.ledger_works = false;
+    world.input(Input::Elected);
+    let (id, _) = world.calls.remove(0);
+    world.answer_call(id, Err(Failure::Unavailable("locked".into())));
+    assert!(!world.engine.is_leading());
+    world.ledger_works = true;
+    world.pass(seconds(1));
+    assert!(world.engine.is_leading());
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_changes_nothing() {
+    let mut world = World::leading();
+    world.answer_call(crate::txn::CallId(999), Ok(Done::Committed));
+    assert!(world.engine.is_leading());
+}
+
+#[test]
+fn an_idle_engine_sleeps() {
+    let mut world = World::leading();
+    for _ in 0..50 {
+        world.input(Input::Wake);
+    }
+    let wait = world.engine.next_wakeup().unwrap().since(world.now.boot);
+    assert!(wait > seconds(1), "{wait:?}");
+}

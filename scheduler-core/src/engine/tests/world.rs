@@ -1,0 +1,283 @@
+//! The engine with a ledger, a clock and agents that the test plays.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::{
+    Assign, Finished, FromAgent, Hello, Inventory, Outcome, Report, ReportEvent, StreamId, TaskType, ToAgent,
+};
+use crate::engine::{Alert, Answer, Command, Config, Effect, Engine, Input, Refusal, Request, RequestHandle};
+use crate::ids::{AgentInstance, AttemptId, FencingToken, NodeId};
+use crate::job::{Definition, Job, JobKey, Payload, Task};
+use crate::run::{Run, RunState, TaskError};
+use crate::schedule::Schedule;
+use crate::time::{Boot, Now, Timestamp};
+use crate::txn::{Call, CallId, Done, Failure, RequestKey};
+
+use super::ledger::Ledger;
+
+pub(super) const TTL: Duration = Duration::from_secs(10);
+
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) now: Now,
+    pub(super) ledger: Ledger,
+    /// Calls that the ledger has not been given yet.
+    pub(super) calls: Vec<(CallId, Call)>,
+    /// The ledger carries calls out as they come.
+    pub(super) ledger_works: bool,
+    /// The coordinator answers that this node leads.
+    pub(super) coordinator_works: bool,
+    pub(super) sent: Vec<(StreamId, ToAgent)>,
+    pub(super) closed: Vec<StreamId>,
+    pub(super) answers: BTreeMap<RequestHandle, Result<Answer, Refusal>>,
+    pub(super) alerts: Vec<Alert>,
+    requests: u64,
+}
+
+pub(super) fn key(job_id: &str) -> JobKey {
+    JobKey { namespace: "default".into(), job_id: job_id.into() }
+}
+
+pub(super) fn job() -> Definition {
+    Definition::new(Task { task_type: "noop".into(), payload: Payload::default() })
+}
+
+pub(super) fn every(seconds: u64) -> Definition {
+    Definition { schedule: Schedule { every: vec![Duration::from_secs(seconds)], ..Schedule::default() }, ..job() }
+}
+
+pub(super) fn instance(n: u128) -> AgentInstance {
+    AgentInstance::at(Timestamp::from_secs(1), n)
+}
+
+pub(super) fn hello(id: &str, n: u128, slots: u32) -> Hello {
+    Hello {
+        agent_id: id.into(),
+        instance: instance(n),
+        version: "test".into(),
+        labels: BTreeMap::new(),
+        queues: vec!["default".into()],
+        task_types: vec![TaskType { name: "noop".into(), payload_schema: None }],
+        slots,
+        highest_epoch_seen: crate::ids::Epoch(0),
+        instances_proved_gone: Vec::new(),
+    }
+}
+
+pub(super) fn finished(outcome: Outcome) -> Finished {
+    let error = (outcome == Outcome::Failed).then(|| TaskError { code: "EXIT_1".into(), message: "no".into() });
+    Finished { outcome, result: None, error, exit_code: None, retryable: true, start_time: None }
+}
+
+impl World {
+    /// At noon, standing by.
+    pub(super) fn new() -> Self {
+        let now = Now { wall: Timestamp::from_secs(1_700_000_000), boot: Boot(Duration::from_secs(1_000)) };
+        let config =
+            Config { node: NodeId::from("n1"), agent_ttl: TTL, min_every: Duration::from_millis(100), seed: 7 };
+        Self {
+            engine: Engine::new(config, now),
+            now,
+            ledger: Ledger::default(),
+            calls: Vec::new(),
+            ledger_works: true,
+            coordinator_works: true,
+            sent: Vec::new(),
+            closed: Vec::new(),
+            answers: BTreeMap::new(),
+            alerts: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// With a term begun.
+    pub(super) fn leading() -> Self {
+        let mut world = Self::new();
+        world.input(Input::Elected);
+        assert!(world.engine.is_leading());
+        world
+    }
+
+    /// The process dies and another takes its place over the same ledger.
+    pub(super) fn crash(&mut self) {
+        let ledger = std::mem::take(&mut self.ledger);
+        let (now, requests) = (self.now, self.requests);
+        *self = Self { ledger, now, requests, ..Self::new() };
+        let config =
+            Config { node: NodeId::from("n2"), agent_ttl: TTL, min_every: Duration::from_millis(100), seed: 8 };
+        self.engine = Engine::new(config, now);
+        self.input(Input::Elected);
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let mut out = Vec::new();
+            self.engine.handle(self.now, input, &mut out);
+            for effect in out {
+                match effect {
+                    Effect::Campaign => {}
+                    Effect::ProveLeadership(id) if self.coordinator_works => {
+                        inputs.insert(0, Input::LeadershipProved(id));
+                    }
+                    Effect::ProveLeadership(_) => {}
+                    Effect::Call(id, call) if self.ledger_works => {
+                        let result = self.ledger.call(&call, self.now.wall);
+                        inputs.insert(0, Input::Called(id, result));
+                    }
+                    Effect::Call(id, call) => self.calls.push((id, call)),
+                    Effect::Send(stream, message) => self.sent.push((stream, message)),
+                    Effect::Close(stream, _) => self.closed.push(stream),
+                    Effect::Answer(handle, answer) => {
+                        assert!(self.answers.insert(handle, answer).is_none(), "one answer a request");
+                    }
+                    Effect::Alert(alert) => self.alerts.push(alert),
+                }
+            }
+        }
+    }
+
+    /// Time passes, waking the engine whenever it asks for it.
+    pub(super) fn pass(&mut self, duration: Duration) {
+        let end = self.now.boot.saturating_add(duration);
+        while let Some(at) = self.engine.next_wakeup().filter(|at| *at <= end) {
+            self.skip(at.since(self.now.boot).max(Duration::from_micros(1)).min(end.since(self.now.boot)));
+            self.input(Input::Wake);
+            if self.now.boot >= end {
+                return;
+            }
+        }
+        self.skip(end.since(self.now.boot));
+        self.input(Input::Wake);
+    }
+
+    /// Time passes and nobody looks.
+    pub(super) fn skip(&mut self, duration: Duration) {
+        self.now.boot = self.now.boot.saturating_add(duration);
+        self.now.wall = self.now.wall.saturating_add(duration);
+    }
+
+    /// The ledger carries out what has piled up, in order.
+    pub(super) fn ledger_catches_up(&mut self) {
+        self.ledger_works = true;
+        for (id, call) in std::mem::take(&mut self.calls) {
+            let result = self.ledger.call(&call, self.now.wall);
+            self.input(Input::Called(id, result));
+        }
+    }
+
+    pub(super) fn answer_call(&mut self, id: CallId, result: Result<Done, Failure>) {
+        self.input(Input::Called(id, result));
+    }
+
+    /// The commits that wait for the ledger.
+    pub(super) fn commits(&self) -> Vec<(CallId, Arc<crate::txn::Transaction>)> {
+        let commits = self.calls.iter().filter_map(|(id, call)| match call {
+            Call::Commit(transaction) => Some((*id, Arc::clone(transaction))),
+            Call::TakeOver(_) | Call::Load { .. } | Call::FindRequests(_) => None,
+        });
+        commits.collect()
+    }
+
+    pub(super) fn begin(&mut self, request_id: Option<&str>, command: Command) -> RequestHandle {
+        self.requests += 1;
+        let handle = RequestHandle(self.requests);
+        let key = request_id.map(|id| RequestKey {
+            namespace: "default".into(),
+            method: "Test".into(),
+            request_id: id.into(),
+        });
+        let digest = format!("{command:?}");
+        self.input(Input::Request(handle, Request { key, digest, author: "tester".into(), command }));
+        handle
+    }
+
+    pub(super) fn request(&mut self, command: Command) -> Result<Answer, Refusal> {
+        let handle = self.begin(None, command);
+        self.answers.remove(&handle).expect("the ledger works, so there is an answer")
+    }
+
+    pub(super) fn create(&mut self, job_id: &str, definition: Definition) -> Job {
+        let create = Command::CreateJob { job: key(job_id), definition: Box::new(definition), validate_only: false };
+        match self.request(create).unwrap() {
+            Answer::Job(job) => *job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn trigger(&mut self, job_id: &str) -> Run {
+        match self.request(trigger(job_id)).unwrap() {
+            Answer::Run(run) => *run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// An agent says Hello, has nothing, and beats.
+    pub(super) fn join(&mut self, stream: u64, hello: Hello) {
+        self.input(Input::Hello(StreamId(stream), hello));
+        self.heard(stream, FromAgent::Inventory(Inventory::default()));
+        self.heard(stream, FromAgent::Heartbeat { n: 1 });
+    }
+
+    pub(super) fn heard(&mut self, stream: u64, message: FromAgent) {
+        self.input(Input::FromAgent(StreamId(stream), message));
+    }
+
+    /// Time passes while the agents beat.
+    pub(super) fn pass_beating(&mut self, seconds: u64, streams: &[u64]) {
+        for n in 0..seconds * 2 {
+            for stream in streams {
+                self.heard(*stream, FromAgent::Heartbeat { n: 100 + n });
+            }
+            self.pass(Duration::from_millis(500));
+        }
+    }
+
+    pub(super) fn report(&mut self, stream: u64, attempt: AttemptId, sequence: u64, event: ReportEvent) {
+        let report = Report { attempt, sequence, time: self.now.wall, event };
+        self.heard(stream, FromAgent::Reports(vec![report]));
+    }
+
+    pub(super) fn finish(&mut self, stream: u64, attempt: AttemptId, outcome: Outcome) {
+        self.report(stream, attempt, 2, ReportEvent::Finished(finished(outcome)));
+    }
+
+    /// Attempts sent since last asked.
+    pub(super) fn assigned(&mut self) -> Vec<(StreamId, Assign)> {
+        let mut assigned = Vec::new();
+        self.sent.retain(|(stream, message)| match message {
+            ToAgent::Assign(batch) => {
+                assigned.extend(batch.iter().map(|assign| (*stream, assign.clone())));
+                false
+            }
+            _ => true,
+        });
+        assigned
+    }
+
+    /// Takes what is assigned and reports success at once; tokens must grow.
+    pub(super) fn execute_all(&mut self) -> usize {
+        let assigned = self.assigned();
+        let mut last = FencingToken(0);
+        for (stream, assign) in &assigned {
+            assert!(assign.fencing_token > last);
+            last = assign.fencing_token;
+            self.finish(stream.0, assign.attempt, Outcome::Succeeded);
+        }
+        assigned.len()
+    }
+
+    pub(super) fn rows(&self, state: RunState) -> Vec<Run> {
+        self.ledger.runs.values().filter(|run| run.state == state).cloned().collect()
+    }
+}
+
+pub(super) fn trigger(job_id: &str) -> Command {
+    Command::TriggerJob { job: key(job_id), payload: None, labels: BTreeMap::new(), not_before: None }
+}
+
+pub(super) fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}

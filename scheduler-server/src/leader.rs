@@ -1,0 +1,87 @@
+//! The shell round the engine: runs its effects and feeds it inputs. It decides nothing.
+//!
+//! One task owns the engine. Everything that happens reaches it as an [`Input`] through one bounded queue:
+//! agents' messages, clients' requests, answers of ledger and coordinator.
+
+mod connect;
+mod credits;
+mod run;
+mod streams;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use scheduler_core::agent::StreamId;
+use scheduler_core::engine::{Answer, Input, Refusal, Request, RequestHandle, Stats};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use connect::Executor;
+pub use run::{Loop, Stopped};
+pub(crate) use streams::Outbound;
+
+/// How many inputs may wait for the engine before their senders do.
+const QUEUE: usize = 4_096;
+
+/// What reaches the loop: the engine's inputs, and who waits for what they bring.
+pub(crate) enum Message {
+    Input(Input),
+    Request(RequestHandle, Request, oneshot::Sender<Result<Answer, Refusal>>),
+    /// A new stream of an agent, to be fed by the engine.
+    Opened(StreamId, Outbound),
+}
+
+/// What the world sees of the engine between two inputs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Glance {
+    pub leading: bool,
+    pub stats: Stats,
+}
+
+/// A way in to the engine's loop. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    messages: mpsc::Sender<Message>,
+    numbers: Arc<AtomicU64>,
+    glance: watch::Receiver<Glance>,
+}
+
+const GONE: Refusal = Refusal::Unavailable("this server is stopping; nothing was done");
+
+impl Handle {
+    /// Hands a request to the engine and waits for the answer. Dropping the future abandons a request that
+    /// has not begun; one that has goes on.
+    pub async fn request(&self, request: Request) -> Result<Answer, Refusal> {
+        let handle = RequestHandle(self.number());
+        let (answer, answered) = oneshot::channel();
+        self.messages.send(Message::Request(handle, request, answer)).await.map_err(|_| GONE)?;
+        let mut abandon = Abandon { handle: Some(handle), messages: &self.messages };
+        let result = answered.await.unwrap_or(Err(Refusal::OutcomeUnknown));
+        abandon.handle = None;
+        result
+    }
+
+    /// What the engine looks like from outside.
+    pub fn glance(&self) -> Glance {
+        *self.glance.borrow()
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Tells the engine that nobody waits any more, if dropped before the answer.
+struct Abandon<'a> {
+    handle: Option<RequestHandle>,
+    messages: &'a mpsc::Sender<Message>,
+}
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle {
+            // A full queue only means that the request is done for nobody.
+            let _ = self.messages.try_send(Message::Input(Input::RequestAbandoned(handle)));
+        }
+    }
+}

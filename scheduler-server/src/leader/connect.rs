@@ -1,0 +1,136 @@
+//! `ExecutorService.Connect`: an agent's stream, handed to the engine message by message.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use punctual_proto::v1;
+use scheduler_core::agent::{FromAgent, Inventory, StreamId};
+use scheduler_core::engine::Input;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status, Streaming};
+use v1::agent_message::Message as Wire;
+use v1::executor_service_server::ExecutorService;
+
+use super::wire;
+use super::{Handle, Message, Outbound};
+
+/// How many messages to an agent may wait for it to read.
+const OUTBOUND: usize = 1_024;
+/// How long a new stream may take to say Hello.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// Parts of one Inventory, at most: a bound on what an agent can make us hold.
+const MAX_INVENTORY: usize = 100_000;
+
+/// The agents' side of the API.
+pub struct Executor {
+    handle: Handle,
+    readers: TaskTracker,
+    drain: CancellationToken,
+}
+
+impl Executor {
+    /// Its streams end when `drain` is cancelled; their readers are tracked in `readers`.
+    pub fn new(handle: Handle, readers: TaskTracker, drain: CancellationToken) -> Self {
+        Self { handle, readers, drain }
+    }
+}
+
+#[tonic::async_trait]
+impl ExecutorService for Executor {
+    type ConnectStream = ReceiverStream<Result<v1::ServerMessage, Status>>;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<v1::AgentMessage>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        let (messages, outbound) = mpsc::channel(OUTBOUND);
+        let reader = Reader {
+            id: StreamId(self.handle.number()),
+            handle: self.handle.clone(),
+            incoming: request.into_inner(),
+            messages,
+            closed: self.drain.child_token(),
+            inventory: None,
+        };
+        self.readers.spawn(reader.run());
+        Ok(Response::new(ReceiverStream::new(outbound)))
+    }
+}
+
+/// Reads one stream until either side ends it.
+struct Reader {
+    id: StreamId,
+    handle: Handle,
+    incoming: Streaming<v1::AgentMessage>,
+    messages: mpsc::Sender<Result<v1::ServerMessage, Status>>,
+    closed: CancellationToken,
+    /// The parts so far of an Inventory that goes on.
+    inventory: Option<Inventory>,
+}
+
+impl Reader {
+    async fn run(mut self) {
+        let closed = self.closed.clone();
+        let ended = tokio::select! {
+            biased;
+            () = closed.cancelled() => Ok(()),
+            ended = self.read() => ended,
+        };
+        if let Err(status) = ended {
+            tracing::warn!(stream = self.id.0, message = status.message(), "closing an agent's stream");
+            // An agent that does not read loses the reason, not the end.
+            let _ = self.messages.try_send(Err(status));
+        }
+        // The loop has ended if nobody listens.
+        let _ = self.handle.messages.send(Message::Input(Input::StreamClosed(self.id))).await;
+    }
+
+    async fn read(&mut self) -> Result<(), Status> {
+        let first = tokio::time::timeout(HELLO_WAIT, self.incoming.next());
+        let first = first.await.map_err(|_| Status::deadline_exceeded("no Hello within 10 s"))?;
+        let Some(v1::AgentMessage { message: Some(Wire::Hello(hello)) }) = first.transpose()? else {
+            return Err(Status::failed_precondition("a stream begins with Hello"));
+        };
+        let hello = wire::hello(hello).map_err(malformed)?;
+        tracing::info!(stream = self.id.0, agent = %hello.agent_id, instance = %hello.instance, "an agent says Hello");
+        let outbound = Outbound { messages: self.messages.clone(), closed: self.closed.clone() };
+        self.pass_on(Message::Opened(self.id, outbound)).await?;
+        self.pass_on(Message::Input(Input::Hello(self.id, hello))).await?;
+        while let Some(message) = self.incoming.next().await {
+            // A broken connection is an end like any other: the agent comes back with its Inventory.
+            let Ok(message) = message else { return Ok(()) };
+            let goes_on = matches!(&message.message, Some(Wire::Inventory(part)) if part.more);
+            let Some(message) = wire::from_agent(message).map_err(malformed)? else { continue };
+            let Some(message) = self.whole(message, goes_on)? else { continue };
+            self.pass_on(Message::Input(Input::FromAgent(self.id, message))).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an Inventory that came in parts together.
+    fn whole(&mut self, message: FromAgent, goes_on: bool) -> Result<Option<FromAgent>, Status> {
+        let FromAgent::Inventory(part) = message else { return Ok(Some(message)) };
+        let mut inventory = self.inventory.take().unwrap_or_default();
+        inventory.held.extend(part.held);
+        inventory.reports.extend(part.reports);
+        if inventory.held.len() + inventory.reports.len() > MAX_INVENTORY {
+            return Err(Status::resource_exhausted("the Inventory is too large"));
+        }
+        if goes_on {
+            self.inventory = Some(inventory);
+            return Ok(None);
+        }
+        Ok(Some(FromAgent::Inventory(inventory)))
+    }
+
+    async fn pass_on(&self, message: Message) -> Result<(), Status> {
+        self.handle.messages.send(message).await.map_err(|_| Status::unavailable("this server is stopping"))
+    }
+}
+
+fn malformed(error: wire::Malformed) -> Status {
+    Status::invalid_argument(error.to_string())
+}

@@ -1,0 +1,229 @@
+//! The loop that owns the engine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use coordination::Coordinator;
+use ledger::Leader;
+use scheduler_core::engine::{Alert, Answer, Config, Effect, Engine, Input, Refusal, RequestHandle};
+use scheduler_core::time::Now;
+use scheduler_core::txn::CallId;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+
+use super::streams::Streams;
+use super::{Glance, Handle, Message, QUEUE};
+
+/// How many inputs are taken before the loop looks at the clock again.
+const BURST: usize = 256;
+
+/// Why the loop ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was asked to.
+    Asked,
+    /// Another process has the ledger: this one must not go on.
+    Deposed(String),
+}
+
+/// The engine with everything that it acts on.
+pub struct Loop {
+    engine: Engine,
+    node_id: String,
+    ledger: Arc<dyn Leader>,
+    coordinator: Arc<dyn Coordinator>,
+    inputs: mpsc::Receiver<Message>,
+    /// Answers to effects come back this way.
+    answers: mpsc::Sender<Message>,
+    glance: watch::Sender<Glance>,
+    /// Effects under way.
+    effects: TaskTracker,
+    streams: Streams,
+    waiting: BTreeMap<RequestHandle, oneshot::Sender<Result<Answer, Refusal>>>,
+    deposed: Option<String>,
+}
+
+impl Loop {
+    pub fn new(config: Config, ledger: Arc<dyn Leader>, coordinator: Arc<dyn Coordinator>) -> (Self, Handle) {
+        let (messages, inputs) = mpsc::channel(QUEUE);
+        let (glance, glanced) = watch::channel(Glance::default());
+        let handle = Handle { messages: messages.clone(), numbers: Arc::new(AtomicU64::new(1)), glance: glanced };
+        let this = Self {
+            node_id: config.node.to_string(),
+            engine: Engine::new(config, clock::now()),
+            ledger,
+            coordinator,
+            inputs,
+            answers: messages,
+            glance,
+            effects: TaskTracker::new(),
+            streams: Streams::default(),
+            waiting: BTreeMap::new(),
+            deposed: None,
+        };
+        (this, handle)
+    }
+
+    /// Runs until asked to stop, or until another process has the ledger.
+    pub async fn run(mut self, stop: CancellationToken) -> Stopped {
+        let mut effects = Vec::new();
+        self.engine.start(&mut effects);
+        self.carry_out(&mut effects);
+        loop {
+            let wakeup = self.engine.next_wakeup().map(|at| at.since(clock::now().boot));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                message = self.inputs.recv() => match message {
+                    Some(message) => self.take_burst(message, &mut effects),
+                    None => break,
+                },
+                () = sleep(wakeup) => self.take(clock::now(), Message::Input(Input::Wake), &mut effects),
+            }
+            self.glance.send_replace(Glance { leading: self.engine.is_leading(), stats: self.engine.stats() });
+            if let Some(why) = self.deposed.take() {
+                return Stopped::Deposed(why);
+            }
+        }
+        // What the ledger has been asked for is finished, so that an answer given is an answer kept.
+        self.effects.close();
+        self.drain(&mut effects).await;
+        self.coordinator.resign().await;
+        Stopped::Asked
+    }
+
+    /// Takes the answers of the effects under way, and starts no more than they call for.
+    async fn drain(&mut self, effects: &mut Vec<Effect>) {
+        let idle = self.effects.clone();
+        loop {
+            tokio::select! {
+                biased;
+                message = self.inputs.recv() => match message {
+                    Some(Message::Input(input @ Input::Called(..))) => {
+                        self.take(clock::now(), Message::Input(input), effects);
+                    }
+                    Some(Message::Request(_, _, answer)) => {
+                        // Who has gone away needs no answer.
+                        let _ = answer.send(Err(super::GONE));
+                    }
+                    Some(_) => {}
+                    None => return,
+                },
+                () = idle.wait() => return,
+            }
+        }
+    }
+
+    fn take_burst(&mut self, first: Message, effects: &mut Vec<Effect>) {
+        let now = clock::now();
+        self.take(now, first, effects);
+        for _ in 1..BURST {
+            match self.inputs.try_recv() {
+                Ok(message) => self.take(now, message, effects),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, now: Now, message: Message, effects: &mut Vec<Effect>) {
+        let input = match message {
+            Message::Input(input) => input,
+            Message::Request(handle, request, answer) => {
+                self.waiting.insert(handle, answer);
+                Input::Request(handle, request)
+            }
+            Message::Opened(stream, outbound) => return self.streams.open(stream, outbound),
+        };
+        match &input {
+            Input::FromAgent(stream, message) => self.streams.heard(*stream, message),
+            Input::StreamClosed(stream) => self.streams.forget(*stream),
+            Input::RequestAbandoned(handle) => drop(self.waiting.remove(handle)),
+            _ => {}
+        }
+        self.engine.handle(now, input, effects);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Campaign => self.campaign(),
+                Effect::ProveLeadership(id) => {
+                    let coordinator = Arc::clone(&self.coordinator);
+                    self.answer(async move {
+                        let proved = coordinator.prove().await;
+                        proved.ok().map(|()| Input::LeadershipProved(id))
+                    });
+                }
+                Effect::Call(id, call) => self.call(id, call),
+                Effect::Send(stream, message) => self.streams.send(stream, message, &self.node_id),
+                Effect::Close(stream, reason) => self.streams.close(stream, reason),
+                Effect::Answer(handle, answer) => {
+                    if let Some(waiting) = self.waiting.remove(&handle) {
+                        // Who has gone away needs no answer.
+                        let _ = waiting.send(answer);
+                    }
+                }
+                Effect::Alert(alert) => {
+                    tell(&alert);
+                    if let Alert::Deposed(why) = alert {
+                        self.deposed = Some(why);
+                    }
+                }
+            }
+        }
+    }
+
+    fn campaign(&self) {
+        let coordinator = Arc::clone(&self.coordinator);
+        self.answer(async move {
+            match coordinator.campaign().await {
+                Ok(()) => Some(Input::Elected),
+                Err(error) => {
+                    tracing::error!(%error, "the coordinator holds no election");
+                    None
+                }
+            }
+        });
+    }
+
+    fn call(&self, id: CallId, call: scheduler_core::txn::Call) {
+        let ledger = Arc::clone(&self.ledger);
+        self.answer(async move { Some(Input::Called(id, ledger.call(call).await)) });
+    }
+
+    /// Runs an effect beside the loop and feeds its answer back.
+    fn answer(&self, effect: impl Future<Output = Option<Input>> + Send + 'static) {
+        let answers = self.answers.clone();
+        self.effects.spawn(async move {
+            if let Some(input) = effect.await {
+                // A loop that has ended needs no answer.
+                let _ = answers.send(Message::Input(input)).await;
+            }
+        });
+    }
+}
+
+async fn sleep(duration: Option<std::time::Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn tell(alert: &Alert) {
+    match alert {
+        Alert::Deposed(why) => tracing::error!(%why, "this node leads no more"),
+        Alert::Disagreement(why) => tracing::error!(%why, "ledger and engine disagree; loading everything anew"),
+        Alert::LedgerFails(why) => tracing::warn!(%why, "the ledger fails; repeating"),
+        Alert::UnusableSchedule { job, why } => tracing::error!(%job, %why, "a schedule cannot be evaluated"),
+        Alert::TookOver { epoch, jobs, unended_runs } => {
+            tracing::info!(%epoch, jobs, unended_runs, "leading");
+        }
+        Alert::AgentLost { agent, attempts } => tracing::warn!(%agent, attempts, "an agent is lost"),
+    }
+}

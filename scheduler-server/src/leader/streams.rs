@@ -1,0 +1,61 @@
+//! The agents' streams, seen from the loop: where the engine's messages go.
+
+use std::collections::BTreeMap;
+
+use punctual_proto::v1;
+use scheduler_core::agent::{Closed, FromAgent, StreamId, ToAgent};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::credits::Credits;
+use super::wire;
+
+/// The sending side of one stream.
+pub(crate) struct Outbound {
+    pub(crate) messages: mpsc::Sender<Result<v1::ServerMessage, Status>>,
+    /// Ends the stream's reader.
+    pub(crate) closed: CancellationToken,
+}
+
+#[derive(Default)]
+pub(super) struct Streams {
+    open: BTreeMap<StreamId, (Outbound, Credits)>,
+}
+
+impl Streams {
+    pub(super) fn open(&mut self, id: StreamId, outbound: Outbound) {
+        self.open.insert(id, (outbound, Credits::default()));
+    }
+
+    pub(super) fn heard(&mut self, id: StreamId, message: &FromAgent) {
+        if let Some((_, credits)) = self.open.get_mut(&id) {
+            credits.spend(message);
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: StreamId) {
+        self.open.remove(&id);
+    }
+
+    /// Never waits: an agent that does not read is cut off, and its Inventory tells what it missed.
+    pub(super) fn send(&mut self, id: StreamId, message: ToAgent, node_id: &str) {
+        let Some((outbound, credits)) = self.open.get_mut(&id) else { return };
+        for part in wire::server_messages(message, node_id, credits) {
+            if outbound.messages.try_send(Ok(part)).is_err() {
+                tracing::warn!(stream = id.0, "an agent does not read its stream; closing it");
+                outbound.closed.cancel();
+                self.open.remove(&id);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, id: StreamId, reason: Closed) {
+        if let Some((outbound, _)) = self.open.remove(&id) {
+            // A full queue is closed without the reason: dropping it ends the stream.
+            let _ = outbound.messages.try_send(Err(wire::closed(reason)));
+            outbound.closed.cancel();
+        }
+    }
+}
