@@ -1,0 +1,228 @@
+//! The agent as a program embeds it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::handler::{Handler, Noop, Process, Registry};
+use crate::runtime::{self, Running};
+use crate::session;
+use crate::state_dir::{StateDir, StateDirError};
+use crate::supervisor::{self, Supervisor};
+
+const PROCESS: &str = "process";
+const NOOP: &str = "noop";
+
+/// Task types that every agent can offer.
+pub const BUILT_IN: [&str; 2] = [NOOP, PROCESS];
+
+/// How an agent is set up; see [`Agent::builder`].
+pub struct Builder {
+    servers: Vec<String>,
+    id: String,
+    labels: BTreeMap<String, String>,
+    queues: Vec<String>,
+    slots: usize,
+    task_types: Option<Vec<String>>,
+    pass_env: Vec<String>,
+    state_dir: Option<PathBuf>,
+    handlers: Vec<(String, Arc<dyn Handler>)>,
+}
+
+/// An agent that is set up, and owns its state folder.
+pub struct Agent {
+    config: session::Config,
+    handlers: Registry,
+    state: StateDir,
+}
+
+/// Why an agent cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("an agent needs at least one server's address")]
+    NoServer,
+    #[error("an agent needs at least one slot")]
+    NoSlot,
+    #[error("an agent needs at least one queue")]
+    NoQueue,
+    #[error("an agent needs an id")]
+    NoId,
+    #[error("the task type {0:?} is not known; built in: noop, process")]
+    UnknownTaskType(String),
+    #[error("process tasks need executor_agent::init() to be called first in main")]
+    NotInitialised,
+    #[error("there is no task type to offer")]
+    NoTaskType,
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    #[error("this machine does not let the agent supervise processes: {0}")]
+    Supervisor(io::Error),
+}
+
+impl Agent {
+    /// An agent with this id and the defaults of the `executor-agent` program.
+    pub fn builder(id: impl Into<String>) -> Builder {
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Builder {
+            servers: vec!["http://127.0.0.1:7117".to_owned()],
+            id: id.into(),
+            labels: BTreeMap::new(),
+            queues: vec!["default".to_owned()],
+            slots: 4 * cpus,
+            task_types: None,
+            pass_env: Vec::new(),
+            state_dir: None,
+            handlers: Vec::new(),
+        }
+    }
+
+    /// The task types that it offers.
+    pub fn task_types(&self) -> Vec<String> {
+        self.config.task_types.iter().map(|offered| offered.name.clone()).collect()
+    }
+
+    /// This start of the agent.
+    pub fn instance(&self) -> Uuid {
+        self.config.instance
+    }
+
+    /// Starts it; tasks run on the runtime that this is called in.
+    ///
+    /// # Panics
+    /// When it is not called in a tokio runtime.
+    pub fn start(self) -> io::Result<Running> {
+        runtime::start(self.config, self.handlers, self.state, Handle::current())
+    }
+}
+
+impl Builder {
+    /// Addresses of servers, as URLs. Default: `http://127.0.0.1:7117`.
+    #[must_use]
+    pub fn servers(mut self, servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.servers = servers.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Labels that jobs select the agent by.
+    #[must_use]
+    pub fn labels(mut self, labels: BTreeMap<String, String>) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    /// Queues that it serves. Default: `default`.
+    #[must_use]
+    pub fn queues(mut self, queues: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.queues = queues.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Attempts that run at a time. Default: four for each CPU.
+    #[must_use]
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// The built-in task types to offer. Default: all, `process` only where [`init`](crate::init) was called.
+    #[must_use]
+    pub fn task_types(mut self, task_types: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.task_types = Some(task_types.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Variables of this process that process tasks get, too.
+    #[must_use]
+    pub fn pass_env(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.pass_env = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where the agent keeps its locks and its tasks' files. Default: `./punctual-agent/<id>`.
+    #[must_use]
+    pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(folder.into());
+        self
+    }
+
+    /// Offers a task type of the program's own.
+    #[must_use]
+    pub fn handler(mut self, task_type: impl Into<String>, handler: impl Handler) -> Self {
+        self.handlers.push((task_type.into(), Arc::new(handler)));
+        self
+    }
+
+    /// Checks the settings and takes the state folder.
+    pub fn build(self) -> Result<Agent, BuildError> {
+        self.check()?;
+        let built_in = self.built_in()?;
+        let folder = self.state_dir.unwrap_or_else(|| PathBuf::from("punctual-agent").join(&self.id));
+        let state = StateDir::open(&folder)?;
+        let mut handlers = Registry::default();
+        for task_type in built_in {
+            let handler: Arc<dyn Handler> = if task_type == PROCESS {
+                let supervisor = Supervisor::new(state.lock()).map_err(BuildError::Supervisor)?;
+                Arc::new(Process::new(supervisor, state.tasks(), self.pass_env.clone()))
+            } else {
+                Arc::new(Noop)
+            };
+            handlers.insert(task_type, handler);
+        }
+        for (task_type, handler) in self.handlers {
+            handlers.insert(task_type, handler);
+        }
+        let now = clock::now();
+        let config = session::Config {
+            servers: self.servers,
+            agent_id: self.id,
+            instance: state.instance(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            labels: self.labels,
+            queues: self.queues,
+            task_types: handlers.offered(),
+            slots: self.slots,
+            instances_proved_gone: state.proved_gone().to_vec(),
+            seed: now.boot.0.cast_unsigned() ^ u64::from(std::process::id()).rotate_left(32),
+        };
+        Ok(Agent { config, handlers, state })
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        if self.servers.is_empty() {
+            return Err(BuildError::NoServer);
+        }
+        if self.slots == 0 {
+            return Err(BuildError::NoSlot);
+        }
+        if self.queues.is_empty() {
+            return Err(BuildError::NoQueue);
+        }
+        if self.id.is_empty() {
+            return Err(BuildError::NoId);
+        }
+        Ok(())
+    }
+
+    fn built_in(&self) -> Result<Vec<String>, BuildError> {
+        let can_supervise = supervisor::is_initialised();
+        let Some(asked) = &self.task_types else {
+            let offered = BUILT_IN.into_iter().filter(|task_type| *task_type != PROCESS || can_supervise);
+            return Ok(offered.map(str::to_owned).collect());
+        };
+        if let Some(unknown) = asked.iter().find(|task_type| !BUILT_IN.contains(&task_type.as_str())) {
+            return Err(BuildError::UnknownTaskType(unknown.clone()));
+        }
+        if asked.iter().any(|task_type| task_type == PROCESS) && !can_supervise {
+            return Err(BuildError::NotInitialised);
+        }
+        if asked.is_empty() && self.handlers.is_empty() {
+            return Err(BuildError::NoTaskType);
+        }
+        Ok(asked.clone())
+    }
+}

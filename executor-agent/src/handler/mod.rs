@@ -1,0 +1,67 @@
+//! The seam between the agent and what executes a task: one [`Handler`] for each task type.
+//!
+//! Thin on purpose: a handler sees its task, is told when to end, says how far it is and what it logs, and returns how it
+//! ended. Deadlines, reports and the right to run are the session's.
+
+mod context;
+mod noop;
+mod process;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::context::{Context, LogStream};
+pub use self::noop::Noop;
+pub(crate) use self::process::Process;
+use crate::session::{Completion, OfferedTaskType, Task};
+
+/// Executes the tasks of one type.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// JSON Schema of the payload, as JSON text.
+    fn payload_schema(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether tasks run in this process. Such a task is dropped when it is killed, and one that blocks its thread then
+    /// makes the agent abort. A handler that answers false ends its task itself once [`Context::killed`] resolves.
+    fn in_process(&self) -> bool {
+        true
+    }
+
+    /// The end of a task that takes no time at all, so that none is spawned for it. Called on the thread that keeps the
+    /// agent's right to run alive: it must not block.
+    fn immediate(&self, _task: &Task) -> Option<Completion> {
+        None
+    }
+
+    /// Executes one attempt. It should end soon after [`Context::cancelled`] resolves.
+    async fn execute(&self, context: Context) -> Completion;
+}
+
+/// The handlers of an agent, by task type.
+#[derive(Clone, Default)]
+pub(crate) struct Registry {
+    handlers: BTreeMap<String, Arc<dyn Handler>>,
+}
+
+impl Registry {
+    pub(crate) fn insert(&mut self, task_type: String, handler: Arc<dyn Handler>) {
+        self.handlers.insert(task_type, handler);
+    }
+
+    pub(crate) fn get(&self, task_type: &str) -> Option<&Arc<dyn Handler>> {
+        self.handlers.get(task_type)
+    }
+
+    pub(crate) fn offered(&self) -> Vec<OfferedTaskType> {
+        let offered = self.handlers.iter().map(|(name, handler)| OfferedTaskType {
+            name: name.clone(),
+            payload_schema: handler.payload_schema(),
+            in_process: handler.in_process(),
+        });
+        offered.collect()
+    }
+}

@@ -1,0 +1,41 @@
+//! The environment of a process task: a few variables of the agent's own, its payload's, the task's. Nothing else, so that no
+//! secret of the agent leaks into a task that was not meant to have it.
+
+use std::collections::BTreeMap;
+use std::env;
+
+use prost_types::Timestamp;
+
+use super::files::Files;
+use super::payload::Payload;
+use crate::session::Task;
+
+/// What every task gets of the agent's environment.
+const ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
+
+/// Later ones win: nothing that a payload says changes what the task is told about itself.
+pub(super) fn of(task: &Task, payload: &Payload, pass_env: &[String], files: &Files) -> Vec<(String, String)> {
+    let names = ALWAYS.into_iter().chain(pass_env.iter().map(String::as_str));
+    let mut all: BTreeMap<String, String> =
+        names.filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))).collect();
+    all.extend(payload.env.clone());
+    all.extend(of_task(task));
+    all.insert("PUNCTUAL_RESULT_FILE".to_owned(), files.result_path());
+    all.insert("PUNCTUAL_PROGRESS_FILE".to_owned(), files.progress_path());
+    all.into_iter().collect()
+}
+
+fn of_task(task: &Task) -> impl Iterator<Item = (String, String)> {
+    let scheduled = task.scheduled_time.map(|time| Timestamp::from(time).to_string());
+    let variables = [
+        ("PUNCTUAL_NAMESPACE", Some(task.namespace.clone())),
+        ("PUNCTUAL_JOB_ID", Some(task.job_id.clone())),
+        ("PUNCTUAL_RUN_ID", Some(task.key.run.to_string())),
+        ("PUNCTUAL_ATTEMPT", Some(task.key.attempt.to_string())),
+        ("PUNCTUAL_SCHEDULED_TIME", scheduled),
+        ("PUNCTUAL_FENCING_TOKEN", Some(task.fencing_token.to_string())),
+        ("PUNCTUAL_SLOT", Some(task.slot.to_string())),
+        ("TRACEPARENT", Some(task.trace_parent.clone()).filter(|parent| !parent.is_empty())),
+    ];
+    variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
+}

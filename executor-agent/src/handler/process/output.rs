@@ -1,0 +1,18 @@
+//! What a task writes, on its way to the log.
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::handler::{Context, LogStream};
+use crate::session::LOG_CHUNK;
+
+/// Reads to the end; bytes are passed on as they come, whole lines or not.
+pub(super) async fn pump(mut source: impl AsyncRead + Unpin, stream: LogStream, context: &Context) {
+    loop {
+        let mut buffer = BytesMut::with_capacity(LOG_CHUNK);
+        match source.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => context.log(stream, buffer.freeze()).await,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a `process` task is asked to run.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::session::Failure;
+
+/// JSON Schema of the payload.
+pub(super) const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,"oneOf":[{"required":["command"]},{"required":["shell"]}],"properties":{"command":{"type":"array","minItems":1,"items":{"type":"string"},"description":"Program and arguments; no shell is involved."},"shell":{"type":"string","description":"A command line for /bin/sh."},"env":{"type":"object","additionalProperties":{"type":"string"},"description":"Environment variables of the task."},"working_dir":{"type":"string"},"stdin":{"type":"string","description":"What the task reads from its standard input."},"success_exit_codes":{"type":"array","items":{"type":"integer","minimum":0,"maximum":255},"description":"Default: 0."}}}"#;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Payload {
+    command: Vec<String>,
+    shell: Option<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) working_dir: Option<String>,
+    pub(super) stdin: Option<String>,
+    success_exit_codes: Option<Vec<i32>>,
+}
+
+impl Payload {
+    pub(super) fn parse(json: &[u8]) -> Result<Self, Failure> {
+        let invalid = |message: String| Failure::permanent("PAYLOAD_INVALID", message);
+        let payload: Self = serde_json::from_slice(json).map_err(|error| invalid(error.to_string()))?;
+        let named = payload.command.first().is_some_and(|program| !program.is_empty());
+        if named == payload.shell.is_some() {
+            return Err(invalid("give either `command`, as a list that starts with the program, or `shell`".to_owned()));
+        }
+        if let Some(name) = payload.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            return Err(invalid(format!("env: {name:?} is no name for a variable")));
+        }
+        let texts = payload.command.iter().chain(&payload.shell).chain(payload.env.values()).chain(&payload.working_dir);
+        if texts.into_iter().any(|text| text.contains('\0')) {
+            return Err(invalid("a NUL character cannot be passed to a program".to_owned()));
+        }
+        Ok(payload)
+    }
+
+    pub(super) fn program(&self) -> (String, Vec<String>) {
+        match (&self.shell, self.command.split_first()) {
+            (Some(line), _) => ("/bin/sh".to_owned(), vec!["-c".to_owned(), line.clone()]),
+            (None, Some((program, arguments))) => (program.clone(), arguments.to_vec()),
+            (None, None) => unreachable!("because a payload without either was refused"),
+        }
+    }
+
+    pub(super) fn is_success(&self, code: i32) -> bool {
+        self.success_exit_codes.as_ref().map_or(code == 0, |codes| codes.contains(&code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_run_is_refused_for_good() {
+        for json in [
+            "{}",
+            r#"{"command":[]}"#,
+            r#"{"command":[""]}"#,
+            r#"{"command":["a"],"shell":"b"}"#,
+            r#"{"command":"a b"}"#,
+            r#"{"command":["a"],"cwd":"/"}"#,
+            r#"{"command":["a"],"env":{"A=B":"c"}}"#,
+            "{\"command\":[\"a\\u0000b\"]}",
+        ] {
+            let failure = Payload::parse(json.as_bytes()).expect_err(json);
+            assert_eq!((failure.code.as_str(), failure.retryable), ("PAYLOAD_INVALID", false), "{json}");
+        }
+    }
+
+    #[test]
+    fn no_shell_unless_asked_for() {
+        let payload = |json: &str| Payload::parse(json.as_bytes()).expect(json);
+        assert_eq!(payload(r#"{"command":["echo","$HOME"]}"#).program(), ("echo".to_owned(), vec!["$HOME".to_owned()]));
+        assert_eq!(payload(r#"{"shell":"exit 3"}"#).program().0, "/bin/sh");
+    }
+
+    #[test]
+    fn success_is_what_the_payload_says_it_is() {
+        let payload = Payload::parse(br#"{"command":["a"],"success_exit_codes":[3]}"#).expect("valid");
+        assert!(payload.is_success(3) && !payload.is_success(0));
+    }
+
+    #[test]
+    fn the_schema_is_json() {
+        serde_json::from_str::<serde_json::Value>(SCHEMA).expect("it is sent to servers");
+    }
+}

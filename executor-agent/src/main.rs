@@ -1,0 +1,59 @@
+//! The `executor-agent` program.
+
+use std::io::IsTerminal;
+
+use anyhow::Result;
+use clap::Parser;
+use executor_agent::settings::{Flags, LogFormat, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> Result<()> {
+    // First: this may be the supervisor of a task.
+    executor_agent::init();
+    let settings = Flags::parse().resolve()?;
+    log_to_stderr(settings.log_format);
+    tokio::runtime::Runtime::new()?.block_on(run(settings))
+}
+
+/// The first signal drains, the second stops at once.
+async fn run(settings: Settings) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let agent = settings.agent.build()?;
+    let task_types = agent.task_types().join(",");
+    info!(id = %settings.id, instance = %agent.instance(), %task_types, "this agent offers the task types {task_types}");
+    let mut running = agent.start()?;
+    let mut is_draining = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = running.ended() => {
+                ended?;
+                info!("this agent has left");
+                return Ok(());
+            }
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if is_draining {
+            info!("stopping at once: tasks are killed");
+            running.stop();
+        } else {
+            info!("draining: no new work, tasks are finished; another signal kills them");
+            running.drain();
+        }
+        is_draining = true;
+    }
+}
+
+fn log_to_stderr(format: Option<LogFormat>) {
+    let is_terminal = std::io::stderr().is_terminal();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json }) {
+        LogFormat::Text => builder.with_ansi(is_terminal).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,200 @@
+//! The settings of the `executor-agent` program: flag beats variable beats file beats default.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, ValueEnum};
+use serde::Deserialize;
+
+use crate::{Agent, Builder};
+
+/// Punctual's executor agent: takes work from the scheduler servers and runs it on this machine.
+///
+/// Every flag has a variable and a key in the file of --config; a flag beats a variable beats the file.
+#[derive(Debug, Default, Parser)]
+#[command(name = "executor-agent", version)]
+pub struct Flags {
+    /// Addresses of scheduler servers [default: http://127.0.0.1:7117]
+    #[arg(long, env = "PUNCTUAL_AGENT_SERVER", value_name = "URL,…", value_delimiter = ',')]
+    server: Vec<String>,
+
+    /// Name of this agent, unlike any other's [default: the host's name]
+    #[arg(long, env = "PUNCTUAL_AGENT_ID")]
+    id: Option<String>,
+
+    /// A label that jobs can select this agent by; may be repeated
+    #[arg(long, env = "PUNCTUAL_AGENT_LABEL", value_name = "K=V", value_delimiter = ',')]
+    label: Vec<String>,
+
+    /// A queue to serve; may be repeated [default: default]
+    #[arg(long, env = "PUNCTUAL_AGENT_QUEUE", value_delimiter = ',')]
+    queue: Vec<String>,
+
+    /// Number of attempts that run at a time [default: 4 for each CPU]
+    #[arg(long, env = "PUNCTUAL_AGENT_SLOTS")]
+    slots: Option<usize>,
+
+    /// Task types to offer [default: all built in]
+    #[arg(long, env = "PUNCTUAL_AGENT_TASK_TYPE", value_name = "T,…", value_delimiter = ',')]
+    task_type: Vec<String>,
+
+    /// A variable of the agent that process tasks get, too; may be repeated
+    #[arg(long, env = "PUNCTUAL_AGENT_PASS_ENV", value_name = "NAME", value_delimiter = ',')]
+    pass_env: Vec<String>,
+
+    /// Folder for locks and the files of tasks [default: ./punctual-agent/<id>]
+    #[arg(long, env = "PUNCTUAL_AGENT_STATE_DIR", value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+
+    /// How the log is written [default: text on a terminal, else json]
+    #[arg(long, env = "PUNCTUAL_AGENT_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+
+    /// TOML file with these settings; keys are named like the flags
+    #[arg(long, env = "PUNCTUAL_AGENT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// The file of `--config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    server: Vec<String>,
+    id: Option<String>,
+    label: BTreeMap<String, String>,
+    queue: Vec<String>,
+    slots: Option<usize>,
+    task_type: Vec<String>,
+    pass_env: Vec<String>,
+    state_dir: Option<PathBuf>,
+    log_format: Option<LogFormat>,
+}
+
+/// What holds, all sources considered.
+pub struct Settings {
+    /// The agent to build.
+    pub agent: Builder,
+    /// Its name.
+    pub id: String,
+    /// None: as fits where the log goes.
+    pub log_format: Option<LogFormat>,
+}
+
+impl Flags {
+    /// Reads the file, if one is named, and fills in the defaults.
+    pub fn resolve(self) -> Result<Settings> {
+        let file = self.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let id = match self.id.or(file.id) {
+            Some(id) => id,
+            None => host_name()?,
+        };
+        if !is_name(&id) {
+            bail!("the id {id:?} may have letters, digits, dots, underscores and hyphens only: give another with --id");
+        }
+        let mut agent = Agent::builder(&id);
+        if let Some(servers) = first(self.server, file.server) {
+            agent = agent.servers(servers.into_iter().map(|server| with_scheme(&server)));
+        }
+        if let Some(queues) = first(self.queue, file.queue) {
+            agent = agent.queues(queues);
+        }
+        if let Some(slots) = self.slots.or(file.slots) {
+            agent = agent.slots(slots);
+        }
+        if let Some(task_types) = first(self.task_type, file.task_type) {
+            agent = agent.task_types(task_types);
+        }
+        if let Some(names) = first(self.pass_env, file.pass_env) {
+            agent = agent.pass_env(names);
+        }
+        if let Some(folder) = self.state_dir.or(file.state_dir) {
+            agent = agent.state_dir(folder);
+        }
+        let labels = if self.label.is_empty() { file.label } else { labels(&self.label)? };
+        Ok(Settings { agent: agent.labels(labels), id, log_format: self.log_format.or(file.log_format) })
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("--config {} cannot be read", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("--config {} is not right", path.display()))
+    }
+}
+
+fn first(flag: Vec<String>, file: Vec<String>) -> Option<Vec<String>> {
+    [flag, file].into_iter().find(|given| !given.is_empty())
+}
+
+fn labels(given: &[String]) -> Result<BTreeMap<String, String>> {
+    let pair = |label: &String| {
+        let (key, value) = label.split_once('=').with_context(|| format!("--label {label}: write it as key=value"))?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    given.iter().map(pair).collect()
+}
+
+fn with_scheme(server: &str) -> String {
+    if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
+}
+
+/// The id names a folder, so it must not lead out of its place.
+fn is_name(id: &str) -> bool {
+    id.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && id.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
+}
+
+fn host_name() -> Result<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() {
+        bail!("this machine has no host name: give the agent a name with --id");
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &[&str]) -> Result<Settings> {
+        Flags::try_parse_from([&["executor-agent"], flags].concat())?.resolve()
+    }
+
+    fn with_file(text: &str, flags: &[&str]) -> Result<Settings> {
+        let file = tempfile::NamedTempFile::new()?;
+        fs::write(file.path(), text)?;
+        resolve(&[&["--config", file.path().to_str().context("a path in UTF-8")?], flags].concat())
+    }
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        assert_eq!(with_file("id = \"from-file\"", &[]).expect("valid").id, "from-file");
+        assert_eq!(with_file("id = \"from-file\"", &["--id", "from-flag"]).expect("valid").id, "from-flag");
+    }
+
+    #[test]
+    fn a_setting_that_is_misspelt_is_not_ignored() {
+        assert!(with_file("slot = 3", &[]).is_err());
+        assert!(resolve(&["--slot", "3"]).is_err());
+        assert!(resolve(&["--label", "novalue"]).is_err());
+    }
+
+    #[test]
+    fn an_id_does_not_lead_out_of_the_state_folder() {
+        for id in ["../etc", "a/b", ".", "", "-x y"] {
+            assert!(resolve(&[&format!("--id={id}")]).is_err(), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The real program against a server that the test plays, over loopback.
+
+mod fake;
+mod machine;
+mod process;
+mod stream;
