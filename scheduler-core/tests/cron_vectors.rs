@@ -21,7 +21,7 @@ struct Case<'a> {
 }
 
 fn instant(text: &str) -> Timestamp {
-    text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().into()
+    text.parse::<chrono::DateTime<chrono::Utc>>().expect("because the cases are valid").into()
 }
 
 fn cases() -> Vec<Case<'static>> {
