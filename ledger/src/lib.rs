@@ -1,1 +1,13 @@
+//! The ledger: the SQL database that holds jobs, runs, attempts and logs, and is the only truth about
+//! what happened.
+//!
+//! One crate knows SQL, behind two narrow traits: [`Leader`] for the one writer, [`Reader`] for everybody.
+//! What the leader writes is decided by the engine and comes in as data ([`scheduler_core::txn`]); here it
+//! becomes a transaction that checks the leader's epoch, or nothing.
 
+mod leader;
+mod reader;
+pub mod sqlite;
+
+pub use leader::Leader;
+pub use reader::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};

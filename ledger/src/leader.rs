@@ -1,0 +1,32 @@
+use async_trait::async_trait;
+use scheduler_core::ids::Epoch;
+use scheduler_core::time::Timestamp;
+use scheduler_core::txn::{Call, Done, Failure, RequestKey, RequestRow, Snapshot, TakeOver, TookOver, Transaction};
+
+/// What the leader does to the ledger. Each method is one transaction.
+#[async_trait]
+pub trait Leader: Send + Sync {
+    /// Ends the previous term and begins the next (PROTOCOL.md, rule 12).
+    async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure>;
+
+    /// What a new leader must know: all jobs, rows entered since, unended runs.
+    async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure>;
+
+    /// Which of these requests were answered within the last 24 h.
+    async fn find_requests(&self, keys: &[RequestKey]) -> Result<Vec<RequestRow>, Failure>;
+
+    /// Writes all of it, or nothing; again with the same ids, it changes nothing.
+    async fn commit(&self, transaction: &Transaction) -> Result<(), Failure>;
+
+    /// Carries out what the engine asked for.
+    async fn call(&self, call: Call) -> Result<Done, Failure> {
+        match call {
+            Call::TakeOver(take_over) => self.take_over(&take_over).await.map(Done::TookOver),
+            Call::Load { epoch, entered_since } => {
+                self.load(epoch, entered_since).await.map(|snapshot| Done::Loaded(Box::new(snapshot)))
+            }
+            Call::FindRequests(keys) => self.find_requests(&keys).await.map(Done::FoundRequests),
+            Call::Commit(transaction) => self.commit(&transaction).await.map(|()| Done::Committed),
+        }
+    }
+}

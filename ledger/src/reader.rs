@@ -1,0 +1,116 @@
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use scheduler_core::agent::LogSource;
+use scheduler_core::ids::{AgentId, JobUid, RunId};
+use scheduler_core::job::{Job, JobKey};
+use scheduler_core::run::{Attempt, Run, RunState, Trigger};
+use scheduler_core::time::Timestamp;
+
+/// A read that failed; reads change nothing, so there is nothing more to know.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unreadable {
+    #[error("the ledger is not available: {0}")]
+    Unavailable(String),
+    /// A row that this version does not understand.
+    #[error("a row of the ledger cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// Which jobs a list names. Empty means no restriction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobFilter {
+    /// `None`: all namespaces.
+    pub namespace: Option<String>,
+    /// A prefix of the job's id.
+    pub query: String,
+    /// All must match.
+    pub labels: BTreeMap<String, String>,
+    pub show_deleted: bool,
+}
+
+/// Which runs a list names. Empty means no restriction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunFilter {
+    pub namespace: Option<String>,
+    /// All jobs of this id in the namespace, deleted ones too.
+    pub job_id: Option<String>,
+    pub states: Vec<RunState>,
+    pub triggers: Vec<Trigger>,
+    pub agent_id: Option<AgentId>,
+    /// All must match.
+    pub labels: BTreeMap<String, String>,
+    /// Inclusive.
+    pub scheduled_after: Option<Timestamp>,
+    /// Exclusive.
+    pub scheduled_before: Option<Timestamp>,
+}
+
+/// Which part of a list: up to `size` items after the one that `after` names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<K> {
+    pub size: u32,
+    pub after: Option<K>,
+}
+
+/// A part of a list, and whether there is more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PageOf<T> {
+    pub items: Vec<T>,
+    pub more: bool,
+}
+
+/// A run with its later attempts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRun {
+    pub run: Run,
+    /// The second and later, ascending.
+    pub later_attempts: Vec<Attempt>,
+}
+
+impl StoredRun {
+    /// The attempt that the run's agent, slot and token are those of.
+    pub fn latest_attempt(&self) -> Option<&Attempt> {
+        self.later_attempts.last().or(self.run.first_attempt.as_ref())
+    }
+}
+
+/// A piece of a task's output, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedChunk {
+    pub attempt: u32,
+    pub sequence: u64,
+    pub source: LogSource,
+    pub time: Timestamp,
+    pub data: Vec<u8>,
+    pub cut_bytes: u64,
+}
+
+/// What any node reads. No method writes.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// The live job of that name, else the latest deleted one.
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, Unreadable>;
+
+    async fn job_by_uid(&self, uid: JobUid) -> Result<Option<Job>, Unreadable>;
+
+    /// By namespace, job id and (deleted ones of the same id) uid, ascending.
+    async fn jobs(&self, filter: &JobFilter, page: &Page<(JobKey, JobUid)>) -> Result<PageOf<Job>, Unreadable>;
+
+    /// How many jobs there are that are not deleted.
+    async fn count_jobs(&self) -> Result<u64, Unreadable>;
+
+    /// The latest row of each job that is a run or a recorded non-run, for those that have one.
+    async fn last_runs(&self, jobs: &[JobUid]) -> Result<BTreeMap<JobUid, Run>, Unreadable>;
+
+    async fn run(&self, id: RunId) -> Result<Option<StoredRun>, Unreadable>;
+
+    /// The newest first, by id.
+    async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<PageOf<StoredRun>, Unreadable>;
+
+    /// The output of a run by attempt number and sequence, after the given one.
+    async fn logs(&self, run: RunId, after: Option<(u32, u64)>, size: u32) -> Result<PageOf<LoggedChunk>, Unreadable>;
+
+    /// Whether the ledger answers.
+    async fn ping(&self) -> Result<(), Unreadable>;
+}

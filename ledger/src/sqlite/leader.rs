@@ -1,0 +1,38 @@
+//! The leader's calls, each one transaction.
+
+use async_trait::async_trait;
+use scheduler_core::ids::Epoch;
+use scheduler_core::time::Timestamp;
+use scheduler_core::txn::{Failure, RequestKey, RequestRow, Snapshot, TakeOver, TookOver, Transaction};
+
+use super::{Sqlite, commit, failure, leadership, load, requests, writer};
+use crate::leader::Leader;
+
+#[async_trait]
+impl Leader for Sqlite {
+    async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {
+        let mut turn = self.writer.turn().await;
+        let mut transaction = turn.begin().await?;
+        let took_over = leadership::take_over(&mut transaction, take_over, self.now()).await?;
+        writer::commit(transaction).await?;
+        Ok(took_over)
+    }
+
+    async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure> {
+        let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
+        leadership::fence(&mut reading, epoch).await?;
+        load::snapshot(&mut reading, self.now(), entered_since).await.map_err(failure::before_commit)
+    }
+
+    async fn find_requests(&self, keys: &[RequestKey]) -> Result<Vec<RequestRow>, Failure> {
+        let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
+        requests::find(&mut reading, keys, self.now()).await.map_err(failure::before_commit)
+    }
+
+    async fn commit(&self, transaction: &Transaction) -> Result<(), Failure> {
+        let mut turn = self.writer.turn().await;
+        let mut writing = turn.begin().await?;
+        commit::write(&mut writing, transaction, self.now()).await?;
+        writer::commit(writing).await
+    }
+}

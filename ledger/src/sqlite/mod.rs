@@ -1,0 +1,120 @@
+//! The ledger in one SQLite file, for a single node: the server that runs it holds a lock beside the file,
+//! so that there is one process; within it, one connection writes and a few read.
+//!
+//! WAL with `synchronous = FULL`: a commit that was answered survives the loss of power, and readers never
+//! wait for the writer. The ledger's clock is the server's, given at [`Sqlite::open`].
+
+mod batch;
+mod commit;
+mod failure;
+#[cfg(test)]
+mod faults;
+mod leader;
+mod leadership;
+mod load;
+#[cfg(test)]
+mod plans;
+mod reads;
+mod requests;
+mod rows;
+mod sql;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduler_core::time::Timestamp;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlitePool};
+
+use writer::Writer;
+
+/// A deleted job is known to leaders for this long.
+const DELETED_JOB_EXPIRY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Rule 6: how far a decision may be ahead of the ledger's clock, by intent and by clocks that differ.
+const LONGEST_LOOKAHEAD: Duration = Duration::from_millis(250);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
+
+/// How long a statement waits for another process that has the file locked (a backup, a shell).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+const READ_CONNECTIONS: u32 = 4;
+/// How long a read waits for one of them.
+const READ_TURN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Every batch has a text for each of its lengths; all of them stay prepared.
+const PREPARED_STATEMENTS: usize = 256;
+/// Pages of the log after which it is copied into the file (32 MiB); SQLite's own 4 MiB would stop the
+/// writer several times a second under load.
+const CHECKPOINT_PAGES: &str = "8192";
+/// The log is cut back to this after a burst.
+const LOG_SIZE_LIMIT: &str = "67108864";
+/// Memory for pages, in KiB (negative by SQLite's convention).
+const WRITER_CACHE: &str = "-65536";
+
+/// Where the ledger's clock is read.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Why a ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot open the ledger: {0}")]
+    Connect(#[source] sqlx::Error),
+    #[error("cannot bring the ledger's tables up to date: {0}")]
+    Migrate(#[source] MigrateError),
+}
+
+/// A ledger in one file.
+pub struct Sqlite {
+    writer: Writer,
+    readers: SqlitePool,
+    clock: Clock,
+}
+
+impl Sqlite {
+    /// Opens the file, creates it if there is none, and applies the migrations it lacks.
+    pub async fn open(path: &Path, clock: Clock) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .statement_cache_capacity(PREPARED_STATEMENTS)
+            .disable_statement_logging();
+        let writing = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("journal_size_limit", LOG_SIZE_LIMIT)
+            .pragma("cache_size", WRITER_CACHE);
+        let mut connection = writing.connect().await.map_err(OpenError::Connect)?;
+        migrator().run_direct(None, &mut connection, false).await.map_err(OpenError::Migrate)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READ_CONNECTIONS)
+            .acquire_timeout(READ_TURN_TIMEOUT)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.read_only(true));
+        Ok(Self { writer: Writer::new(writing, connection), readers, clock })
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").finish_non_exhaustive()
+    }
+}
+
+/// A file that a newer version has migrated further is taken as it is: migrations are additive (rule 33).
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("../migrations/sqlite");
+    migrator.set_ignore_missing(true);
+    migrator
+}

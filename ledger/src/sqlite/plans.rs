@@ -1,0 +1,130 @@
+//! No statement on a hot or list path may go through a whole table: what SQLite means to do is asked of it.
+
+use std::sync::Arc;
+
+use scheduler_core::ids::{AgentId, JobUid, RunId};
+use scheduler_core::job::JobKey;
+use scheduler_core::run::RunState;
+use scheduler_core::time::Timestamp;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::batch::Batch;
+use super::reads::{job_list_sql, run_list_sql};
+use super::{Sqlite, sql};
+use crate::reader::{JobFilter, Page, RunFilter};
+
+async fn ledger(folder: &tempfile::TempDir) -> Sqlite {
+    let clock = Arc::new(|| Timestamp::from_secs(1));
+    Sqlite::open(&folder.path().join("ledger.sqlite"), clock).await.unwrap()
+}
+
+/// Asserts that `statement` searches tables by index only; it may go through what its parameters hold.
+async fn assert_searches(ledger: &Sqlite, statement: &str) {
+    for step in plan(ledger, statement).await {
+        let scanned = step.strip_prefix("SCAN ").map(|rest| rest.split(' ').next().unwrap_or_default());
+        let is_parameter = |name| ["wanted", "had", "v", "json_each"].contains(&name);
+        // It holds nothing but what is asked for.
+        let is_unended = step.contains("INDEX runs_unended");
+        let is_values = step.contains("CONSTANT ROW") || step.contains("VALUES CLAUSE");
+        let text = &statement[..statement.len().min(500)];
+        assert!(is_values || is_unended || scanned.is_none_or(is_parameter), "{step}\n{text}");
+        assert!(!step.contains("AUTOMATIC"), "{step}\n{text}");
+    }
+}
+
+/// Asserts, besides, that a page costs what it holds: rows come in order, and the rest is not sorted first.
+async fn assert_walks(ledger: &Sqlite, list: &str) {
+    assert_searches(ledger, list).await;
+    for step in plan(ledger, list).await {
+        assert!(!step.contains("TEMP B-TREE"), "{step}\n{list}");
+    }
+}
+
+async fn plan(ledger: &Sqlite, statement: &str) -> Vec<String> {
+    let explained = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+    let steps = explained.fetch_all(&ledger.readers).await.unwrap_or_else(|error| panic!("{error}: {statement}"));
+    steps.iter().map(|step| step.get("detail")).collect()
+}
+
+#[tokio::test]
+async fn writes_search_by_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(&folder).await;
+    let batches: [&Batch; 10] = [
+        &sql::REMEMBER_REQUESTS,
+        &sql::WRITE_JOBS,
+        &sql::WRITE_JOB_REVISIONS,
+        &sql::ENTER_RUNS,
+        &sql::UPDATE_RUNS,
+        &sql::WRITE_ATTEMPTS,
+        &sql::NAME_AGENTS,
+        &sql::NOTE_LATE_FIRST,
+        &sql::NOTE_LATE,
+        &sql::WRITE_LOGS,
+    ];
+    for text in batches.iter().flat_map(|batch| batch.texts()) {
+        assert_searches(&ledger, text).await;
+    }
+    for text in [sql::FENCE, sql::ADVANCE, sql::FIND_FIRE, sql::FIND_REQUEST, sql::SELECT_LEADERSHIP] {
+        assert_searches(&ledger, text).await;
+    }
+}
+
+#[tokio::test]
+async fn loads_and_reads_search_by_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(&folder).await;
+    let texts = [
+        sql::LAST_CHANGE_SEQ,
+        sql::LOAD_COVERED,
+        sql::LOAD_UNENDED_ATTEMPTS,
+        sql::JOB_BY_KEY,
+        sql::JOB_BY_UID,
+        sql::LAST_RUNS,
+        sql::RUN,
+        sql::ATTEMPTS_OF_RUNS,
+        sql::UIDS_OF_JOB_ID,
+    ];
+    for text in texts {
+        assert_searches(&ledger, text).await;
+    }
+    for text in [sql::LOAD_UNENDED, sql::LOGS] {
+        assert_walks(&ledger, text).await;
+    }
+}
+
+#[tokio::test]
+async fn lists_of_runs_walk_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(&folder).await;
+    let page = Page { size: 50, after: Some(RunId(Uuid::nil())) };
+    let namespace = || RunFilter { namespace: Some("default".to_owned()), ..RunFilter::default() };
+    let states = |states: &[RunState]| RunFilter { states: states.to_vec(), ..namespace() };
+    let filters = [
+        RunFilter::default(),
+        namespace(),
+        states(&[RunState::Running]),
+        states(&[RunState::Failed, RunState::Missed]),
+        states(&[RunState::Failed, RunState::Succeeded]),
+        RunFilter { agent_id: Some(AgentId::from("a")), ..namespace() },
+        RunFilter { scheduled_after: Some(Timestamp::from_secs(1)), ..namespace() },
+    ];
+    for filter in filters {
+        assert_walks(&ledger, &run_list_sql(None, &filter, &page)).await;
+        assert_walks(&ledger, &run_list_sql(Some(JobUid(Uuid::nil())), &filter, &page)).await;
+    }
+}
+
+#[tokio::test]
+async fn lists_of_jobs_walk_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(&folder).await;
+    let key = JobKey { namespace: "default".to_owned(), job_id: "a".to_owned() };
+    let page = Page { size: 50, after: Some((key, JobUid(Uuid::nil()))) };
+    let namespace = || JobFilter { namespace: Some("default".to_owned()), ..JobFilter::default() };
+    let filters = [JobFilter::default(), namespace(), JobFilter { query: "a".to_owned(), ..namespace() }];
+    for filter in filters {
+        assert_walks(&ledger, &job_list_sql(&filter, &page)).await;
+    }
+}

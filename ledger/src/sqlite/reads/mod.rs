@@ -1,0 +1,110 @@
+//! What any node reads. Lists that belong together are read in one snapshot.
+
+mod jobs;
+mod runs;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use scheduler_core::ids::{JobUid, RunId};
+use scheduler_core::job::{Job, JobKey};
+use scheduler_core::run::Run;
+use sqlx::QueryBuilder;
+
+use super::{Sqlite, rows, sql};
+use crate::reader::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
+
+#[async_trait]
+impl Reader for Sqlite {
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, Unreadable> {
+        let query = sqlx::query(sql::JOB_BY_KEY).bind(key.namespace.as_str()).bind(key.job_id.as_str());
+        let row = query.fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(rows::job).transpose()?)
+    }
+
+    async fn job_by_uid(&self, uid: JobUid) -> Result<Option<Job>, Unreadable> {
+        let row = sqlx::query(sql::JOB_BY_UID).bind(uid.0).fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(rows::job).transpose()?)
+    }
+
+    async fn jobs(&self, filter: &JobFilter, page: &Page<(JobKey, JobUid)>) -> Result<PageOf<Job>, Unreadable> {
+        let rows = jobs::query(filter, page).build().fetch_all(&self.readers).await?;
+        let jobs = rows.iter().map(rows::job).collect::<sqlx::Result<_>>()?;
+        Ok(page_of(jobs, page.size))
+    }
+
+    async fn count_jobs(&self) -> Result<u64, Unreadable> {
+        Ok(sqlx::query_scalar(sql::COUNT_JOBS).fetch_one(&self.readers).await?)
+    }
+
+    async fn last_runs(&self, jobs: &[JobUid]) -> Result<BTreeMap<JobUid, Run>, Unreadable> {
+        let wanted = id_list(jobs.iter().map(|uid| uid.0));
+        let rows = sqlx::query(sql::LAST_RUNS).bind(wanted).fetch_all(&self.readers).await?;
+        let runs = rows.iter().map(|row| rows::run(row).map(|run| (run.job_uid, run)));
+        Ok(runs.collect::<sqlx::Result<_>>()?)
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<StoredRun>, Unreadable> {
+        let mut snapshot = self.readers.begin().await?;
+        let row = sqlx::query(sql::RUN).bind(id.0).fetch_optional(&mut *snapshot).await?;
+        let run = row.as_ref().map(rows::run).transpose()?;
+        Ok(runs::with_later_attempts(&mut snapshot, run.into_iter().collect()).await?.pop())
+    }
+
+    async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<PageOf<StoredRun>, Unreadable> {
+        let mut snapshot = self.readers.begin().await?;
+        let PageOf { items, more } = page_of(runs::list(&mut snapshot, filter, page).await?, page.size);
+        Ok(PageOf { items: runs::with_later_attempts(&mut snapshot, items).await?, more })
+    }
+
+    async fn logs(&self, run: RunId, after: Option<(u32, u64)>, size: u32) -> Result<PageOf<LoggedChunk>, Unreadable> {
+        let (attempt, sequence) = after.unwrap_or((0, 0));
+        let query = sqlx::query(sql::LOGS).bind(run.0).bind(attempt).bind(rows::stored_count(sequence));
+        let rows = query.bind(one_more(size)).fetch_all(&self.readers).await?;
+        let chunks = rows.iter().map(rows::logged_chunk).collect::<sqlx::Result<_>>()?;
+        Ok(page_of(chunks, size))
+    }
+
+    async fn ping(&self) -> Result<(), Unreadable> {
+        sqlx::query(sql::PING).fetch_optional(&self.readers).await?;
+        Ok(())
+    }
+}
+
+/// One item past the page tells whether there is more.
+fn one_more(size: u32) -> i64 {
+    i64::from(size) + 1
+}
+
+fn page_of<T>(mut items: Vec<T>, size: u32) -> PageOf<T> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let more = items.len() > size;
+    items.truncate(size);
+    PageOf { items, more }
+}
+
+/// Ids as the JSON that a statement takes a list in.
+fn id_list(ids: impl Iterator<Item = uuid::Uuid>) -> String {
+    let ids: Vec<String> = ids.map(|id| format!("\"{}\"", id.simple())).collect();
+    format!("[{}]", ids.join(","))
+}
+
+/// Restricts a list to rows that have all of `labels`, which `column` holds as a JSON object.
+fn push_labels(query: &mut QueryBuilder<sqlx::Sqlite>, labels: &BTreeMap<String, String>, column: &'static str) {
+    if labels.is_empty() {
+        return;
+    }
+    let (before_wanted, before_column, after) = sql::HAS_LABELS;
+    query.push(before_wanted).push_bind(rows::stored_json(labels)).push(before_column).push(column).push(after);
+}
+
+#[cfg(test)]
+pub(super) fn job_list_sql(filter: &JobFilter, page: &Page<(JobKey, JobUid)>) -> String {
+    jobs::query(filter, page).into_string()
+}
+
+#[cfg(test)]
+pub(super) fn run_list_sql(job: Option<JobUid>, filter: &RunFilter, page: &Page<RunId>) -> String {
+    let walk = job.map_or_else(|| runs::Walk::of(filter), runs::Walk::OfJob);
+    runs::query(walk, filter, page).into_string()
+}

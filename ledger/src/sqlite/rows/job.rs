@@ -1,0 +1,55 @@
+use std::sync::Arc;
+
+use scheduler_core::ids::JobUid;
+use scheduler_core::job::{Job, JobKey};
+use scheduler_core::txn::JobWrite;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Values, id, json, optional_json, optional_time, stored_json, stored_time, time};
+
+pub(in crate::sqlite) fn put_job(values: &mut Values, write: &JobWrite) {
+    let job = &write.job;
+    values
+        .put(job.uid.0)
+        .put(job.key.namespace.as_str())
+        .put(job.key.job_id.as_str())
+        .put(stored_json(&job.definition))
+        .put(job.pause.as_ref().map(stored_json))
+        .put(job.revision)
+        .put(job.change_seq)
+        .put(job.effective_from.as_micros())
+        .put(job.create_time.as_micros())
+        .put(job.update_time.as_micros())
+        .put(stored_time(job.delete_time));
+}
+
+pub(in crate::sqlite) fn put_job_revision(values: &mut Values, write: &JobWrite) {
+    let job = &write.job;
+    values
+        .put(job.uid.0)
+        .put(job.revision)
+        .put(write.change.as_str())
+        .put(write.author.as_str())
+        .put(write.note.as_str())
+        .put(stored_json(&job.definition))
+        .put(job.pause.as_ref().map(stored_json))
+        .put(job.change_seq)
+        .put(job.effective_from.as_micros())
+        .put(job.update_time.as_micros());
+}
+
+pub(in crate::sqlite) fn job(row: &SqliteRow) -> sqlx::Result<Job> {
+    Ok(Job {
+        uid: id(row, "uid", JobUid)?,
+        key: JobKey { namespace: row.try_get("namespace")?, job_id: row.try_get("job_id")? },
+        definition: Arc::new(json(row, "definition")?),
+        pause: optional_json(row, "pause")?,
+        revision: row.try_get("revision")?,
+        change_seq: row.try_get("change_seq")?,
+        effective_from: time(row, "effective_from")?,
+        create_time: time(row, "create_time")?,
+        update_time: time(row, "update_time")?,
+        delete_time: optional_time(row, "delete_time")?,
+    })
+}

@@ -1,0 +1,149 @@
+//! Every statement of this back end.
+
+use std::sync::LazyLock;
+
+use super::batch::Batch;
+
+/// Takes the write lock at once, so that what a transaction reads cannot change before it writes.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+pub(super) const SELECT_LEADERSHIP: &str =
+    "SELECT epoch, watermark, token_ceiling, longest_agent_ttl FROM leadership WHERE id = 1";
+
+pub(super) const BEGIN_TERM: &str = include_str!("sql/begin_term.sql");
+
+pub(super) const FENCE: &str = "SELECT epoch, epoch = ? AS is_current FROM leadership WHERE id = 1";
+
+/// An absent value leaves what is there; the ceiling is never lowered.
+pub(super) const ADVANCE: &str = "UPDATE leadership SET watermark = coalesce(?1, watermark), \
+     token_ceiling = max(token_ceiling, coalesce(?2, token_ceiling)) WHERE id = 1";
+
+pub(super) static REMEMBER_REQUESTS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/remember_requests.sql"), 7));
+pub(super) static WRITE_JOBS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/write_jobs.sql"), 11));
+pub(super) static WRITE_JOB_REVISIONS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/write_job_revisions.sql"), 10));
+pub(super) static ENTER_RUNS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/enter_runs.sql"), 45));
+pub(super) static UPDATE_RUNS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/update_runs.sql"), 31));
+pub(super) static WRITE_ATTEMPTS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/write_attempts.sql"), 14));
+pub(super) static NAME_AGENTS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/name_agents.sql"), 3));
+pub(super) static NOTE_LATE_FIRST: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/note_late_first.sql"), 3));
+pub(super) static NOTE_LATE: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/note_late.sql"), 4));
+pub(super) static WRITE_LOGS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/write_logs.sql"), 7));
+
+/// Who has the instant that a new run was to have.
+pub(super) const FIND_FIRE: &str =
+    "SELECT id FROM runs WHERE job_uid = ? AND scheduled_time = ? AND occurrence = ? AND id <> ?";
+
+pub(super) const FIND_REQUEST: &str = "SELECT namespace, method, request_id, digest, resource, time FROM requests \
+     WHERE namespace = ? AND method = ? AND request_id = ? AND time > ?";
+
+macro_rules! job_columns {
+    () => {
+        "uid, namespace, job_id, definition, pause, revision, change_seq, effective_from, create_time, update_time, \
+         delete_time"
+    };
+}
+
+macro_rules! run_columns {
+    () => {
+        "r.id, r.job_uid, r.namespace, r.job_id, r.job_revision, r.trigger, r.scheduled_time, r.occurrence, \
+         r.covers_from, r.decided_at, r.not_before, r.state, r.reason, r.reason_message, r.attempt, \
+         r.uncounted_attempts, r.next_attempt_time, r.first_state, r.first_agent_id, r.first_agent_instance, \
+         r.first_slot, r.first_fencing_token, r.first_assign_time, r.first_start_time, r.first_end_time, \
+         r.first_reason, r.first_error_code, r.first_error_message, r.first_exit_code, r.coalesced_count, \
+         r.first_scheduled_time, r.retry_of, r.labels, r.payload, r.cancel_requested_time, r.create_time, \
+         r.start_time, r.end_time, r.progress_percent, r.progress_message, r.result, r.error_code, r.error_message, \
+         r.exit_code"
+    };
+}
+
+macro_rules! attempt_columns {
+    () => {
+        "run_id, number, state, agent_id, agent_instance, slot, fencing_token, assign_time, start_time, end_time, \
+         reason, error_code, error_message, exit_code"
+    };
+}
+
+// What a new leader reads.
+
+pub(super) const LOAD_JOBS: &str =
+    concat!("SELECT ", job_columns!(), " FROM jobs WHERE delete_time IS NULL OR delete_time > ?");
+
+pub(super) const LAST_CHANGE_SEQ: &str = "SELECT coalesce(max(change_seq), 0) FROM jobs";
+
+/// The `+` keeps SQLite from going through all rows in the order of an index by job.
+pub(super) const LOAD_COVERED: &str = "SELECT job_uid, max(scheduled_time) AS covered FROM runs \
+     WHERE id >= ? AND covers_from IS NOT NULL GROUP BY +job_uid";
+
+pub(super) const LOAD_UNENDED: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r INDEXED BY runs_unended WHERE r.state IN ('PENDING', 'RUNNING') ORDER BY r.id"
+);
+
+pub(super) const LOAD_UNENDED_ATTEMPTS: &str = concat!(
+    "SELECT ",
+    attempt_columns!(),
+    " FROM attempts WHERE (run_id, number) IN (SELECT id, attempt FROM runs INDEXED BY runs_unended \
+     WHERE state IN ('PENDING', 'RUNNING') AND attempt > 1)"
+);
+
+// What readers ask for.
+
+pub(super) const JOB_BY_KEY: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM jobs WHERE namespace = ? AND job_id = ? \
+     ORDER BY delete_time IS NOT NULL, delete_time DESC, uid DESC LIMIT 1"
+);
+pub(super) const JOB_BY_UID: &str = concat!("SELECT ", job_columns!(), " FROM jobs WHERE uid = ?");
+pub(super) const JOBS: &str = concat!("SELECT ", job_columns!(), " FROM jobs INDEXED BY jobs_by_name WHERE TRUE");
+pub(super) const COUNT_JOBS: &str = "SELECT count(*) FROM jobs WHERE delete_time IS NULL";
+
+/// One search for each job.
+pub(super) const LAST_RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM json_each(?) AS wanted CROSS JOIN runs r ON r.id = \
+     (SELECT id FROM runs INDEXED BY runs_of_job WHERE job_uid = unhex(wanted.value) ORDER BY id DESC LIMIT 1)"
+);
+
+pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.id = ?");
+pub(super) const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r");
+
+// How a list of runs goes through them, newest first; the words that name a partial index's rows are the
+// migration's own, so that SQLite knows it may use the index.
+
+pub(super) const WALK_OF_JOB: &str = " INDEXED BY runs_of_job WHERE r.job_uid = ";
+pub(super) const WALK_UNENDED: &str = " INDEXED BY runs_unended WHERE r.state IN ('PENDING', 'RUNNING')";
+pub(super) const WALK_NOT_SUCCEEDED: &str =
+    " INDEXED BY runs_not_succeeded WHERE r.state NOT IN ('PENDING', 'RUNNING', 'SUCCEEDED')";
+pub(super) const WALK_OF_AGENT: &str = " INDEXED BY runs_of_agent WHERE r.agent_id = ";
+pub(super) const WALK_OF_NAMESPACE: &str = " INDEXED BY runs_of_namespace WHERE r.namespace = ";
+pub(super) const WALK_ALL: &str = " WHERE TRUE";
+
+pub(super) const ATTEMPTS_OF_RUNS: &str = concat!(
+    "SELECT ",
+    attempt_columns!(),
+    " FROM attempts WHERE run_id IN (SELECT unhex(value) FROM json_each(?)) ORDER BY run_id, number"
+);
+
+/// Deleted jobs of the name too.
+pub(super) const UIDS_OF_JOB_ID: &str =
+    "SELECT uid FROM jobs INDEXED BY jobs_by_name WHERE namespace = ? AND job_id = ?";
+pub(super) const UIDS_OF_JOB_ID_ANYWHERE: &str = "SELECT uid FROM jobs WHERE job_id = ?";
+
+pub(super) const LOGS: &str = "SELECT attempt, sequence, source, time, data, cut_bytes FROM run_logs \
+     WHERE run_id = ? AND (attempt, sequence) > (?, ?) ORDER BY attempt, sequence LIMIT ?";
+
+/// Every wanted label, as a JSON object, is among those of the row.
+pub(super) const HAS_LABELS: (&str, &str, &str) = (
+    " AND NOT EXISTS (SELECT 1 FROM json_each(",
+    ") AS wanted WHERE NOT EXISTS (SELECT 1 FROM json_each(",
+    ") AS had WHERE had.key = wanted.key AND had.value = wanted.value))",
+);
+
+pub(super) const PING: &str = "SELECT epoch FROM leadership";

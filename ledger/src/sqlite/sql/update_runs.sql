@@ -1,0 +1,41 @@
+WITH v (
+    id,
+    job_revision, not_before, state, reason, reason_message, attempt, uncounted_attempts, next_attempt_time,
+    first_state, first_agent_id, first_agent_instance, first_slot, first_fencing_token, first_assign_time,
+    first_start_time, first_end_time, first_reason, first_error_code, first_error_message, first_exit_code,
+    payload, cancel_requested_time, start_time, end_time, progress_percent, progress_message, result,
+    error_code, error_message, exit_code
+) AS (VALUES :rows)
+UPDATE runs SET
+    job_revision = v.job_revision,
+    not_before = v.not_before,
+    state = v.state,
+    reason = v.reason,
+    reason_message = v.reason_message,
+    attempt = v.attempt,
+    uncounted_attempts = v.uncounted_attempts,
+    next_attempt_time = v.next_attempt_time,
+    first_state = v.first_state,
+    first_agent_id = v.first_agent_id,
+    first_agent_instance = v.first_agent_instance,
+    first_slot = v.first_slot,
+    first_fencing_token = v.first_fencing_token,
+    first_assign_time = v.first_assign_time,
+    first_start_time = v.first_start_time,
+    first_end_time = v.first_end_time,
+    first_reason = v.first_reason,
+    first_error_code = v.first_error_code,
+    first_error_message = v.first_error_message,
+    first_exit_code = v.first_exit_code,
+    payload = v.payload,
+    cancel_requested_time = v.cancel_requested_time,
+    start_time = v.start_time,
+    end_time = v.end_time,
+    progress_percent = v.progress_percent,
+    progress_message = v.progress_message,
+    result = v.result,
+    error_code = v.error_code,
+    error_message = v.error_message,
+    exit_code = v.exit_code
+FROM v
+WHERE runs.id = v.id
