@@ -1,0 +1,123 @@
+//! What every ledger must do, whichever database it is in: one suite, run against each back end.
+//!
+//! A case is named by what breaks when it fails. A back end's test file lists none of them: [`for_each_case`]
+//! does, so that a new case runs everywhere.
+
+pub(crate) mod commits;
+pub(crate) mod jobs;
+pub(crate) mod loads;
+pub(crate) mod runs;
+pub(crate) mod samples;
+pub(crate) mod terms;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ledger::{Leader, Reader};
+use scheduler_core::ids::{Epoch, NodeId};
+use scheduler_core::time::Timestamp;
+use scheduler_core::txn::{JobWrite, Snapshot, TakeOver, TookOver, Transaction};
+
+pub(crate) trait Ledger: Leader + Reader {}
+
+impl<T: Leader + Reader> Ledger for T {}
+
+/// An empty ledger, and what a case does to it from outside.
+#[async_trait]
+pub(crate) trait Backend: Send + Sync {
+    /// Opens the same ledger again, as another node or the next start of this one does.
+    async fn connect(&self) -> Arc<dyn Ledger>;
+
+    /// Sets the ledger's own clock, which begins at [`samples::NOW`].
+    fn set_clock(&self, time: Timestamp);
+}
+
+/// Gives `$case` every case as `module::function`.
+#[macro_export]
+macro_rules! for_each_case {
+    ($case:ident) => {
+        $case!(terms::a_new_ledger_begins_at_its_own_clock);
+        $case!(terms::epochs_and_tokens_grow_when_the_clock_steps_back);
+        $case!(terms::an_epoch_is_above_the_tokens_of_the_last);
+        $case!(terms::the_longest_agent_ttl_is_never_forgotten);
+        $case!(terms::a_deposed_leader_writes_nothing);
+        $case!(terms::a_deposed_leader_loads_nothing);
+        $case!(terms::nobody_writes_before_the_first_take_over);
+        $case!(terms::a_watermark_beyond_the_clock_is_refused);
+        $case!(terms::a_decision_beyond_the_clock_is_refused);
+        $case!(terms::the_token_ceiling_is_never_lowered);
+        $case!(commits::the_same_transaction_again_changes_nothing);
+        $case!(commits::what_was_committed_is_there_after_a_crash);
+        $case!(commits::a_dropped_commit_leaves_nothing_open);
+        $case!(commits::an_instant_is_not_entered_twice);
+        $case!(commits::an_instant_is_not_entered_twice_by_one_transaction);
+        $case!(commits::a_refused_transaction_writes_nothing);
+        $case!(commits::an_update_of_a_run_that_is_not_there_is_refused);
+        $case!(commits::large_batches_are_written_whole);
+        $case!(commits::requests_are_found_for_a_day);
+        $case!(commits::a_request_with_other_content_is_refused);
+        $case!(commits::logs_of_purged_runs_do_not_hold_up_the_rest);
+        $case!(loads::jobs_come_back_as_they_were_committed);
+        $case!(loads::runs_come_back_as_they_were_committed);
+        $case!(loads::only_unended_runs_are_loaded);
+        $case!(loads::unended_runs_come_with_their_latest_attempt);
+        $case!(loads::covered_instants_are_those_of_rows_entered_since);
+        $case!(loads::deleted_jobs_are_loaded_until_they_expire);
+        $case!(jobs::a_deleted_jobs_name_is_free);
+        $case!(jobs::two_live_jobs_of_one_name_are_refused);
+        $case!(jobs::lists_of_jobs_hold_what_the_filter_names);
+        $case!(jobs::pages_of_jobs_neither_skip_nor_repeat);
+        $case!(runs::runs_are_read_back_whole);
+        $case!(runs::lists_of_runs_hold_what_the_filter_names);
+        $case!(runs::the_agent_of_a_run_is_that_of_its_latest_attempt);
+        $case!(runs::pages_of_runs_neither_skip_nor_repeat);
+        $case!(runs::the_history_of_a_name_includes_deleted_jobs);
+        $case!(runs::the_last_run_of_each_job_is_found);
+        $case!(runs::logs_are_read_in_order);
+        $case!(runs::a_ledger_answers_before_it_has_a_leader);
+    };
+}
+
+pub(crate) fn take_over(node: &str) -> TakeOver {
+    TakeOver { node: NodeId::from(node), agent_ttl: Duration::from_secs(10), schedule_version: "2026a-001".to_owned() }
+}
+
+/// A ledger, and the term that has just begun on it.
+pub(crate) struct Term {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) began: TookOver,
+}
+
+impl Term {
+    pub(crate) async fn begin(backend: &dyn Backend) -> Self {
+        let ledger = backend.connect().await;
+        let began = ledger.take_over(&take_over("a")).await.unwrap();
+        Self { ledger, began }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.began.epoch
+    }
+
+    /// An empty transaction of this term.
+    pub(crate) fn transaction(&self) -> Transaction {
+        Transaction::new(self.epoch(), samples::NOW)
+    }
+
+    /// Commits what `fill` puts into a transaction.
+    pub(crate) async fn commit(&self, fill: impl FnOnce(&mut Transaction)) {
+        let mut transaction = self.transaction();
+        fill(&mut transaction);
+        self.ledger.commit(&transaction).await.unwrap();
+    }
+
+    pub(crate) async fn commit_jobs(&self, jobs: impl IntoIterator<Item = JobWrite>) {
+        self.commit(|transaction| transaction.jobs.extend(jobs)).await;
+    }
+
+    /// All that a new leader would read.
+    pub(crate) async fn load(&self) -> Snapshot {
+        self.ledger.load(self.epoch(), Timestamp::from_micros(0)).await.unwrap()
+    }
+}
