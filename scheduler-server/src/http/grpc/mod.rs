@@ -1,0 +1,55 @@
+//! gRPC and gRPC-Web on the port: what tonic leaves to the server that it is embedded in.
+
+mod deadline;
+
+use axum::Router;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::Response;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic_reflection::server::Builder;
+use tonic_web::GrpcWebLayer;
+
+/// Adds reflection, `v1` and `v1alpha`, for all services of `punctual.v1` and health.
+pub fn with_reflection(routes: Routes) -> Routes {
+    let builder = || {
+        Builder::configure()
+            .register_encoded_file_descriptor_set(punctual_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let built = "because the descriptor sets are built in and whole";
+    routes.add_service(builder().build_v1().expect(built)).add_service(builder().build_v1alpha().expect(built))
+}
+
+/// The services as both gRPC clients and the transcoder call them.
+pub(super) fn calls(routes: Routes) -> Router {
+    routes.prepare().into_axum_router().layer(from_fn(deadline::keep))
+}
+
+/// The services as they are reached from outside: gRPC-Web is gRPC that came in other clothes.
+pub(super) fn with_web(calls: Router) -> Router {
+    calls.layer(GrpcWebLayer::new())
+}
+
+/// The content type of a request, if it is gRPC's or gRPC-Web's.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let is_grpc = |value: &&HeaderValue| {
+        let value = value.as_bytes();
+        value.len() >= GRPC.len() && value[..GRPC.len()].eq_ignore_ascii_case(GRPC)
+    };
+    headers.get(header::CONTENT_TYPE).filter(is_grpc)
+}
+
+const GRPC: &[u8] = b"application/grpc";
+
+/// A refusal that gRPC clients read as a status and everyone else by its HTTP status.
+pub(super) fn refusal(status: &Status, http: StatusCode, content_type: HeaderValue) -> Response {
+    let mut response = Response::new(axum::body::Body::empty());
+    *response.status_mut() = http;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    if let Err(unwritable) = status.add_header(response.headers_mut()) {
+        tracing::error!(%unwritable, "a refusal could not be written as headers");
+    }
+    response
+}

@@ -1,0 +1,75 @@
+//! The server's one port: gRPC, gRPC-Web, REST, the page at `/`, probes and metrics, over HTTP/1.1 and HTTP/2.
+//!
+//! Everything that comes in is a request to one router behind one guard. REST has no code per method: it is
+//! transcoded to gRPC calls that run in this process, by the same services that outside gRPC clients reach. This
+//! module knows neither the ledger nor the engine; what it serves is handed to it as a [`Surface`].
+
+mod listener;
+mod turned_away;
+
+mod guard;
+mod panic;
+
+mod grpc;
+mod rest;
+
+mod page;
+mod probes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tonic::service::Routes;
+use tower::ServiceExt;
+
+pub use grpc::with_reflection;
+pub use guard::HostPolicy;
+pub use listener::{Limits, serve};
+pub use probes::{Metrics, Readiness, Ready};
+
+/// What the port serves.
+pub struct Surface {
+    /// All gRPC services, with health and reflection (see [`with_reflection`]).
+    pub grpc: Routes,
+    /// Under which names clients may reach the server.
+    pub hosts: HostPolicy,
+    /// Asked by `/readyz`.
+    pub ready: Ready,
+    /// Asked by `/metrics`, for text in the OpenMetrics format.
+    pub metrics: Metrics,
+}
+
+impl Surface {
+    /// The one router of the port.
+    pub fn into_router(self) -> Router {
+        let calls = grpc::calls(self.grpc);
+        let rest = Arc::new(rest::Transcoder::new(calls.clone()));
+        let grpc = grpc::with_web(calls);
+        let (ready, metrics) = (self.ready, self.metrics);
+        Router::new()
+            .route("/", get(page::show))
+            .route("/healthz", get(probes::healthz))
+            .route("/readyz", get(async move || probes::readyz(&*ready)))
+            .route("/metrics", get(async move || probes::metrics(&*metrics)))
+            .fallback(async move |request: Request| surface(request, grpc, rest).await)
+            .layer(guard::layer(self.hosts))
+            .layer(from_fn(panic::catch))
+    }
+}
+
+/// gRPC is told by its content type, REST by its path.
+async fn surface(request: Request, grpc: Router, rest: Arc<rest::Transcoder>) -> Response {
+    if grpc::content_type(request.headers()).is_some() {
+        return grpc.oneshot(request).await.into_response();
+    }
+    let path = request.uri().path();
+    if path == "/api" || path.starts_with("/api/") {
+        return rest.answer(request).await;
+    }
+    (StatusCode::NOT_FOUND, "Nothing is at this path. The REST API is under /api/v1/scheduler.\n").into_response()
+}

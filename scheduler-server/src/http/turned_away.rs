@@ -1,0 +1,45 @@
+//! The answer to a connection that is one too many: said in HTTP/1.1, before anything is read.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::Code;
+
+use super::rest::errors;
+use punctual_proto::v1::ErrorReason;
+
+/// Number of connections that are told so at the same time; beyond it they are only closed.
+pub(super) const AT_ONCE: usize = 64;
+
+/// Closing with unread bytes would take the answer back, so the client has this long to read it and hang up.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) async fn answer(mut stream: TcpStream) {
+    let told = async {
+        stream.write_all(message().as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut unread = [0; 4096];
+        while stream.read(&mut unread).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, told).await {
+        Ok(Ok(())) | Err(_) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection too many left before it was told"),
+    }
+}
+
+fn message() -> String {
+    let status = errors::refuse(
+        Code::ResourceExhausted,
+        ErrorReason::TooMany,
+        "the server has as many connections as it takes: close some, or try again later",
+    );
+    let http = errors::http_status(&status);
+    let body = errors::json(&status).to_string();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {http}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nretry-after: 1\r\n\
+         connection: close\r\n\r\n{body}"
+    )
+}
