@@ -56,7 +56,7 @@ fn rules(task_type: &str) -> Option<&'static [(&'static str, Rule)]> {
             ("request", |value| if value.is_object() { Ok(()) } else { Err("must be an object".to_owned()) }),
             ("metadata", texts_by_name),
         ]),
-        "noop" => Some(&[("duration", duration), ("fail", boolean), ("result", anything)]),
+        "noop" => Some(&[("duration", duration), ("fail", failure), ("result", anything)]),
         _ => None,
     }
 }
@@ -93,8 +93,13 @@ fn filled_text(value: &Json) -> Result<(), String> {
     }
 }
 
-fn boolean(value: &Json) -> Result<(), String> {
-    value.as_bool().map(|_| ()).ok_or_else(|| "must be true or false".to_owned())
+/// Whether it fails, or the error code that it fails with.
+fn failure(value: &Json) -> Result<(), String> {
+    match value {
+        Json::Bool(_) => Ok(()),
+        Json::String(code) if !code.is_empty() => Ok(()),
+        _ => Err("must be true, false or an error code".to_owned()),
+    }
 }
 
 fn integer(value: &Json, least: i64, most: i64) -> Result<(), String> {
@@ -214,6 +219,7 @@ mod tests {
             ),
             ("grpc", json!({"target": "localhost:1", "method": "a.B/C", "request": {}, "metadata": {"a": "b"}})),
             ("noop", json!({"duration": "1.5s", "fail": false, "result": [1]})),
+            ("noop", json!({"fail": "EXIT_1"})),
             ("noop", json!({})),
             ("custom", json!({"anything": 1})),
         ];
@@ -267,7 +273,8 @@ mod tests {
             ("noop", "duration", json!("5m")),
             ("noop", "duration", json!(5)),
             ("noop", "duration", json!("-1s")),
-            ("noop", "fail", json!("yes")),
+            ("noop", "fail", json!(1)),
+            ("noop", "fail", json!("")),
         ];
         for (task_type, key, value) in bad {
             let mut payload = json!({"url": "http://a", "target": "a", "method": "a.B/C", "command": ["a"]});

@@ -19,7 +19,7 @@ pub fn job(job: &Job, last_run: Option<&Run>, now: Timestamp) -> v1::Job {
     let decided = now.max(job.effective_from);
     let completed = compiled.as_ref().is_some_and(|compiled| compiled.is_exhausted(decided));
     let state = job.state(completed);
-    let next_fire = compiled.filter(|_| state == JobState::Active).and_then(|compiled| compiled.next(decided));
+    let next_fire = compiled.as_ref().filter(|_| state == JobState::Active).and_then(|compiled| compiled.next(decided));
     v1::Job {
         namespace: job.key.namespace.clone(),
         job_id: job.key.job_id.clone(),
@@ -27,6 +27,7 @@ pub fn job(job: &Job, last_run: Option<&Run>, now: Timestamp) -> v1::Job {
         state: enums::proto_job_state(state).into(),
         pause: job.pause.as_ref().map(pause),
         next_fire_time: next_fire.map(proto_instant),
+        schedule_text: compiled.map(|compiled| compiled.describe()).unwrap_or_default(),
         last_run: last_run.map(summary),
         etag: job.etag(),
         revision: i32::try_from(job.revision).unwrap_or(i32::MAX),

@@ -95,6 +95,11 @@ fn number(value: f64, path: &str, violations: &mut Violations) -> Json {
     }
 }
 
+/// How long the JSON text of a Struct is.
+pub fn json_bytes(proto: &Struct) -> usize {
+    Json::Object(object(proto, "", 1, &mut Violations::default())).to_string().len()
+}
+
 /// A stored payload as a Struct.
 pub fn proto(payload: &Payload) -> Struct {
     match serde_json::from_str(&payload.0) {

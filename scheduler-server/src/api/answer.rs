@@ -1,0 +1,62 @@
+//! One unary call: its caller, its deadline, its answer.
+
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+use crate::service::{Call, Error};
+
+/// Who calls where nobody signs in.
+const ANONYMOUS: &str = "anonymous";
+/// An answer needs this much of the client's time to get there, or a tenth if that is less.
+const WAY_BACK: Duration = Duration::from_millis(50);
+
+/// How long the client still waits.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline(Option<Duration>);
+
+/// A request as the use cases take it.
+pub(super) fn received<M>(request: Request<M>) -> (Call, Deadline, M) {
+    let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(timeout);
+    let deadline = timeout.map(|timeout| timeout - WAY_BACK.min(timeout / 10));
+    (Call::new(ANONYMOUS), Deadline(deadline), request.into_inner())
+}
+
+/// Waits for the use case, as long as the client does. A write that is with the leader then has an unknown
+/// outcome, and the client is told how to find it out.
+pub(super) async fn answer<T>(
+    call: &Call,
+    deadline: Deadline,
+    use_case: impl Future<Output = Result<T, Error>>,
+) -> Result<Response<T>, Status> {
+    let outcome = match deadline.0 {
+        None => use_case.await,
+        Some(timeout) => tokio::time::timeout(timeout, use_case).await.unwrap_or_else(|_| Err(given_up(call))),
+    };
+    outcome.map(Response::new).map_err(Status::from)
+}
+
+fn given_up(call: &Call) -> Error {
+    match call.handed() {
+        Some(handed) => Error::OutcomeUnknown { request_id: handed.request_id },
+        None => Error::DeadlineExceeded,
+    }
+}
+
+/// Up to eight digits and a unit.
+fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(amount * 3_600)),
+        "M" => Some(Duration::from_secs(amount * 60)),
+        "S" => Some(Duration::from_secs(amount)),
+        "m" => Some(Duration::from_millis(amount)),
+        "u" => Some(Duration::from_micros(amount)),
+        "n" => Some(Duration::from_nanos(amount)),
+        _ => None,
+    }
+}

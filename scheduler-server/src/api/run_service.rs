@@ -1,0 +1,65 @@
+use std::sync::Arc;
+
+use punctual_proto::v1;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status};
+
+use super::answer::{answer, received};
+use super::later::later;
+use crate::service::Service;
+
+pub(super) struct Runs(pub(super) Arc<Service>);
+
+#[tonic::async_trait]
+impl v1::run_service_server::RunService for Runs {
+    type WatchRunsStream = BoxStream<v1::WatchRunsResponse>;
+    type TailRunLogsStream = BoxStream<v1::TailRunLogsResponse>;
+
+    async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.get_run(request)).await
+    }
+
+    async fn list_runs(&self, request: Request<v1::ListRunsRequest>) -> Result<Response<v1::ListRunsResponse>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.list_runs(request)).await
+    }
+
+    async fn get_run_logs(
+        &self,
+        request: Request<v1::GetRunLogsRequest>,
+    ) -> Result<Response<v1::GetRunLogsResponse>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.get_run_logs(request)).await
+    }
+
+    async fn cancel_run(&self, _: Request<v1::CancelRunRequest>) -> Result<Response<v1::Run>, Status> {
+        Err(later("RunService.CancelRun"))
+    }
+
+    async fn retry_run(&self, _: Request<v1::RetryRunRequest>) -> Result<Response<v1::Run>, Status> {
+        Err(later("RunService.RetryRun"))
+    }
+
+    async fn get_run_stats(
+        &self,
+        _: Request<v1::GetRunStatsRequest>,
+    ) -> Result<Response<v1::GetRunStatsResponse>, Status> {
+        Err(later("RunService.GetRunStats"))
+    }
+
+    async fn purge_runs(&self, _: Request<v1::PurgeRunsRequest>) -> Result<Response<v1::PurgeRunsResponse>, Status> {
+        Err(later("RunService.PurgeRuns"))
+    }
+
+    async fn watch_runs(&self, _: Request<v1::WatchRunsRequest>) -> Result<Response<Self::WatchRunsStream>, Status> {
+        Err(later("RunService.WatchRuns"))
+    }
+
+    async fn tail_run_logs(
+        &self,
+        _: Request<v1::TailRunLogsRequest>,
+    ) -> Result<Response<Self::TailRunLogsStream>, Status> {
+        Err(later("RunService.TailRunLogs"))
+    }
+}

@@ -1,0 +1,29 @@
+use std::sync::Arc;
+
+use punctual_proto::v1;
+use tonic::{Request, Response, Status};
+
+use super::answer::{answer, received};
+use super::later::later;
+use crate::service::Service;
+
+pub(super) struct Scheduler(pub(super) Arc<Service>);
+
+#[tonic::async_trait]
+impl v1::scheduler_service_server::SchedulerService for Scheduler {
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.get_status(&call, request)).await
+    }
+
+    async fn list_locks(&self, _: Request<v1::ListLocksRequest>) -> Result<Response<v1::ListLocksResponse>, Status> {
+        Err(later("SchedulerService.ListLocks"))
+    }
+
+    async fn step_down(&self, _: Request<v1::StepDownRequest>) -> Result<Response<v1::StepDownResponse>, Status> {
+        Err(later("SchedulerService.StepDown"))
+    }
+}

@@ -1,0 +1,77 @@
+//! The use cases: validate a request, read the ledger, hand writes to the leader.
+//!
+//! Any node does this for any request. Nothing here knows gRPC's statuses or wire (that is [`crate::api`]), and
+//! nothing here decides what becomes of a job or a run (that is the engine, behind [`LeaderPort`]).
+
+mod call;
+mod clean;
+mod digest;
+mod error;
+mod job;
+mod leader_port;
+mod lists;
+mod mask;
+mod page;
+mod preview;
+mod run;
+mod status;
+mod update;
+mod view;
+mod write;
+
+#[cfg(test)]
+pub(crate) mod fakes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_spec::Rules;
+use ledger::Reader;
+use scheduler_core::ids::NodeId;
+use scheduler_core::time::Timestamp;
+
+pub use call::{Call, Handed};
+pub use error::Error;
+pub use leader_port::LeaderPort;
+
+/// Where the wall clock is read.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// This node, as others see it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub id: NodeId,
+    /// At which others reach it.
+    pub address: String,
+    pub start_time: Timestamp,
+}
+
+/// All use cases, over the seams that they need.
+pub struct Service {
+    ledger: Arc<dyn Reader>,
+    leader: Arc<dyn LeaderPort>,
+    clock: Clock,
+    node: Node,
+    min_every: Duration,
+}
+
+impl Service {
+    /// `min_every` is the shortest period that schedules may have here.
+    pub fn new(
+        ledger: Arc<dyn Reader>,
+        leader: Arc<dyn LeaderPort>,
+        clock: Clock,
+        node: Node,
+        min_every: Duration,
+    ) -> Self {
+        Self { ledger, leader, clock, node, min_every }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    fn rules(&self, create_time: Timestamp) -> Rules {
+        Rules { create_time, min_every: self.min_every }
+    }
+}

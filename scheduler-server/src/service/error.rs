@@ -1,0 +1,52 @@
+use ledger::Unreadable;
+use scheduler_core::engine::Refusal;
+use scheduler_core::ids::RunId;
+use scheduler_core::job::JobKey;
+use scheduler_core::{Violation, Violations};
+
+/// Why a call was not answered with what it asked for. Paths of violations start at the request.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Invalid(Violations),
+    #[error("the page token is not one of ours, or belongs to other arguments")]
+    PageToken,
+    #[error("{0}")]
+    TooLarge(Violation),
+    #[error("there is no job {0}")]
+    JobNotFound(JobKey),
+    #[error("there is no run {run} in namespace {namespace}")]
+    RunNotFound { namespace: String, run: RunId },
+    /// Named as `JobService.BackfillJob`, or as a field of a request.
+    #[error("{0} comes with a later release")]
+    Later(&'static str),
+    #[error(transparent)]
+    Refused(Refusal),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The write was given up: it was done, or not.
+    #[error("the write was given up before it was answered: it was done, or not")]
+    OutcomeUnknown { request_id: Option<String> },
+    #[error("the deadline has passed")]
+    DeadlineExceeded,
+    /// A bug: the leader answered something else than what was asked.
+    #[error("the leader's answer does not fit the request {0}")]
+    Misanswered(&'static str),
+}
+
+impl Error {
+    /// One field that is wrong.
+    pub(crate) fn field(field: impl Into<String>, description: impl Into<String>) -> Self {
+        let mut violations = Violations::default();
+        violations.add(field, description);
+        Self::Invalid(violations)
+    }
+}
+
+/// Violations of a job's definition, as fields of a request that has the job under `job`.
+pub(super) fn in_job(mut violations: Violations) -> Violations {
+    for violation in &mut violations.0 {
+        violation.field.insert_str(0, "job.");
+    }
+    violations
+}

@@ -1,0 +1,325 @@
+//! A leader and a ledger in memory, for tests of what stands before them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ledger::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
+use scheduler_core::engine::{Answer, Command, Refusal, Request};
+use scheduler_core::ids::{JobUid, NodeId, RunId};
+use scheduler_core::job::{Definition, Job, JobKey, Pause};
+use scheduler_core::run::{Run, RunState, Trigger};
+use scheduler_core::schedule::SHORTEST_EVERY;
+use scheduler_core::time::Timestamp;
+use scheduler_core::txn::RequestKey;
+
+use super::{LeaderPort, Node, Service};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+#[derive(Default)]
+struct World {
+    jobs: BTreeMap<JobKey, Job>,
+    runs: BTreeMap<RunId, Run>,
+    logs: Vec<LoggedChunk>,
+    requests: BTreeMap<RequestKey, (String, String)>,
+    /// What the leader was asked, in order.
+    asked: Vec<Request>,
+    made: u128,
+    behaviour: Behaviour,
+}
+
+/// What the leader does with the next requests.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    #[default]
+    Answer,
+    Never,
+    NoLeader,
+    LoseTheAnswer,
+    /// Another client's change comes first, this many times.
+    OvertakenBy(u32),
+}
+
+/// Both sides of the use cases.
+#[derive(Clone, Default)]
+pub(crate) struct Fake(Arc<Mutex<World>>);
+
+impl Fake {
+    pub(crate) fn service(&self) -> Arc<Service> {
+        let node = Node { id: NodeId::from("n1"), address: "http://127.0.0.1:7117".to_owned(), start_time: NOW };
+        let (ledger, leader) = (Arc::new(self.clone()), Arc::new(self.clone()));
+        Arc::new(Service::new(ledger, leader, Arc::new(|| NOW), node, SHORTEST_EVERY))
+    }
+
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
+        self.world().behaviour = behaviour;
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Request> {
+        self.world().asked.clone()
+    }
+
+    pub(crate) fn log(&self, chunks: Vec<LoggedChunk>) {
+        self.world().logs = chunks;
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl World {
+    fn number(&mut self) -> u128 {
+        self.made += 1;
+        self.made
+    }
+
+    fn create(&mut self, key: JobKey, definition: Definition) -> Result<Job, Refusal> {
+        if self.live(&key).is_ok() {
+            return Err(Refusal::JobExists(key));
+        }
+        let uid = JobUid::at(NOW, self.number());
+        Ok(Job {
+            uid,
+            key,
+            definition: Arc::new(definition),
+            pause: None,
+            revision: 1,
+            change_seq: 1,
+            effective_from: NOW,
+            create_time: NOW,
+            update_time: NOW,
+            delete_time: None,
+        })
+    }
+
+    fn live(&self, key: &JobKey) -> Result<Job, Refusal> {
+        match self.jobs.get(key) {
+            None => Err(Refusal::JobNotFound(key.clone())),
+            Some(job) if job.delete_time.is_some() => Err(Refusal::JobDeleted(key.clone())),
+            Some(job) => Ok(job.clone()),
+        }
+    }
+
+    /// The job as the command leaves it.
+    fn changed(&mut self, command: Command) -> Result<Job, Refusal> {
+        let enabled = |job: Job, enabled| {
+            let definition = Definition { enabled, ..(*job.definition).clone() };
+            Job { definition: Arc::new(definition), ..job }
+        };
+        let job = match command {
+            Command::CreateJob { job, definition, .. } => return self.create(job, *definition),
+            Command::UpdateJob { job, definition, etag, .. } => {
+                let stored = self.live(&job)?;
+                check_etag(&stored, etag)?;
+                Job { definition: definition.into(), ..stored }
+            }
+            Command::DeleteJob { job, etag } => {
+                let stored = self.live(&job)?;
+                check_etag(&stored, etag)?;
+                Job { delete_time: Some(NOW), ..stored }
+            }
+            Command::PauseJob { job, note } => {
+                Job { pause: Some(Pause { note, author: "anonymous".to_owned(), time: NOW }), ..self.live(&job)? }
+            }
+            Command::ResumeJob { job } => Job { pause: None, ..self.live(&job)? },
+            Command::EnableJob { job } => enabled(self.live(&job)?, true),
+            Command::DisableJob { job } => enabled(self.live(&job)?, false),
+            Command::TriggerJob { .. } | Command::Status => unreachable!("because they change no job"),
+        };
+        Ok(Job { revision: job.revision + 1, ..job })
+    }
+
+    fn trigger(&mut self, command: Command) -> Result<Run, Refusal> {
+        let Command::TriggerJob { job, payload, labels, not_before } = command else { unreachable!() };
+        let stored = self.live(&job)?;
+        if !stored.definition.enabled {
+            return Err(Refusal::JobDisabled(job));
+        }
+        let id = RunId::at(NOW, self.number());
+        let scheduled_time = not_before.unwrap_or(NOW);
+        let run = Run {
+            id,
+            job_uid: stored.uid,
+            job_key: job,
+            job_revision: stored.revision,
+            trigger: Trigger::Manual,
+            scheduled_time,
+            occurrence: Run::occurrence_of(id),
+            covers_from: None,
+            decided_at: NOW,
+            not_before: scheduled_time,
+            state: RunState::Pending,
+            reason: None,
+            reason_message: String::new(),
+            attempt: 0,
+            uncounted_attempts: 0,
+            next_attempt_time: None,
+            first_attempt: None,
+            coalesced_count: 1,
+            first_scheduled_time: None,
+            retry_of: None,
+            labels,
+            payload,
+            cancel_requested_time: None,
+            create_time: NOW,
+            start_time: None,
+            end_time: None,
+            progress: None,
+            result: None,
+            error: None,
+            exit_code: None,
+        };
+        self.runs.insert(id, run.clone());
+        Ok(run)
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Answer, Refusal> {
+        if let Some((digest, resource)) = request.key.as_ref().and_then(|key| self.requests.get(key)) {
+            return if *digest == request.digest {
+                Ok(Answer::Repeated(resource.clone()))
+            } else {
+                Err(Refusal::RequestIdReused(request.key.map(|key| key.request_id).unwrap_or_default()))
+            };
+        }
+        let (answer, resource) = match request.command {
+            Command::Status => return Err(Refusal::Unavailable("no leader")),
+            command @ Command::TriggerJob { .. } => {
+                let run = self.trigger(command)?;
+                let id = run.id.to_string();
+                (Answer::Run(Box::new(run)), id)
+            }
+            command => {
+                let keep = !matches!(
+                    command,
+                    Command::CreateJob { validate_only: true, .. } | Command::UpdateJob { validate_only: true, .. }
+                );
+                let job = self.changed(command)?;
+                if keep {
+                    self.jobs.insert(job.key.clone(), job.clone());
+                }
+                let uid = job.uid.to_string();
+                (Answer::Job(Box::new(job)), uid)
+            }
+        };
+        if let Some(key) = request.key {
+            self.requests.insert(key, (request.digest, resource));
+        }
+        Ok(answer)
+    }
+
+    fn overtake(&mut self, command: &Command) {
+        if let Some(job) = command.job().and_then(|key| self.jobs.get_mut(key)) {
+            job.revision += 1;
+            let definition = Definition { priority: job.definition.priority + 1, ..(*job.definition).clone() };
+            job.definition = Arc::new(definition);
+        }
+    }
+}
+
+fn check_etag(job: &Job, etag: Option<String>) -> Result<(), Refusal> {
+    if etag.is_some_and(|etag| etag != job.etag()) {
+        return Err(Refusal::StaleEtag { job: job.key.clone(), etag: job.etag() });
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl LeaderPort for Fake {
+    async fn request(&self, request: Request) -> Result<Answer, Refusal> {
+        let behaviour = {
+            let mut world = self.world();
+            world.asked.push(request.clone());
+            world.behaviour
+        };
+        match behaviour {
+            Behaviour::Answer => self.world().answer(request),
+            Behaviour::Never => std::future::pending().await,
+            Behaviour::NoLeader => Err(Refusal::Unavailable("there is no leader; nothing was done")),
+            Behaviour::LoseTheAnswer => {
+                let mut world = self.world();
+                world.behaviour = Behaviour::Answer;
+                world.answer(request)?;
+                Err(Refusal::OutcomeUnknown)
+            }
+            Behaviour::OvertakenBy(others) => {
+                let mut world = self.world();
+                world.behaviour = if others > 1 { Behaviour::OvertakenBy(others - 1) } else { Behaviour::Answer };
+                world.overtake(&request.command);
+                world.answer(request)
+            }
+        }
+    }
+}
+
+fn page<T>(items: impl Iterator<Item = T>, size: u32) -> PageOf<T> {
+    let mut items: Vec<T> = items.take(size as usize + 1).collect();
+    let more = items.len() > size as usize;
+    items.truncate(size as usize);
+    PageOf { items, more }
+}
+
+fn stored(run: &Run) -> StoredRun {
+    StoredRun { run: run.clone(), later_attempts: Vec::new() }
+}
+
+#[async_trait]
+impl Reader for Fake {
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, Unreadable> {
+        Ok(self.world().jobs.get(key).cloned())
+    }
+
+    async fn job_by_uid(&self, uid: JobUid) -> Result<Option<Job>, Unreadable> {
+        Ok(self.world().jobs.values().find(|job| job.uid == uid).cloned())
+    }
+
+    async fn jobs(&self, filter: &JobFilter, asked: &Page<(JobKey, JobUid)>) -> Result<PageOf<Job>, Unreadable> {
+        let world = self.world();
+        let found = world.jobs.values().filter(|job| {
+            asked.after.as_ref().is_none_or(|after| (&job.key, job.uid) > (&after.0, after.1))
+                && filter.namespace.as_ref().is_none_or(|namespace| *namespace == job.key.namespace)
+                && job.key.job_id.starts_with(&filter.query)
+                && (filter.show_deleted || job.delete_time.is_none())
+        });
+        Ok(page(found.cloned(), asked.size))
+    }
+
+    async fn count_jobs(&self) -> Result<u64, Unreadable> {
+        Ok(self.world().jobs.values().filter(|job| job.delete_time.is_none()).count() as u64)
+    }
+
+    async fn last_runs(&self, jobs: &[JobUid]) -> Result<BTreeMap<JobUid, Run>, Unreadable> {
+        let world = self.world();
+        let runs = world.runs.values().filter(|run| jobs.contains(&run.job_uid));
+        Ok(runs.map(|run| (run.job_uid, run.clone())).collect())
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<StoredRun>, Unreadable> {
+        Ok(self.world().runs.get(&id).map(stored))
+    }
+
+    async fn runs(&self, filter: &RunFilter, asked: &Page<RunId>) -> Result<PageOf<StoredRun>, Unreadable> {
+        let world = self.world();
+        let found = world.runs.values().rev().filter(|run| {
+            asked.after.is_none_or(|after| run.id < after)
+                && filter.namespace.as_ref().is_none_or(|namespace| *namespace == run.job_key.namespace)
+                && (filter.states.is_empty() || filter.states.contains(&run.state))
+        });
+        Ok(page(found.map(stored), asked.size))
+    }
+
+    async fn logs(&self, _: RunId, after: Option<(u32, u64)>, size: u32) -> Result<PageOf<LoggedChunk>, Unreadable> {
+        let world = self.world();
+        let found = world.logs.iter().filter(|chunk| after.is_none_or(|at| (chunk.attempt, chunk.sequence) > at));
+        Ok(page(found.cloned(), size))
+    }
+
+    async fn ping(&self) -> Result<(), Unreadable> {
+        Ok(())
+    }
+}
+
+/// How long tests let a client wait that must not be answered in time.
+pub(crate) const SHORT: Duration = Duration::from_millis(30);

@@ -1,0 +1,178 @@
+//! Jobs: create, read, list, and what operators do with them.
+
+use job_spec::payload;
+use ledger::{JobFilter, Page};
+use prost::Message;
+use punctual_proto::v1;
+use scheduler_core::engine::{Command, Refusal};
+use scheduler_core::ids::JobUid;
+use scheduler_core::job::{Job, JobKey, Payload};
+use scheduler_core::{Violation, Violations};
+
+use super::error::in_job;
+use super::write::Numbered;
+use super::{Call, Error, Service, clean, lists, page};
+
+/// JSON is at most this much longer than protobuf: a control character is six bytes there and one here.
+const LONGEST_ESCAPE: usize = 6;
+
+impl Service {
+    pub async fn create_job(&self, call: &Call, request: v1::CreateJobRequest) -> Result<v1::Job, Error> {
+        const METHOD: &str = "CreateJob";
+        let job = request.job.as_ref().ok_or_else(|| Error::field("job", "is required"))?;
+        check_size("job.task.payload", job.task.as_ref().and_then(|task| task.payload.as_ref()))?;
+        let mut violations = Violations::default();
+        let request_id = clean::request_id(&request.request_id, &mut violations);
+        let (job, definition) = match job_spec::definition(job, &self.rules(self.now())) {
+            Ok(read) if violations.0.is_empty() => read,
+            Ok(_) => return Err(Error::Invalid(violations)),
+            Err(found) => {
+                violations.0.extend(in_job(found).0);
+                return Err(Error::Invalid(violations));
+            }
+        };
+        let validate_only = request.validate_only;
+        let numbered = (!validate_only).then(|| {
+            let request = v1::CreateJobRequest { request_id: String::new(), ..request };
+            Numbered::new(METHOD, &job.namespace, request_id, &request)
+        });
+        let command = Command::CreateJob { job, definition: Box::new(definition), validate_only };
+        self.write_job(call, numbered, command, METHOD).await
+    }
+
+    pub async fn get_job(&self, request: v1::GetJobRequest) -> Result<v1::Job, Error> {
+        let job = self.stored_job(&key(&request.namespace, &request.job_id)?).await?;
+        self.job_shown(&job).await
+    }
+
+    pub async fn list_jobs(&self, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Error> {
+        let filter = job_filter(&request)?;
+        let size = page::size(&request)?;
+        let after = page::after::<(JobKey, JobUid), _>(&request)?;
+        let found = self.ledger.jobs(&filter, &Page { size, after }).await?;
+        let next = found.items.last().filter(|_| found.more).map(|job| (job.key.clone(), job.uid));
+        Ok(v1::ListJobsResponse {
+            jobs: self.jobs_shown(&found.items).await?,
+            next_page_token: next.map(|last| page::token(&request, &last)).unwrap_or_default(),
+        })
+    }
+
+    pub async fn delete_job(&self, call: &Call, request: v1::DeleteJobRequest) -> Result<v1::Job, Error> {
+        let job = key(&request.namespace, &request.job_id)?;
+        let etag = Some(request.etag).filter(|etag| !etag.is_empty());
+        self.write_job(call, None, Command::DeleteJob { job, etag }, "DeleteJob").await
+    }
+
+    pub async fn pause_job(&self, call: &Call, request: v1::PauseJobRequest) -> Result<v1::Job, Error> {
+        let job = key(&request.namespace, &request.job_id)?;
+        let note = clean::note(&request.note)?;
+        self.write_job(call, None, Command::PauseJob { job, note }, "PauseJob").await
+    }
+
+    pub async fn resume_job(&self, call: &Call, request: v1::ResumeJobRequest) -> Result<v1::Job, Error> {
+        let job = key(&request.namespace, &request.job_id)?;
+        clean::note(&request.note)?;
+        if request.catch_up {
+            return Err(Error::Later("catch_up of ResumeJob"));
+        }
+        self.write_job(call, None, Command::ResumeJob { job }, "ResumeJob").await
+    }
+
+    pub async fn enable_job(&self, call: &Call, request: v1::EnableJobRequest) -> Result<v1::Job, Error> {
+        let job = key(&request.namespace, &request.job_id)?;
+        clean::note(&request.note)?;
+        self.write_job(call, None, Command::EnableJob { job }, "EnableJob").await
+    }
+
+    pub async fn disable_job(&self, call: &Call, request: v1::DisableJobRequest) -> Result<v1::Job, Error> {
+        let job = key(&request.namespace, &request.job_id)?;
+        clean::note(&request.note)?;
+        self.write_job(call, None, Command::DisableJob { job }, "DisableJob").await
+    }
+
+    pub async fn trigger_job(&self, call: &Call, request: v1::TriggerJobRequest) -> Result<v1::Run, Error> {
+        const METHOD: &str = "TriggerJob";
+        let mut violations = Violations::default();
+        let job = job_spec::job_key(&request.namespace, &request.job_id, "", &mut violations);
+        let request_id = clean::request_id(&request.request_id, &mut violations);
+        let labels = job_spec::labels("labels", &request.labels, &mut violations);
+        let not_before = lists::instant("not_before", request.not_before.as_ref(), &mut violations);
+        if !violations.0.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        let payload = self.triggered_payload(&job, request.payload.as_ref()).await?;
+        let request = v1::TriggerJobRequest { request_id: String::new(), ..request };
+        let numbered = Numbered::new(METHOD, &job.namespace, request_id, &request);
+        let command = Command::TriggerJob { job, payload, labels, not_before };
+        self.write_run(call, numbered, command, METHOD).await
+    }
+
+    /// The job's payload with the trigger's laid over it; without one, the run takes the job's as it is then.
+    async fn triggered_payload(
+        &self,
+        key: &JobKey,
+        over: Option<&prost_types::Struct>,
+    ) -> Result<Option<Payload>, Error> {
+        let Some(over) = over.filter(|over| !over.fields.is_empty()) else { return Ok(None) };
+        check_size("payload", Some(over))?;
+        let job = self.stored_job(key).await?;
+        if job.delete_time.is_some() {
+            return Err(Error::Refused(Refusal::JobDeleted(key.clone())));
+        }
+        let task = &job.definition.task;
+        let mut violations = Violations::default();
+        let merged = payload::merged(&task.task_type, &task.payload, over, "payload", &mut violations);
+        violations.or(Some(merged)).map_err(Error::Invalid)
+    }
+
+    pub(super) async fn stored_job(&self, key: &JobKey) -> Result<Job, Error> {
+        self.ledger.job(key).await?.ok_or_else(|| Error::JobNotFound(key.clone()))
+    }
+}
+
+/// The name of a job in a request.
+pub(super) fn key(namespace: &str, job_id: &str) -> Result<JobKey, Error> {
+    let mut violations = Violations::default();
+    let key = job_spec::job_key(namespace, job_id, "", &mut violations);
+    violations.or(key).map_err(Error::Invalid)
+}
+
+/// A payload above the limit has a status of its own.
+pub(super) fn check_size(field: &str, payload: Option<&prost_types::Struct>) -> Result<(), Error> {
+    let Some(payload) = payload.filter(|payload| payload.encoded_len() > payload::MAX_BYTES / LONGEST_ESCAPE) else {
+        return Ok(());
+    };
+    let bytes = payload::json_bytes(payload);
+    if bytes > payload::MAX_BYTES {
+        let description = format!("{bytes} bytes of JSON are above {}, the most", payload::MAX_BYTES);
+        return Err(Error::TooLarge(Violation { field: field.to_owned(), description }));
+    }
+    Ok(())
+}
+
+fn job_filter(request: &v1::ListJobsRequest) -> Result<JobFilter, Error> {
+    let mut violations = Violations::default();
+    lists::states::<v1::job::State, _>("states", &request.states, job_spec::enums::job_state, &mut violations);
+    let by_update_time = match request.order_by.as_str() {
+        "" | "job_id" => false,
+        "update_time" => true,
+        _ => {
+            violations.add("order_by", "must be job_id or update_time");
+            false
+        }
+    };
+    let filter = JobFilter {
+        namespace: clean::namespace(&request.namespace, &mut violations),
+        query: request.query.clone(),
+        labels: request.labels.clone(),
+        show_deleted: request.show_deleted,
+    };
+    let filter = violations.or(filter).map_err(Error::Invalid)?;
+    if by_update_time {
+        return Err(Error::Later("order_by=update_time of ListJobs"));
+    }
+    if !request.states.is_empty() {
+        return Err(Error::Later("the filter states of ListJobs"));
+    }
+    Ok(filter)
+}

@@ -1,0 +1,9 @@
+use async_trait::async_trait;
+use scheduler_core::engine::{Answer, Refusal, Request};
+
+/// The way to whoever decides.
+#[async_trait]
+pub trait LeaderPort: Send + Sync {
+    /// Waits for the answer. Dropping the future abandons a request that has not begun; one that has goes on.
+    async fn request(&self, request: Request) -> Result<Answer, Refusal>;
+}

@@ -1,0 +1,166 @@
+//! Runs: what happened, and what the tasks wrote.
+
+use job_spec::enums;
+use job_spec::time::proto_instant;
+use ledger::{LoggedChunk, Page, RunFilter, StoredRun};
+use punctual_proto::v1;
+use scheduler_core::Violations;
+use scheduler_core::agent::LogSource;
+use scheduler_core::ids::{AgentId, RunId};
+
+use super::{Error, Service, clean, lists, page, view};
+
+impl Service {
+    pub async fn get_run(&self, request: v1::GetRunRequest) -> Result<v1::Run, Error> {
+        let run = self.stored_run(&request.namespace, &request.run_id).await?;
+        Ok(view::run(&run))
+    }
+
+    pub async fn list_runs(&self, request: v1::ListRunsRequest) -> Result<v1::ListRunsResponse, Error> {
+        let filter = run_filter(&request)?;
+        let size = page::size(&request)?;
+        let after = page::after::<RunId, _>(&request)?;
+        let found = self.ledger.runs(&filter, &Page { size, after }).await?;
+        let next = found.items.last().filter(|_| found.more).map(|stored| stored.run.id);
+        Ok(v1::ListRunsResponse {
+            runs: found.items.iter().map(view::listed_run).collect(),
+            next_page_token: next.map(|last| page::token(&request, &last)).unwrap_or_default(),
+        })
+    }
+
+    pub async fn get_run_logs(&self, request: v1::GetRunLogsRequest) -> Result<v1::GetRunLogsResponse, Error> {
+        let wanted = Wanted::read(&request)?;
+        let size = page::size(&request)?;
+        let after = page::after::<(u32, u64), _>(&request)?;
+        let run = self.stored_run(&request.namespace, &request.run_id).await?;
+        let (chunks, next) = self.chunks(run.run.id, &wanted, size, after).await?;
+        Ok(v1::GetRunLogsResponse {
+            chunks: chunks.into_iter().map(chunk).collect(),
+            next_page_token: next.map(|last| page::token(&request, &last)).unwrap_or_default(),
+        })
+    }
+
+    /// A page of what is wanted, and where the next one starts after, if there may be one.
+    async fn chunks(
+        &self,
+        run: RunId,
+        wanted: &Wanted,
+        size: u32,
+        after: Option<(u32, u64)>,
+    ) -> Result<(Vec<LoggedChunk>, Option<(u32, u64)>), Error> {
+        let mut chunks = Vec::new();
+        let mut after = after.or(wanted.start());
+        loop {
+            let found = self.ledger.logs(run, after, size).await?;
+            for chunk in found.items {
+                if chunks.len() == size as usize {
+                    return Ok((chunks, after));
+                }
+                if wanted.is_past(&chunk) {
+                    return Ok((chunks, None));
+                }
+                after = Some((chunk.attempt, chunk.sequence));
+                if wanted.has(&chunk) {
+                    chunks.push(chunk);
+                }
+            }
+            if !found.more {
+                return Ok((chunks, None));
+            }
+            if chunks.len() == size as usize {
+                return Ok((chunks, after));
+            }
+        }
+    }
+
+    async fn stored_run(&self, namespace: &str, run_id: &str) -> Result<StoredRun, Error> {
+        let mut violations = Violations::default();
+        let namespace = namespace_of(namespace, &mut violations);
+        let run = run_id.parse::<RunId>();
+        if run.is_err() {
+            let description = if run_id.is_empty() { "is required" } else { "is no UUID, as the ids of runs are" };
+            violations.add("run_id", description);
+        }
+        let (Ok(run), true) = (run, violations.0.is_empty()) else { return Err(Error::Invalid(violations)) };
+        let stored = self.ledger.run(run).await?;
+        stored.filter(|stored| stored.run.job_key.namespace == namespace).ok_or(Error::RunNotFound { namespace, run })
+    }
+}
+
+fn namespace_of(text: &str, violations: &mut Violations) -> String {
+    let namespace = if text.is_empty() { job_spec::DEFAULT_NAMESPACE } else { text };
+    if let Err(description) = job_spec::id(namespace) {
+        violations.add("namespace", description);
+    }
+    namespace.to_owned()
+}
+
+fn run_filter(request: &v1::ListRunsRequest) -> Result<RunFilter, Error> {
+    let mut violations = Violations::default();
+    let violated = &mut violations;
+    let filter = RunFilter {
+        namespace: clean::namespace(&request.namespace, violated),
+        job_id: Some(request.job_id.clone()).filter(|job_id| !job_id.is_empty()),
+        states: lists::states::<v1::run::State, _>("states", &request.states, enums::run_state, violated),
+        triggers: lists::states::<v1::run::Trigger, _>("triggers", &request.triggers, enums::trigger, violated),
+        agent_id: Some(request.agent_id.as_str()).filter(|agent_id| !agent_id.is_empty()).map(AgentId::from),
+        labels: request.labels.clone(),
+        scheduled_after: lists::instant("scheduled_after", request.scheduled_after.as_ref(), violated),
+        scheduled_before: lists::instant("scheduled_before", request.scheduled_before.as_ref(), violated),
+    };
+    let filter = violations.or(filter).map_err(Error::Invalid)?;
+    if !request.query.is_empty() {
+        return Err(Error::Later("the filter query of ListRuns"));
+    }
+    if !request.backfill_id.is_empty() {
+        return Err(Error::Later("the filter backfill_id of ListRuns"));
+    }
+    Ok(filter)
+}
+
+/// Which chunks of a run's log.
+struct Wanted {
+    attempt: Option<u32>,
+    source: Option<LogSource>,
+}
+
+impl Wanted {
+    fn read(request: &v1::GetRunLogsRequest) -> Result<Self, Error> {
+        let mut violations = Violations::default();
+        let attempt = u32::try_from(request.attempt).ok();
+        if attempt.is_none() {
+            violations.add("attempt", "must not be negative");
+        }
+        let source = v1::run_log_chunk::Stream::try_from(request.stream);
+        if source.is_err() {
+            violations.add("stream", format!("{} is none of its values", request.stream));
+        }
+        let wanted =
+            Self { attempt: attempt.filter(|attempt| *attempt > 0), source: source.ok().and_then(enums::log_source) };
+        violations.or(wanted).map_err(Error::Invalid)
+    }
+
+    /// What comes right before the first wanted chunk, in the ledger's order.
+    fn start(&self) -> Option<(u32, u64)> {
+        self.attempt.map(|attempt| (attempt, 0))
+    }
+
+    fn is_past(&self, chunk: &LoggedChunk) -> bool {
+        self.attempt.is_some_and(|attempt| chunk.attempt > attempt)
+    }
+
+    fn has(&self, chunk: &LoggedChunk) -> bool {
+        self.source.is_none_or(|source| chunk.source == source)
+    }
+}
+
+fn chunk(chunk: LoggedChunk) -> v1::RunLogChunk {
+    v1::RunLogChunk {
+        attempt: i32::try_from(chunk.attempt).unwrap_or(i32::MAX),
+        sequence: i64::try_from(chunk.sequence).unwrap_or(i64::MAX),
+        stream: enums::proto_log_source(chunk.source).into(),
+        time: Some(proto_instant(chunk.time)),
+        data: chunk.data.into(),
+        truncated_bytes: i64::try_from(chunk.cut_bytes).unwrap_or(i64::MAX),
+    }
+}

@@ -1,0 +1,88 @@
+//! GetStatus: how the scheduler is doing, from the leader and the ledger.
+
+use std::time::Duration;
+
+use job_spec::time::{proto_duration, proto_instant};
+use punctual_proto::v1;
+use scheduler_core::engine::{Answer, Command, Refusal, Request, Status};
+use v1::get_status_response::{Agents, Jobs, Lag, Leader, Node};
+
+use super::{Call, Error, Service};
+
+/// A leader that does not answer within this is shown as unknown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Service {
+    pub async fn get_status(&self, call: &Call, _: v1::GetStatusRequest) -> Result<v1::GetStatusResponse, Error> {
+        let live_jobs = self.ledger.count_jobs().await?;
+        let status = self.leader_status(call).await?;
+        let status = status.as_ref();
+        Ok(v1::GetStatusResponse {
+            leader: status.map(|status| Leader {
+                node_id: self.node.id.to_string(),
+                address: self.node.address.clone(),
+                epoch: status.epoch.0,
+                suspended: false,
+            }),
+            nodes: vec![Node {
+                node_id: self.node.id.to_string(),
+                address: self.node.address.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                leader: status.is_some(),
+                start_time: Some(proto_instant(self.node.start_time)),
+                clock_offset: None,
+            }],
+            agents: status.map(agents),
+            jobs: Some(jobs(live_jobs, status)),
+            rates: None,
+            lag: status.map(|status| self.lag(status)),
+        })
+    }
+
+    async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {
+        let request =
+            Request { key: None, digest: String::new(), author: call.author().to_owned(), command: Command::Status };
+        match tokio::time::timeout(PATIENCE, self.leader.request(request)).await {
+            Ok(Ok(Answer::Status(status))) => Ok(Some(*status)),
+            Ok(Ok(_)) => Err(Error::Misanswered("GetStatus")),
+            Ok(Err(Refusal::Unavailable(_) | Refusal::OutcomeUnknown)) | Err(_) => Ok(None),
+            Ok(Err(refusal)) => Err(Error::Refused(refusal)),
+        }
+    }
+
+    /// The watermark trails the clock while nothing is due, which is no lag.
+    fn lag(&self, status: &Status) -> Lag {
+        let behind = if status.waiting == 0 { Duration::ZERO } else { self.now().since(status.watermark) };
+        Lag { watermark: Some(proto_duration(behind)), dispatch_p50: None, dispatch_p99: None }
+    }
+}
+
+fn agents(status: &Status) -> Agents {
+    let connected = status.agents.iter().filter(|agent| agent.stream.is_some());
+    let alive = connected.clone().count();
+    Agents {
+        alive: number(alive),
+        stale: number(status.agents.len() - alive),
+        cordoned: 0,
+        slots: number(connected.clone().map(|agent| agent.slots as usize).sum()),
+        busy_slots: number(connected.map(|agent| agent.running).sum()),
+    }
+}
+
+/// Jobs are not counted by state yet: all that live are shown as active.
+fn jobs(live: u64, status: Option<&Status>) -> Jobs {
+    let running = status.map_or(0, |status| status.agents.iter().map(|agent| agent.running).sum());
+    let unended = status.map_or(0, |status| status.unended_runs);
+    Jobs {
+        active: i32::try_from(live).unwrap_or(i32::MAX),
+        paused: 0,
+        disabled: 0,
+        completed: 0,
+        pending_runs: number(unended.saturating_sub(running)),
+        running_runs: number(running),
+    }
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,89 @@
+//! Writes: handed to the leader, answered with the resource.
+
+use prost::Message;
+use punctual_proto::v1;
+use scheduler_core::engine::{Answer, Command, Refusal, Request};
+use scheduler_core::ids::{JobUid, RunId};
+use scheduler_core::txn::RequestKey;
+use uuid::Uuid;
+
+use super::{Call, Error, Handed, Service, digest, view};
+
+/// A request that the ledger remembers, so that it can be repeated.
+pub(super) struct Numbered {
+    key: RequestKey,
+    digest: String,
+}
+
+impl Numbered {
+    /// `request` is without its id: a client that gave none gets one made up here, and may repeat the request
+    /// with that.
+    pub(super) fn new(method: &str, namespace: &str, request_id: Option<String>, request: &impl Message) -> Self {
+        let request_id = request_id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        let key = RequestKey { namespace: namespace.to_owned(), method: method.to_owned(), request_id };
+        Self { key, digest: digest::text(method, request) }
+    }
+}
+
+impl Service {
+    /// Hands a write to the leader; `call` knows meanwhile that it is there.
+    pub(super) async fn write(
+        &self,
+        call: &Call,
+        numbered: Option<Numbered>,
+        command: Command,
+    ) -> Result<Answer, Error> {
+        let (key, digest) = numbered.map(|numbered| (numbered.key, numbered.digest)).unzip();
+        let handed = Handed { request_id: key.as_ref().map(|key| key.request_id.clone()) };
+        let request = Request { key, digest: digest.unwrap_or_default(), author: call.author().to_owned(), command };
+        call.hand(Some(handed.clone()));
+        let answer = self.leader.request(request).await;
+        call.hand(None);
+        answer.map_err(|refusal| match refusal {
+            Refusal::OutcomeUnknown => Error::OutcomeUnknown { request_id: handed.request_id },
+            Refusal::Invalid(violations) => Error::Invalid(super::error::in_job(violations)),
+            other => Error::Refused(other),
+        })
+    }
+
+    /// A write that answers the job. `request_id` is that under which the answer may be an earlier one.
+    pub(super) async fn write_job(
+        &self,
+        call: &Call,
+        numbered: Option<Numbered>,
+        command: Command,
+        method: &'static str,
+    ) -> Result<v1::Job, Error> {
+        let request_id = numbered.as_ref().map(|numbered| numbered.key.request_id.clone());
+        match self.write(call, numbered, command).await? {
+            Answer::Job(job) => Ok(self.written(*job).await),
+            Answer::Repeated(uid) => {
+                let uid: JobUid = uid.parse().map_err(|_| Error::Misanswered(method))?;
+                let job = self.ledger.job_by_uid(uid).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
+                Ok(self.written(job.ok_or(Error::Misanswered(method))?).await)
+            }
+            Answer::Run(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+        }
+    }
+
+    /// A write that answers a run.
+    pub(super) async fn write_run(
+        &self,
+        call: &Call,
+        numbered: Numbered,
+        command: Command,
+        method: &'static str,
+    ) -> Result<v1::Run, Error> {
+        let request_id = Some(numbered.key.request_id.clone());
+        let namespace = numbered.key.namespace.clone();
+        match self.write(call, Some(numbered), command).await? {
+            Answer::Run(run) => Ok(job_spec::run(&run, &[], job_spec::RunView::Whole)),
+            Answer::Repeated(id) => {
+                let id: RunId = id.parse().map_err(|_| Error::Misanswered(method))?;
+                let run = self.ledger.run(id).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
+                run.map(|run| view::run(&run)).ok_or(Error::RunNotFound { namespace, run: id })
+            }
+            Answer::Job(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+        }
+    }
+}
