@@ -1,4 +1,4 @@
-//! The coordinator of a single node: whoever holds the lock on the data directory leads, until its process
+//! The coordinator of a single node: whoever holds the lock beside the ledger's file leads, until its process
 //! ends. The kernel gives the lock back when the process dies, however it dies (PROTOCOL.md, rule 16).
 
 use std::fs::{File, OpenOptions};
@@ -11,16 +11,14 @@ use rustix::io::Errno;
 
 use crate::{Coordinator, Error};
 
-const FILE_NAME: &str = "server.lock";
-
-/// Why a data directory cannot be had.
+/// Why a ledger cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{directory} is in use by {holder}")]
-    Held { directory: PathBuf, holder: String },
-    #[error("cannot lock {directory}: {source}")]
-    Io { directory: PathBuf, source: std::io::Error },
+    #[error("the ledger {ledger} is in use by {holder}")]
+    Held { ledger: PathBuf, holder: String },
+    #[error("cannot lock the ledger {ledger}: {source}")]
+    Io { ledger: PathBuf, source: std::io::Error },
 }
 
 /// The lock, held while this lives.
@@ -30,17 +28,18 @@ pub struct Local {
 }
 
 impl Local {
-    /// Takes the lock on a data directory; `holder` is what another process will be told of us.
-    pub fn lock(directory: &Path, holder: &str) -> Result<Self, LockError> {
-        let failed = |source| LockError::Io { directory: directory.to_owned(), source };
-        let path = directory.join(FILE_NAME);
+    /// Takes the lock on a ledger, a file beside it; `holder` is what another process will be told of us.
+    pub fn lock(ledger: &Path, holder: &str) -> Result<Self, LockError> {
+        let failed = |source| LockError::Io { ledger: ledger.to_owned(), source };
+        let mut path = ledger.as_os_str().to_owned();
+        path.push(".lock");
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(failed)?;
-                return Err(LockError::Held { directory: directory.to_owned(), holder: named(&holder) });
+                return Err(LockError::Held { ledger: ledger.to_owned(), holder: named(&holder) });
             }
             Err(errno) => return Err(failed(errno.into())),
         }
@@ -78,12 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_server_is_told_who_has_the_directory() {
+    fn a_second_server_is_told_who_has_the_ledger() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Local::lock(directory.path(), "server a, pid 1, at 127.0.0.1:7117").unwrap();
-        let refused = Local::lock(directory.path(), "server b").unwrap_err();
+        let ledger = directory.path().join("ledger.db");
+        let first = Local::lock(&ledger, "server a, pid 1, at 127.0.0.1:7117").unwrap();
+        let refused = Local::lock(&ledger, "server b").unwrap_err();
         assert!(refused.to_string().ends_with("is in use by server a, pid 1, at 127.0.0.1:7117"), "{refused}");
         drop(first);
-        Local::lock(directory.path(), "server b").unwrap();
+        Local::lock(&ledger, "server b").unwrap();
     }
 }

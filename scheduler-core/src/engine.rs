@@ -113,6 +113,11 @@ impl Engine {
         matches!(self.phase, Phase::Leading(_))
     }
 
+    /// Whether the ledger's last word was a failure.
+    pub fn ledger_fails(&self) -> bool {
+        matches!(&self.phase, Phase::Leading(term) if term.ledger_fails)
+    }
+
     pub fn stats(&self) -> Stats {
         match &self.phase {
             Phase::Leading(term) => term.stats,

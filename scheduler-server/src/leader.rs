@@ -9,6 +9,7 @@ mod run;
 mod streams;
 mod wire;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +36,8 @@ pub(crate) enum Message {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Glance {
     pub leading: bool,
+    /// The ledger's last word was a failure.
+    pub ledger_fails: bool,
     pub stats: Stats,
 }
 
@@ -44,6 +47,12 @@ pub struct Handle {
     messages: mpsc::Sender<Message>,
     numbers: Arc<AtomicU64>,
     glance: watch::Receiver<Glance>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
 }
 
 const GONE: Refusal = Refusal::Unavailable("this server is stopping; nothing was done");

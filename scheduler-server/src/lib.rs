@@ -1,1 +1,20 @@
+//! The control plane: one program that decides (as leader), serves the API, and keeps the ledger.
+//!
+//! The layers, outside in: [`http`] is the one port; [`api`] translates gRPC; [`service`] is the use cases;
+//! [`leader`] is the shell round the engine of `scheduler-core`. [`server`] puts them together.
 
+pub mod settings;
+
+pub mod server;
+mod tasks;
+
+mod metrics;
+
+pub mod http;
+
+pub mod api;
+pub mod service;
+
+pub mod leader;
+
+pub mod clock;

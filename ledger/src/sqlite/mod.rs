@@ -20,15 +20,16 @@ mod rows;
 mod sql;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::time::Timestamp;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlitePool};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
 use writer::Writer;
 
@@ -63,6 +64,8 @@ pub enum OpenError {
     Connect(#[source] sqlx::Error),
     #[error("cannot bring the ledger's tables up to date: {0}")]
     Migrate(#[source] MigrateError),
+    #[error("the ledger's tables are not up to date: run scheduler-server migrate")]
+    NotMigrated,
 }
 
 /// A ledger in one file.
@@ -75,30 +78,35 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the file, creates it if there is none, and applies the migrations it lacks.
     pub async fn open(path: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            .statement_cache_capacity(PREPARED_STATEMENTS)
-            .disable_statement_logging();
-        let writing = options
-            .clone()
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            .pragma("journal_size_limit", LOG_SIZE_LIMIT)
-            .pragma("cache_size", WRITER_CACHE);
+        let writing = for_writing(path).create_if_missing(true);
         let mut connection = writing.connect().await.map_err(OpenError::Connect)?;
         migrator().run_direct(None, &mut connection, false).await.map_err(OpenError::Migrate)?;
+        Ok(Self::over(path, writing, connection, clock))
+    }
+
+    /// Opens a file that is there and lacks no migration.
+    pub async fn open_migrated(path: &Path, clock: Clock) -> Result<Self, OpenError> {
+        let writing = for_writing(path);
+        let mut connection = writing.connect().await.map_err(OpenError::Connect)?;
+        let migrator = migrator();
+        // A file without the table of migrations has had none.
+        let applied = connection.list_applied_migrations(&migrator.table_name).await.unwrap_or_default();
+        let applied: BTreeSet<i64> = applied.iter().map(|migration| migration.version).collect();
+        if migrator.iter().any(|migration| !applied.contains(&migration.version)) {
+            return Err(OpenError::NotMigrated);
+        }
+        Ok(Self::over(path, writing, connection, clock))
+    }
+
+    fn over(path: &Path, writing: SqliteConnectOptions, connection: SqliteConnection, clock: Clock) -> Self {
         let readers = SqlitePoolOptions::new()
             .max_connections(READ_CONNECTIONS)
             .acquire_timeout(READ_TURN_TIMEOUT)
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.read_only(true));
-        Ok(Self { writer: Writer::new(writing, connection), readers, clock })
+            .connect_lazy_with(plain(path).read_only(true));
+        Self { writer: Writer::new(writing, connection), readers, clock }
     }
 
     fn now(&self) -> Timestamp {
@@ -110,6 +118,24 @@ impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sqlite").finish_non_exhaustive()
     }
+}
+
+fn plain(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .statement_cache_capacity(PREPARED_STATEMENTS)
+        .disable_statement_logging()
+}
+
+fn for_writing(path: &Path) -> SqliteConnectOptions {
+    plain(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", LOG_SIZE_LIMIT)
+        .pragma("cache_size", WRITER_CACHE)
 }
 
 /// A file that a newer version has migrated further is taken as it is: migrations are additive (rule 33).

@@ -227,7 +227,7 @@ impl Term {
 
     /// The watermark rides with other writes, rarely by itself; one transaction in flight writes it.
     fn advance_watermark(&mut self, batch: &mut Batch) {
-        if self.in_flight.values().any(|flight| flight.transaction.watermark.is_some()) {
+        if self.is_writing_watermark() {
             return;
         }
         let since = self.now.boot.since(self.watermark.last_emit);
@@ -240,6 +240,10 @@ impl Term {
             batch.watermark = Some(decided);
             self.watermark.emitted = decided;
         }
+    }
+
+    fn is_writing_watermark(&self) -> bool {
+        self.in_flight.values().any(|flight| flight.transaction.watermark.is_some())
     }
 
     /// Everything up to here is in the ledger, or in the transaction that is being made.
@@ -278,7 +282,8 @@ impl Term {
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
             self.agents.first_loss(self.longest_agent_ttl),
             self.in_flight.values().filter_map(|flight| flight.retry_at).min(),
-            Some(self.watermark.last_emit.saturating_add(WATERMARK_IDLE)).filter(|_| room),
+            Some(self.watermark.last_emit.saturating_add(WATERMARK_IDLE))
+                .filter(|_| room && !self.is_writing_watermark()),
         ];
         boot.into_iter().flatten().min()
     }

@@ -84,7 +84,11 @@ impl Loop {
                 },
                 () = sleep(wakeup) => self.take(clock::now(), Message::Input(Input::Wake), &mut effects),
             }
-            self.glance.send_replace(Glance { leading: self.engine.is_leading(), stats: self.engine.stats() });
+            self.glance.send_replace(Glance {
+                leading: self.engine.is_leading(),
+                ledger_fails: self.engine.ledger_fails(),
+                stats: self.engine.stats(),
+            });
             if let Some(why) = self.deposed.take() {
                 return Stopped::Deposed(why);
             }

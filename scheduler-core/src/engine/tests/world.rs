@@ -142,9 +142,12 @@ impl World {
     /// Time passes, waking the engine whenever it asks for it.
     pub(super) fn pass(&mut self, duration: Duration) {
         let end = self.now.boot.saturating_add(duration);
+        let mut wakes = 0;
         while let Some(at) = self.engine.next_wakeup().filter(|at| *at <= end) {
             self.skip(at.since(self.now.boot).max(Duration::from_micros(1)).min(end.since(self.now.boot)));
             self.input(Input::Wake);
+            wakes += 1;
+            assert!(wakes < 10_000, "the engine spins");
             if self.now.boot >= end {
                 return;
             }

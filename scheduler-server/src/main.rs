@@ -1,0 +1,32 @@
+//! The `scheduler-server` program.
+
+use std::io::IsTerminal;
+
+use anyhow::Result;
+use clap::Parser;
+use scheduler_server::settings::{Command, LogFormat, Program};
+use scheduler_server::server;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> Result<()> {
+    // First: this may be the supervisor of one of the embedded agent's tasks.
+    executor_agent::init();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let settings = match Program::parse().command {
+        Command::Dev(flags) => flags.resolve()?,
+        Command::Serve(flags) => flags.resolve()?,
+        Command::Migrate(flags) => return runtime.block_on(server::migrate(&flags.resolve()?)),
+    };
+    log_to_stderr(settings.log_format);
+    runtime.block_on(server::run(settings))
+}
+
+fn log_to_stderr(format: Option<LogFormat>) {
+    let is_terminal = std::io::stderr().is_terminal();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json }) {
+        LogFormat::Text => builder.with_ansi(is_terminal).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,57 @@
+//! What `/metrics` tells: the engine's counts, read when asked for.
+
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::http::Metrics;
+use crate::leader::Handle;
+
+/// The text of all metrics, whenever it is called.
+pub(crate) fn metrics(handle: Handle) -> Metrics {
+    let mut registry = Registry::with_prefix("punctual");
+    registry.register_collector(Box::new(EngineMetrics(handle)));
+    Arc::new(move || {
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &registry) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        text
+    })
+}
+
+#[derive(Debug)]
+struct EngineMetrics(Handle);
+
+impl Collector for EngineMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let glance = self.0.glance();
+        let stats = glance.stats;
+        let leading = ConstGauge::new(i64::from(glance.leading));
+        let help = "Whether this node leads";
+        let metric = encoder.encode_descriptor("leading", help, None, MetricType::Gauge)?;
+        leading.encode(metric)?;
+        let counters = [
+            ("fires_entered", "Fires that became runs", stats.fires_entered),
+            ("fires_missed", "Fires recorded as MISSED", stats.fires_missed),
+            ("fires_skipped", "Fires recorded as SKIPPED", stats.fires_skipped),
+            ("attempts_assigned", "Attempts handed out", stats.attempts_assigned),
+            ("attempts_lost", "Attempts lost with their agent", stats.attempts_lost),
+            ("runs_succeeded", "Runs that succeeded", stats.runs_succeeded),
+            ("runs_failed", "Runs that failed or timed out", stats.runs_failed),
+            ("ledger_transactions", "Transactions that the ledger was asked for", stats.transactions),
+            ("take_overs", "Terms that this process has led", stats.take_overs),
+        ];
+        for (name, help, value) in counters {
+            let metric: MetricEncoder<'_> = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! A server from its settings to its end: build, serve, drain.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use async_trait::async_trait;
+use coordination::local::Local;
+use executor_agent::{Agent, Running};
+use ledger::sqlite::Sqlite;
+use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
+use scheduler_core::engine::{Answer, Config, Refusal, Request};
+use scheduler_core::ids::NodeId;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::http::{self, HostPolicy, Limits, Readiness, Surface};
+use crate::leader::{Executor, Handle, Loop, Stopped};
+use crate::service::{LeaderPort, Node, Service};
+use crate::settings::Settings;
+use crate::tasks::{TaskKind, Tasks};
+use crate::{api, clock, metrics};
+
+/// How long the embedded agent may take to kill its tasks and to report that.
+const AGENT_STOP: Duration = Duration::from_secs(5);
+/// How long everything may take to end.
+const STOP: Duration = Duration::from_secs(15);
+
+/// Runs a server until a signal ends it, or something that it cannot do without fails.
+pub async fn run(settings: Settings) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let lock = lock(&settings)?;
+    let ledger = Arc::new(open(&settings.ledger, settings.migrates).await?);
+    let listener = bind(&settings).await?;
+    let drain = CancellationToken::new();
+    let stop = CancellationToken::new();
+    let mut tasks = Tasks::default();
+
+    let (engine, handle) = Loop::new(engine_config(&settings), Arc::clone(&ledger) as _, Arc::new(lock));
+    tasks.spawn(TaskKind::Leader, lead(engine, stop.clone()));
+
+    let service = Service::new(
+        ledger,
+        Arc::new(handle.clone()),
+        Arc::new(clock::wall),
+        Node {
+            id: NodeId(settings.node_id.clone()),
+            address: settings.advertise.clone(),
+            start_time: clock::wall(),
+        },
+        settings.min_every,
+    );
+    let router = surface(&settings, service, &handle, &drain).await.into_router();
+    let serving = http::serve(listener, router, Limits::default(), drain.clone());
+    tasks.spawn(TaskKind::Port, async move {
+        serving.await;
+        Ok(())
+    });
+    tracing::info!(address = %settings.advertise, node = %settings.node_id, "listening");
+
+    let agent = settings.embedded_agent.as_deref().map(|folder| embedded_agent(folder, &settings)).transpose()?;
+    let ended = supervise(&mut tasks, &mut signals, agent).await;
+    tracing::info!("stopping; another signal stops at once");
+    tokio::select! {
+        biased;
+        () = signals.next() => bail!("stopped at once"),
+        ended = tokio::time::timeout(STOP, end(tasks, &drain, &stop)) => {
+            ended.map_err(|_| anyhow!("not everything ended within {} s", STOP.as_secs()))?;
+        }
+    }
+    ended
+}
+
+/// Brings the tables of a ledger up to date, and nothing else.
+pub async fn migrate(ledger: &Path) -> Result<()> {
+    let _lock = Local::lock(ledger, &format!("a migration (pid {})", std::process::id()))?;
+    open(ledger, true).await.map(drop)
+}
+
+/// Goes on until a signal comes (the embedded agent is stopped then) or a task ends by itself.
+async fn supervise(tasks: &mut Tasks, signals: &mut Signals, agent: Option<Running>) -> Result<()> {
+    let Some(mut agent) = agent else {
+        return tokio::select! {
+            biased;
+            () = signals.next() => Ok(()),
+            ended = tasks.next_end() => Err(failed(ended)),
+        };
+    };
+    tokio::select! {
+        biased;
+        () = signals.next() => {
+            agent.stop();
+            if tokio::time::timeout(AGENT_STOP, agent.ended()).await.is_err() {
+                tracing::warn!("the embedded agent has not left in time");
+            }
+            Ok(())
+        }
+        ended = tasks.next_end() => Err(failed(ended)),
+        ended = agent.ended() => {
+            let why = ended.err().map_or_else(|| "it left".to_owned(), |error| error.to_string());
+            Err(anyhow!("{} ended: {why}", TaskKind::EmbeddedAgent))
+        }
+    }
+}
+
+/// In order: connections and streams, then the engine, which finishes what the ledger has been asked for.
+async fn end(mut tasks: Tasks, drain: &CancellationToken, stop: &CancellationToken) {
+    drain.cancel();
+    let mut leading = true;
+    while let Some((kind, ended)) = tasks.next_end().await {
+        if let Err(why) = ended {
+            tracing::error!(task = %kind, %why, "ended badly");
+        }
+        leading &= kind != TaskKind::Leader;
+        if leading {
+            stop.cancel();
+        }
+    }
+}
+
+fn failed(ended: Option<(TaskKind, Result<(), String>)>) -> anyhow::Error {
+    match ended {
+        Some((kind, Err(why))) => anyhow!("{kind} ended: {why}"),
+        Some((kind, Ok(()))) => anyhow!("{kind} ended, and nobody asked it to"),
+        None => anyhow!("nothing runs"),
+    }
+}
+
+async fn lead(engine: Loop, stop: CancellationToken) -> Result<(), String> {
+    match engine.run(stop).await {
+        Stopped::Asked => Ok(()),
+        Stopped::Deposed(why) => Err(why),
+    }
+}
+
+fn lock(settings: &Settings) -> Result<Local> {
+    let pid = std::process::id();
+    let holder = format!("server {} (pid {pid}) at {}", settings.node_id, settings.advertise);
+    Ok(Local::lock(&settings.ledger, &holder)?)
+}
+
+async fn open(ledger: &Path, migrates: bool) -> Result<Sqlite> {
+    let clock = Arc::new(clock::wall);
+    let opened = if migrates { Sqlite::open(ledger, clock).await } else { Sqlite::open_migrated(ledger, clock).await };
+    opened.with_context(|| format!("the ledger {}", ledger.display()))
+}
+
+async fn bind(settings: &Settings) -> Result<TcpListener> {
+    let address = settings.listen;
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another program there? choose another with --listen ADDRESS:PORT")
+    })
+}
+
+fn engine_config(settings: &Settings) -> Config {
+    Config {
+        node: NodeId(settings.node_id.clone()),
+        agent_ttl: settings.agent_ttl,
+        min_every: settings.min_every,
+        seed: uuid::Uuid::new_v4().as_u128(),
+    }
+}
+
+async fn surface(settings: &Settings, service: Service, handle: &Handle, drain: &CancellationToken) -> Surface {
+    let readers = TaskTracker::new();
+    let executor = Executor::new(handle.clone(), readers, drain.clone());
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    let services = api::services(Arc::new(service))
+        .add_service(ExecutorServiceServer::new(executor))
+        .add_service(health);
+    let ready = handle.clone();
+    Surface {
+        grpc: http::with_reflection(services),
+        hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
+        ready: Arc::new(move || readiness(&ready)),
+        metrics: metrics::metrics(handle.clone()),
+    }
+}
+
+fn readiness(handle: &Handle) -> Readiness {
+    let glance = handle.glance();
+    if !glance.leading {
+        return Readiness::NotReady("no leader is known yet".to_owned());
+    }
+    if glance.ledger_fails {
+        return Readiness::NotReady("the ledger does not answer".to_owned());
+    }
+    Readiness::Ready
+}
+
+/// The agent of `dev`: it connects like any other.
+fn embedded_agent(folder: &Path, settings: &Settings) -> Result<Running> {
+    let agent = Agent::builder("embedded")
+        .servers([format!("http://{}", settings.listen)])
+        .labels(BTreeMap::from([("embedded".to_owned(), "true".to_owned())]))
+        .state_dir(folder)
+        .build()
+        .context("the embedded agent")?;
+    agent.start().context("the embedded agent")
+}
+
+#[async_trait]
+impl LeaderPort for Handle {
+    async fn request(&self, request: Request) -> Result<Answer, Refusal> {
+        Self::request(self, request).await
+    }
+}
+
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

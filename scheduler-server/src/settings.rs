@@ -1,0 +1,318 @@
+//! The settings of the `scheduler-server` program: flag beats variable beats file beats default.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:7117";
+/// Without etcd, an agent may go on alone for this long: a restart of the only server is no reason to stop.
+const DEFAULT_AGENT_TTL: Duration = Duration::from_secs(60);
+const SHORTEST_AGENT_TTL: Duration = Duration::from_secs(1);
+const DEFAULT_MIN_EVERY: Duration = Duration::from_millis(100);
+
+/// Punctual's scheduler server: decides what runs when, keeps the ledger, and serves everything on one port.
+#[derive(Debug, Parser)]
+#[command(name = "scheduler-server", version)]
+pub struct Program {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs everything on this machine: ledger in a folder, an agent, no sign-in, loopback only
+    Dev(DevFlags),
+    /// Runs a node
+    Serve(ServeFlags),
+    /// Brings the tables of a ledger up to date
+    Migrate(MigrateFlags),
+}
+
+/// What all ways to run a server share. Every flag has a variable, `PUNCTUAL_NODE_` and its name, and a key in
+/// the file of --config.
+#[derive(Debug, Default, Args)]
+pub struct NodeFlags {
+    /// Address and port to listen on [default: 127.0.0.1:7117]
+    #[arg(long, env = "PUNCTUAL_NODE_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+
+    /// Name of this node [default: the host's name]
+    #[arg(long, env = "PUNCTUAL_NODE_NODE_ID", value_name = "NAME")]
+    node_id: Option<String>,
+
+    /// How long an agent may go on without hearing from a leader [default: 60s]
+    #[arg(long, env = "PUNCTUAL_NODE_AGENT_TTL", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    agent_ttl: Option<Duration>,
+
+    /// Shortest period that `every` may have [default: 100ms]
+    #[arg(long, env = "PUNCTUAL_NODE_MIN_EVERY", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    min_every: Option<Duration>,
+
+    /// How the log is written [default: text on a terminal, else json]
+    #[arg(long, env = "PUNCTUAL_NODE_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+
+    /// TOML file with these settings; keys are named like the flags
+    #[arg(long, env = "PUNCTUAL_NODE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct DevFlags {
+    #[command(flatten)]
+    node: NodeFlags,
+
+    /// Folder of the ledger and of the embedded agent [default: ./punctual-data]
+    #[arg(long, env = "PUNCTUAL_NODE_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+
+    /// Run no agent in this process
+    #[arg(long, env = "PUNCTUAL_NODE_NO_AGENT")]
+    no_agent: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct ServeFlags {
+    #[command(flatten)]
+    node: NodeFlags,
+
+    /// The ledger: sqlite://FILE
+    #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", value_name = "URL")]
+    database_url: Option<String>,
+
+    /// Address at which clients reach this node [default: http:// and --listen]
+    #[arg(long, env = "PUNCTUAL_NODE_ADVERTISE", value_name = "URL")]
+    advertise: Option<String>,
+
+    /// Listen beyond loopback although nobody signs in: whoever reaches the port can do everything
+    #[arg(long, env = "PUNCTUAL_NODE_INSECURE")]
+    insecure: bool,
+
+    /// Refuse to start rather than bring the tables up to date
+    #[arg(long, env = "PUNCTUAL_NODE_NO_MIGRATE")]
+    no_migrate: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct MigrateFlags {
+    /// The ledger: sqlite://FILE
+    #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", value_name = "URL")]
+    database_url: Option<String>,
+
+    /// TOML file with these settings; keys are named like the flags
+    #[arg(long, env = "PUNCTUAL_NODE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// The file of `--config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    listen: Option<String>,
+    node_id: Option<String>,
+    #[serde(deserialize_with = "duration")]
+    agent_ttl: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    min_every: Option<Duration>,
+    log_format: Option<LogFormat>,
+    data_dir: Option<PathBuf>,
+    no_agent: bool,
+    database_url: Option<String>,
+    advertise: Option<String>,
+    insecure: bool,
+    no_migrate: bool,
+}
+
+/// What holds for a server, all sources considered.
+#[derive(Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// Names under which clients may reach it; `None`: loopback names only.
+    pub names: Option<BTreeSet<String>>,
+    pub advertise: String,
+    pub node_id: String,
+    pub ledger: PathBuf,
+    pub migrates: bool,
+    pub agent_ttl: Duration,
+    pub min_every: Duration,
+    /// Folder of the embedded agent, if there is to be one.
+    pub embedded_agent: Option<PathBuf>,
+    pub log_format: Option<LogFormat>,
+}
+
+impl DevFlags {
+    pub fn resolve(self) -> Result<Settings> {
+        let file = File::read(self.node.config.as_deref())?;
+        let data_dir = self.data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| "punctual-data".into());
+        std::fs::create_dir_all(&data_dir)
+            .with_context(|| format!("--data-dir {} cannot be made", data_dir.display()))?;
+        let no_agent = self.no_agent || file.no_agent;
+        let mut settings = self.node.resolve(&file, data_dir.join("ledger.db"))?;
+        if !settings.listen.ip().is_loopback() {
+            bail!("--listen {}: dev has no sign-in and listens on loopback only", settings.listen);
+        }
+        settings.embedded_agent = (!no_agent).then(|| data_dir.join("agent"));
+        Ok(settings)
+    }
+}
+
+impl ServeFlags {
+    pub fn resolve(self) -> Result<Settings> {
+        let file = File::read(self.node.config.as_deref())?;
+        let url = self.database_url.or_else(|| file.database_url.clone());
+        let mut settings = self.node.resolve(&file, ledger_of(url)?)?;
+        settings.migrates = !(self.no_migrate || file.no_migrate);
+        let advertise = self.advertise.or_else(|| file.advertise.clone());
+        if !settings.listen.ip().is_loopback() {
+            if !(self.insecure || file.insecure) {
+                bail!(
+                    "--listen {} is reachable from elsewhere, and nobody signs in: listen on loopback, or say --insecure",
+                    settings.listen
+                );
+            }
+            settings.names = Some(names(settings.listen, advertise.as_deref())?);
+        }
+        settings.advertise = advertise.unwrap_or(settings.advertise);
+        Ok(settings)
+    }
+}
+
+impl MigrateFlags {
+    /// The ledger's file.
+    pub fn resolve(self) -> Result<PathBuf> {
+        let file = File::read(self.config.as_deref())?;
+        ledger_of(self.database_url.or(file.database_url))
+    }
+}
+
+impl NodeFlags {
+    fn resolve(self, file: &File, ledger: PathBuf) -> Result<Settings> {
+        let listen = self.listen.as_deref().or(file.listen.as_deref()).unwrap_or(DEFAULT_LISTEN);
+        let address = listen.to_socket_addrs().ok().and_then(|mut found| found.next());
+        let address = address.with_context(|| format!("--listen {listen}: write it as ADDRESS:PORT"))?;
+        let agent_ttl = self.agent_ttl.or(file.agent_ttl).unwrap_or(DEFAULT_AGENT_TTL);
+        if agent_ttl < SHORTEST_AGENT_TTL {
+            bail!("--agent-ttl {}: at least 1s", humantime::format_duration(agent_ttl));
+        }
+        Ok(Settings {
+            listen: address,
+            names: None,
+            advertise: format!("http://{address}"),
+            node_id: match self.node_id.or_else(|| file.node_id.clone()) {
+                Some(name) => name,
+                None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            },
+            ledger,
+            migrates: true,
+            agent_ttl,
+            min_every: self.min_every.or(file.min_every).unwrap_or(DEFAULT_MIN_EVERY),
+            embedded_agent: None,
+            log_format: self.log_format.or(file.log_format),
+        })
+    }
+}
+
+impl File {
+    fn read(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("--config {} cannot be read", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("--config {} is not right", path.display()))
+    }
+}
+
+/// The file of a `sqlite:` URL.
+fn ledger_of(url: Option<String>) -> Result<PathBuf> {
+    let url = url.context("no ledger: give one with --database-url sqlite://FILE")?;
+    let file = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+    match file {
+        Some(file) if !file.is_empty() => Ok(PathBuf::from(file)),
+        _ => bail!("--database-url {url}: this version keeps its ledger in SQLite, write sqlite://FILE"),
+    }
+}
+
+/// The names that clients may use: of the address listened on, and the one advertised.
+fn names(listen: SocketAddr, advertise: Option<&str>) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    if !listen.ip().is_unspecified() {
+        names.insert(bracketed(listen.ip()));
+    }
+    if let Some(url) = advertise {
+        let uri: http::Uri = url.parse().with_context(|| format!("--advertise {url} is no URL"))?;
+        names.insert(uri.host().with_context(|| format!("--advertise {url} names no host"))?.to_owned());
+    }
+    if names.is_empty() {
+        bail!("--listen {listen} names no address that clients could use: say which with --advertise URL");
+    }
+    Ok(names)
+}
+
+fn bracketed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(flags: &[&str]) -> Result<Settings> {
+        let program = Program::try_parse_from([&["scheduler-server", "serve"], flags].concat())?;
+        match program.command {
+            Command::Serve(flags) => flags.resolve(),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_port_is_not_opened_to_others_unless_told_so() {
+        let ledger = "--database-url=sqlite://l.db";
+        assert!(serve(&[ledger]).unwrap().names.is_none());
+        assert!(serve(&[ledger, "--listen=0.0.0.0:1"]).is_err());
+        assert!(serve(&[ledger, "--listen=0.0.0.0:1", "--insecure"]).is_err());
+        let open = serve(&[ledger, "--listen=10.1.2.3:1", "--insecure", "--advertise=http://punctual.example:80"]);
+        let names = open.unwrap().names.unwrap();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["10.1.2.3", "punctual.example"]);
+    }
+
+    #[test]
+    fn a_flag_beats_the_file_and_an_unknown_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("punctual.toml");
+        let config = format!("--config={}", path.display());
+        std::fs::write(&path, "agent-ttl = \"7s\"\nnode-id = \"file\"\ndatabase-url = \"sqlite://l.db\"").unwrap();
+        let settings = serve(&[&config, "--node-id=flag"]).unwrap();
+        assert_eq!((settings.agent_ttl, settings.node_id.as_str()), (Duration::from_secs(7), "flag"));
+        std::fs::write(&path, "agent-tll = \"7s\"").unwrap();
+        assert!(serve(&[&config, "--database-url=sqlite://l.db"]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_the_ledger_is_refused() {
+        for url in ["--database-url=postgres://x/y", "--database-url=sqlite://", "--agent-ttl=3s"] {
+            assert!(serve(&[url]).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The table of long-lived tasks: every one is spawned here, named, and looked after. One that ends although
+//! nobody asked it to ends the process, loudly.
+
+use std::fmt;
+
+use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument as _;
+
+/// Every long-lived task of a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TaskKind {
+    /// Owns the engine. Woken by inputs and by the engine's own wake-ups. Its end: this node leads no more.
+    Leader,
+    /// Accepts connections. Its end: nobody reaches this node.
+    Port,
+    /// Executes tasks in this process (`dev` only). Its end: nothing runs.
+    EmbeddedAgent,
+}
+
+impl TaskKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Port => "port",
+            Self::EmbeddedAgent => "embedded agent",
+        }
+    }
+}
+
+impl fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a task ended: what it says of itself.
+pub(crate) type Ended = Result<(), String>;
+
+/// The tasks of this process.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    running: JoinSet<(TaskKind, Ended)>,
+}
+
+impl Tasks {
+    pub(crate) fn spawn(&mut self, kind: TaskKind, task: impl Future<Output = Ended> + Send + 'static) {
+        let span = tracing::info_span!("task", name = kind.name());
+        self.running.spawn(async move { (kind, task.await) }.instrument(span));
+    }
+
+    /// The next one to end; `None` when all have.
+    pub(crate) async fn next_end(&mut self) -> Option<(TaskKind, Ended)> {
+        match self.running.join_next().await? {
+            Ok(ended) => Some(ended),
+            Err(error) => Some((TaskKind::Leader, Err(panicked(&error)))),
+        }
+    }
+}
+
+fn panicked(error: &JoinError) -> String {
+    format!("a task panicked: {error}")
+}
