@@ -29,9 +29,11 @@ impl Service {
             tries += 1;
             let outcome = match self.ledger.job(&key).await? {
                 Some(stored) if stored.delete_time.is_none() => {
-                    self.update_stored(call, &key, &stored, &mask, &request).await
+                    Box::pin(self.update_stored(call, &key, &stored, &mask, &request)).await
                 }
-                _ if request.allow_missing && job.etag.is_empty() => self.create_missing(call, job, &request).await,
+                _ if request.allow_missing && job.etag.is_empty() => {
+                    Box::pin(self.create_missing(call, job, &request)).await
+                }
                 Some(_) => Err(Error::Refused(Refusal::JobDeleted(key.clone()))),
                 None => Err(Error::JobNotFound(key.clone())),
             };
