@@ -70,7 +70,8 @@ impl StateDir {
             remove_dir(&instances.join(gone.to_string()))?;
         }
         let instance = Uuid::now_v7();
-        let lock = try_lock(&lock_path(&instances, instance))?.ok_or_else(|| io::Error::other("a new file is locked"))?;
+        let lock =
+            try_lock(&lock_path(&instances, instance))?.ok_or_else(|| io::Error::other("a new file is locked"))?;
         fs::write(folder.join("instance"), format!("{instance}\n"))?;
         fs::create_dir_all(instances.join(instance.to_string()))?;
         Ok(Self { instances, instance, lock: Arc::new(lock.into()), proved_gone, _folder_lock: folder_lock })

@@ -59,7 +59,8 @@ impl From<Timestamp> for Wall {
 
 impl From<Wall> for Timestamp {
     fn from(wall: Wall) -> Self {
-        let nanos = i32::try_from(wall.0.rem_euclid(1_000_000) * 1_000).expect("because it is below a thousand million");
+        let nanos =
+            i32::try_from(wall.0.rem_euclid(1_000_000) * 1_000).expect("because it is below a thousand million");
         Self { seconds: wall.0.div_euclid(1_000_000), nanos }
     }
 }

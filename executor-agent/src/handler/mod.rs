@@ -5,6 +5,7 @@
 
 mod context;
 mod noop;
+mod payload;
 mod process;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Context, Handler};
+use super::{Context, Handler, payload};
 use crate::session::{Completion, Failure, Task};
 
 /// See the module.
@@ -33,19 +33,14 @@ enum Fail {
 
 impl Payload {
     fn parse(task: &Task) -> Result<(Duration, Completion), Failure> {
-        let invalid = |error: String| Failure::permanent("PAYLOAD_INVALID", error);
-        let payload: Self = if task.payload.is_empty() {
-            Self::default()
-        } else {
-            serde_json::from_slice(&task.payload).map_err(|error| invalid(error.to_string()))?
-        };
+        let payload: Self = payload::read(&task.payload)?;
         let duration = match &payload.duration {
             None => Duration::ZERO,
             Some(text) => text
                 .parse::<prost_types::Duration>()
                 .ok()
                 .and_then(|duration| Duration::try_from(duration).ok())
-                .ok_or_else(|| invalid(format!("duration {text:?} is not like \"1.5s\"")))?,
+                .ok_or_else(|| payload::invalid(format!("duration {text:?} is not like \"1.5s\"")))?,
         };
         let code = match payload.fail {
             None | Some(Fail::Whether(false)) => None,

@@ -35,13 +35,9 @@ impl Driver {
     ) {
         self.give(Input::Tick);
         while !self.left {
-            // What the servers say comes before what tasks say: a confirmation must not wait behind a log.
-            let mut given = 0;
-            while given < BURST
-                && let Some(input) = inputs.try_recv().ok().or_else(|| events.try_recv().ok().map(of_task))
-            {
-                self.give(input);
-                given += 1;
+            self.give_what_waits(&mut inputs, &mut events);
+            if self.left {
+                break;
             }
             let now = clock::boot();
             let wakeup = self.session.next_wakeup();
@@ -64,6 +60,19 @@ impl Driver {
                 Some(event) = events.recv() => of_task(event),
                 () = sleep => Input::Tick,
             };
+            self.give(input);
+        }
+    }
+
+    /// What the servers say comes before what tasks say: a confirmation must not wait behind a log.
+    fn give_what_waits(
+        &mut self,
+        inputs: &mut mpsc::Receiver<Input>,
+        events: &mut mpsc::Receiver<(AttemptKey, TaskEvent)>,
+    ) {
+        for _ in 0..BURST {
+            let input = inputs.try_recv().ok().or_else(|| events.try_recv().ok().map(of_task));
+            let Some(input) = input.filter(|_| !self.left) else { return };
             self.give(input);
         }
     }

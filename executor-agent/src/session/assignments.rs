@@ -21,7 +21,13 @@ const UNACKNOWLEDGED: usize = 32_768;
 impl Session {
     pub(super) fn assigned(&mut self, stream: StreamId, assign: Assign) {
         let Some(key) = AttemptKey::parse(&assign.run_id, assign.attempt) else {
-            self.reject(stream, assign.run_id, assign.attempt, Reason::Malformed, "run_id is no UUID, or attempt below 1");
+            self.reject(
+                stream,
+                assign.run_id,
+                assign.attempt,
+                Reason::Malformed,
+                "run_id is no UUID, or attempt below 1",
+            );
             return;
         };
         if self.attempts.contains_key(&key) {
@@ -70,7 +76,8 @@ impl Session {
         let now = self.now;
         let duration = |given: Option<prost_types::Duration>| given.and_then(|given| Duration::try_from(given).ok());
         let start_at = assign.start_at.map_or(now.boot, |at| self.offset.boot_time(now, Wall::from(at)));
-        let in_process = self.config.task_types.iter().any(|offered| offered.name == assign.task_type && offered.in_process);
+        let in_process =
+            self.config.task_types.iter().any(|offered| offered.name == assign.task_type && offered.in_process);
         let reports = Reports::new(assign.run_id, assign.attempt, assign.fencing_token);
         let task = Task {
             key,
@@ -127,9 +134,9 @@ impl Session {
     pub(super) fn give_back(&mut self, key: AttemptKey) {
         let message = "the right to run ended before the task was due";
         self.remove(key);
-        let leader = self.current.filter(|stream| {
-            self.links.get(stream).is_some_and(|link| matches!(link.state, State::Welcomed(_)))
-        });
+        let leader = self
+            .current
+            .filter(|stream| self.links.get(stream).is_some_and(|link| matches!(link.state, State::Welcomed(_))));
         if let Some(stream) = leader {
             self.reject(stream, key.run.to_string(), key.attempt, Reason::NoRightToRun, message);
         }

@@ -111,7 +111,9 @@ pub(super) fn stopped(why: Why) -> Finished {
     let (outcome, error) = match why {
         Why::Cancelled => (Outcome::Cancelled, None),
         Why::TimedOut => (Outcome::TimedOut, Some(("TIMEOUT", "the task ran longer than its timeout and was stopped"))),
-        Why::Lost => (Outcome::Lost, Some(("RIGHT_TO_RUN_ENDED", "the agent heard from no leader in time and stopped the task"))),
+        Why::Lost => {
+            (Outcome::Lost, Some(("RIGHT_TO_RUN_ENDED", "the agent heard from no leader in time and stopped the task")))
+        }
         Why::AgentStopped => (Outcome::Lost, Some(("AGENT_STOPPED", "the agent was told to stop at once"))),
     };
     let error = error.map(|(code, message)| TaskError { code: code.to_owned(), message: message.to_owned() });

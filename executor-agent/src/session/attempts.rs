@@ -90,7 +90,10 @@ impl Session {
             (Phase::Waiting { start_at, .. }, _) if start_at <= now => self.start(key),
             (Phase::Running { deadline }, None) if due(deadline) => self.end_early(key, Why::TimedOut),
             (Phase::Running { .. }, Some(stop)) if !stop.killed && stop.kill_at <= now => self.kill(key),
-            (Phase::Running { .. }, Some(stop)) if due(stop.abort_at) => self.emit(Effect::Abort { attempt: key }),
+            (Phase::Running { .. }, Some(stop)) if due(stop.abort_at) => {
+                attempt.stop = Some(Stop { abort_at: None, ..stop });
+                self.emit(Effect::Abort { attempt: key });
+            }
             _ => {}
         }
         if sends_start {

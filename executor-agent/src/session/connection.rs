@@ -110,7 +110,8 @@ impl Session {
     /// Older streams, and those that have not got anywhere, are closed and what they hold unread is dropped. A newer one
     /// whose node is about to take over stays.
     fn close_others(&mut self, stream: StreamId) {
-        let stays = |(other, link): (&StreamId, &Link)| *other == stream || (*other > stream && link.state == State::Waiting);
+        let stays =
+            |(other, link): (&StreamId, &Link)| *other == stream || (*other > stream && link.state == State::Waiting);
         let others: Vec<_> = self.links.iter().filter(|entry| !stays(*entry)).map(|(other, _)| *other).collect();
         for other in others {
             self.close(other);
@@ -267,7 +268,10 @@ impl Session {
             task_types: config
                 .task_types
                 .iter()
-                .map(|offered| OfferedTaskType { name: offered.name.clone(), payload_schema: offered.payload_schema.clone() })
+                .map(|offered| OfferedTaskType {
+                    name: offered.name.clone(),
+                    payload_schema: offered.payload_schema.clone(),
+                })
                 .collect(),
             slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
             highest_epoch_seen: self.highest_epoch.0,

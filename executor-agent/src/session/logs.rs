@@ -51,7 +51,15 @@ impl Logs {
     }
 
     /// Takes what the task wrote, as far as it fits; `room` is what the agent as a whole can still hold.
-    pub(super) fn push(&mut self, now: Boot, key: AttemptKey, stream: Stream, time: Timestamp, mut data: Bytes, room: i64) {
+    pub(super) fn push(
+        &mut self,
+        now: Boot,
+        key: AttemptKey,
+        stream: Stream,
+        time: Timestamp,
+        mut data: Bytes,
+        room: i64,
+    ) {
         self.refill(now);
         let length = size(&data);
         let fits = self.allowance.min(TOTAL - self.total).min(WAITING - self.waiting).min(room).clamp(0, length);

@@ -155,7 +155,8 @@ impl Session {
             return Some(self.now.boot);
         }
         let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.next_right_timer(), self.next_connection_timer(), self.leave_at].into_iter().flatten().min()
+        let leave_at = self.leave_at.filter(|_| self.held == 0);
+        [timer, self.next_right_timer(), self.next_connection_timer(), leave_at].into_iter().flatten().min()
     }
 
     /// The highest epoch of any Welcome or Assign.

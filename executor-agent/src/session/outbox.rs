@@ -5,10 +5,10 @@ use punctual_proto::v1::agent_message::Message as AgentMessage;
 use punctual_proto::v1::inventory::HeldAttempt;
 use punctual_proto::v1::{Acks, Inventory, LogChunk, LogChunks, Report, Reports};
 
+use super::Session;
 use super::attempt::Phase;
 use super::connection::batch_bytes;
 use super::ids::{AttemptKey, StreamId};
-use super::Session;
 
 /// Attempts with something to send at which it is sent without waiting for a Tick.
 pub(super) const FULL: usize = 512;

@@ -90,7 +90,8 @@ impl Supervisor {
     fn obey_until_the_end(mut self) -> io::Result<()> {
         loop {
             self.wait()?;
-            if self.reap() == Go::KillAll || self.read_orders()? == Go::KillAll || self.deadline_came()? == Go::KillAll {
+            if self.reap() == Go::KillAll || self.read_orders()? == Go::KillAll || self.deadline_came()? == Go::KillAll
+            {
                 break;
             }
         }
@@ -108,8 +109,7 @@ impl Supervisor {
     }
 
     fn wait(&self) -> io::Result<()> {
-        let mut watched =
-            vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.timer, PollFlags::IN)];
+        let mut watched = vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.timer, PollFlags::IN)];
         watched.extend(self.task.as_ref().map(|task| PollFd::new(&task.handle, PollFlags::IN)));
         match poll(&mut watched, Some(&REAP_EVERY)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -175,7 +175,10 @@ impl Supervisor {
             Err(error) => {
                 let retryable = !matches!(
                     error.kind(),
-                    ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::InvalidInput
+                    ErrorKind::NotFound
+                        | ErrorKind::PermissionDenied
+                        | ErrorKind::NotADirectory
+                        | ErrorKind::InvalidInput
                 );
                 self.say(&Word::NotStarted { message: why_not(command, &error), retryable });
                 Ok(Go::KillAll)
@@ -243,7 +246,8 @@ fn why_not(command: &Command, error: &io::Error) -> String {
         }
         ErrorKind::NotFound if program.contains('/') => format!("there is no program {program:?} on this machine"),
         ErrorKind::NotFound => {
-            let path = command.environment.iter().find(|(name, _)| name == "PATH").map_or("", |(_, path)| path.as_str());
+            let path =
+                command.environment.iter().find(|(name, _)| name == "PATH").map_or("", |(_, path)| path.as_str());
             format!("there is no program {program:?} in PATH ({path}); a shell's own command needs `shell`")
         }
         ErrorKind::PermissionDenied => format!("{program:?} may not be executed: {error}"),

@@ -121,12 +121,11 @@ mod tests {
     fn descendants_are_found_in_any_order() {
         let process = |own, parent| Process { pid: pid(own).expect("valid"), parent: pid(parent), session: pid(1) };
         let all = [process(9, 8), process(8, 2), process(2, 1), process(3, 1), process(7, 3), process(4, 5)];
-        let found: BTreeSet<i32> =
-            below(pid(1).expect("valid"), &all, |process| process.pid != pid(3).expect("valid"))
-                .into_iter()
-                .map(Pid::as_raw_nonzero)
-                .map(i32::from)
-                .collect();
+        let found: BTreeSet<i32> = below(pid(1).expect("valid"), &all, |process| process.pid != pid(3).expect("valid"))
+            .into_iter()
+            .map(Pid::as_raw_nonzero)
+            .map(i32::from)
+            .collect();
         assert_eq!(found, BTreeSet::from([2, 8, 9]));
     }
 }

@@ -22,19 +22,19 @@ use uuid::Uuid;
 /// Nothing that is awaited here takes longer on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Fake {
-    pub url: String,
+pub(crate) struct Fake {
+    pub(crate) url: String,
     streams: mpsc::Receiver<Peer>,
 }
 
 /// One stream that an agent opened.
-pub struct Peer {
+pub(crate) struct Peer {
     incoming: Streaming<AgentMessage>,
     outgoing: mpsc::Sender<Result<ServerMessage, Status>>,
-    pub epoch: i64,
-    pub instance: String,
-    pub confirms: bool,
-    pub logs: BTreeMap<(String, i32), Vec<LogChunk>>,
+    pub(crate) epoch: i64,
+    pub(crate) instance: String,
+    pub(crate) confirms: bool,
+    pub(crate) logs: BTreeMap<(String, i32), Vec<LogChunk>>,
 }
 
 struct Service(mpsc::Sender<Peer>);
@@ -43,7 +43,10 @@ struct Service(mpsc::Sender<Peer>);
 impl ExecutorService for Service {
     type ConnectStream = ReceiverStream<Result<ServerMessage, Status>>;
 
-    async fn connect(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::ConnectStream>, Status> {
+    async fn connect(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
         let (outgoing, stream) = mpsc::channel(64);
         let peer = Peer {
             incoming: request.into_inner(),
@@ -59,7 +62,7 @@ impl ExecutorService for Service {
 }
 
 impl Fake {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let (sender, streams) = mpsc::channel(8);
@@ -71,7 +74,7 @@ impl Fake {
     }
 
     /// The next stream that the agent opens, and its Hello.
-    pub async fn greeted(&mut self) -> (Peer, Hello) {
+    pub(crate) async fn greeted(&mut self) -> (Peer, Hello) {
         let mut peer = patiently(self.streams.recv()).await.expect("served as long as the test");
         let hello = match peer.next().await {
             FromAgent::Hello(hello) => hello,
@@ -82,7 +85,7 @@ impl Fake {
     }
 
     /// The next stream, welcomed under this epoch, and its Inventory; the right to run is confirmed.
-    pub async fn welcomed(&mut self, epoch: i64) -> (Peer, Inventory) {
+    pub(crate) async fn welcomed(&mut self, epoch: i64) -> (Peer, Inventory) {
         let (mut peer, _) = self.greeted().await;
         peer.welcome(Some(epoch)).await;
         let inventory = match peer.next().await {
@@ -95,12 +98,12 @@ impl Fake {
 }
 
 impl Peer {
-    pub async fn send(&self, message: ToAgent) {
+    pub(crate) async fn send(&self, message: ToAgent) {
         let message = ServerMessage { message: Some(message) };
         self.outgoing.send(Ok(message)).await.expect("the agent listens");
     }
 
-    pub async fn welcome(&mut self, epoch: Option<i64>) {
+    pub(crate) async fn welcome(&mut self, epoch: Option<i64>) {
         self.epoch = epoch.unwrap_or_default();
         self.send(ToAgent::Welcome(Welcome {
             epoch,
@@ -114,7 +117,7 @@ impl Peer {
     }
 
     /// The next message that is no heartbeat. Heartbeats are confirmed on the way, log chunks kept and acknowledged.
-    pub async fn next(&mut self) -> FromAgent {
+    pub(crate) async fn next(&mut self) -> FromAgent {
         loop {
             match self.any().await {
                 FromAgent::Heartbeat(heartbeat) => self.confirm(heartbeat.n).await,
@@ -155,7 +158,7 @@ impl Peer {
     }
 
     /// Reads until a report comes, one of those that a message brings at a time is expected.
-    pub async fn report(&mut self) -> Report {
+    pub(crate) async fn report(&mut self) -> Report {
         loop {
             if let FromAgent::Reports(reports) = self.next().await {
                 assert_eq!(reports.reports.len(), 1, "{reports:?}");
@@ -165,7 +168,7 @@ impl Peer {
     }
 
     /// Reads and acknowledges reports until the attempt's last.
-    pub async fn finished(&mut self) -> Finished {
+    pub(crate) async fn finished(&mut self) -> Finished {
         loop {
             let report = self.report().await;
             self.ack(&report).await;
@@ -175,19 +178,19 @@ impl Peer {
         }
     }
 
-    pub async fn started(&mut self) {
+    pub(crate) async fn started(&mut self) {
         let report = self.report().await;
         assert!(matches!(report.event, Some(Event::Started(_))), "{report:?}");
         self.ack(&report).await;
     }
 
-    pub async fn ack(&self, report: &Report) {
+    pub(crate) async fn ack(&self, report: &Report) {
         let ack =
             Ack { run_id: report.run_id.clone(), attempt: report.attempt, sequence: report.sequence, refused: false };
         self.send(ToAgent::Acks(Acks { reports: vec![ack], report_credits: 1, ..Acks::default() })).await;
     }
 
-    pub fn assign(&self, task_type: &str, payload: &serde_json::Value) -> Assign {
+    pub(crate) fn assign(&self, task_type: &str, payload: &serde_json::Value) -> Assign {
         Assign {
             epoch: self.epoch,
             instance: self.instance.clone(),
@@ -204,18 +207,19 @@ impl Peer {
         }
     }
 
-    pub async fn give(&self, assign: &Assign) {
+    pub(crate) async fn give(&self, assign: &Assign) {
         self.send(ToAgent::Assignments(Assignments { assignments: vec![assign.clone()] })).await;
     }
 
     /// All that an attempt wrote to one of its streams.
-    pub fn text(&self, assign: &Assign, stream: punctual_proto::v1::log_chunk::Stream) -> String {
+    pub(crate) fn text(&self, assign: &Assign, stream: punctual_proto::v1::log_chunk::Stream) -> String {
         let chunks = self.logs.get(&(assign.run_id.clone(), assign.attempt)).into_iter().flatten();
-        let bytes: Vec<u8> = chunks.filter(|chunk| chunk.stream() == stream).flat_map(|chunk| chunk.data.to_vec()).collect();
+        let bytes: Vec<u8> =
+            chunks.filter(|chunk| chunk.stream() == stream).flat_map(|chunk| chunk.data.to_vec()).collect();
         String::from_utf8(bytes).expect("text")
     }
 }
 
-pub async fn patiently<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn patiently<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it came in time")
 }

@@ -11,27 +11,27 @@ use tempfile::TempDir;
 use crate::fake::Fake;
 
 /// An agent's process; killed with this value.
-pub struct Agent {
+pub(crate) struct Agent {
     child: Child,
-    pub folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Agent {
-    pub fn start(fake: &Fake, flags: &[&str]) -> Self {
+    pub(crate) fn start(fake: &Fake, flags: &[&str]) -> Self {
         Self::start_in(tempfile::tempdir().expect("a folder"), fake, flags)
     }
 
-    pub fn start_in(folder: TempDir, fake: &Fake, flags: &[&str]) -> Self {
+    pub(crate) fn start_in(folder: TempDir, fake: &Fake, flags: &[&str]) -> Self {
         let child = command(folder.path(), &fake.url).args(flags).spawn().expect("the program runs");
         Self { child, folder }
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it lives");
     }
 
     /// Its exit code, once it has left.
-    pub async fn left(&mut self) -> Option<i32> {
+    pub(crate) async fn left(&mut self) -> Option<i32> {
         let mut code = None;
         until("the agent has left", || {
             code = self.child.try_wait().expect("a child");
@@ -42,7 +42,7 @@ impl Agent {
     }
 
     /// Ends it hard; its state folder stays.
-    pub fn killed(mut self) -> TempDir {
+    pub(crate) fn killed(mut self) -> TempDir {
         self.child.kill().expect("a child");
         self.child.wait().expect("a child");
         let folder = TempDir::new().expect("a folder");
@@ -57,7 +57,7 @@ impl Drop for Agent {
     }
 }
 
-pub fn command(folder: &Path, server: &str) -> Command {
+pub(crate) fn command(folder: &Path, server: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_executor-agent"));
     command.args(["--id", "tested", "--server", server, "--log-format", "text"]);
     command.arg("--state-dir").arg(folder.join("state")).env("RUST_LOG", "info").stdin(Stdio::null());
@@ -65,7 +65,7 @@ pub fn command(folder: &Path, server: &str) -> Command {
 }
 
 /// Waits until the condition holds.
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let mut left = 2_000;
     while !condition() {
         left -= 1;
@@ -75,10 +75,11 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Waits until a task has written its process id there.
-pub async fn pid_in(file: &Path) -> i32 {
+pub(crate) async fn pid_in(file: &Path) -> i32 {
     let mut pid = None;
     until(&format!("a process id in {}", file.display()), || {
-        pid = fs::read_to_string(file).ok().filter(|text| text.ends_with('\n')).and_then(|text| text.trim().parse().ok());
+        pid =
+            fs::read_to_string(file).ok().filter(|text| text.ends_with('\n')).and_then(|text| text.trim().parse().ok());
         pid.is_some()
     })
     .await;
@@ -86,13 +87,13 @@ pub async fn pid_in(file: &Path) -> i32 {
 }
 
 /// Whether the process runs: one that has ended and was not reaped does not.
-pub fn lives(pid: i32) -> bool {
+pub(crate) fn lives(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
 }
 
 /// The parent of a process.
-pub fn parent(pid: i32) -> i32 {
+pub(crate) fn parent(pid: i32) -> i32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
     let (_, rest) = stat.rsplit_once(')').expect("a stat line");
     rest.split_ascii_whitespace().nth(1).expect("a parent").parse().expect("an id")

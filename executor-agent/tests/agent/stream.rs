@@ -2,8 +2,8 @@
 
 use punctual_proto::v1::agent_message::Message as FromAgent;
 use punctual_proto::v1::rejected::Reason;
-use punctual_proto::v1::report::finished::Outcome;
 use punctual_proto::v1::report::Event;
+use punctual_proto::v1::report::finished::Outcome;
 use punctual_proto::v1::server_message::Message as ToAgent;
 use punctual_proto::v1::{Drain, Redirect};
 use rustix::process::Signal;
@@ -52,7 +52,7 @@ async fn a_report_that_was_not_acknowledged_comes_again_with_the_next_inventory(
     let report = peer.report().await;
     drop(peer);
     let (peer, inventory) = fake.welcomed(2).await;
-    assert_eq!(inventory.reports, [report.clone()]);
+    assert_eq!(inventory.reports, std::slice::from_ref(&report));
     peer.ack(&report).await;
     drop(peer);
     let (_, inventory) = fake.welcomed(3).await;

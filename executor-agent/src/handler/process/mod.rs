@@ -42,7 +42,10 @@ pub(crate) struct Process {
 /// How a task ended, as its supervisor told it.
 enum Told {
     Ended(End),
-    NotStarted { message: String, retryable: bool },
+    NotStarted {
+        message: String,
+        retryable: bool,
+    },
     /// The supervisor is dead and told nothing.
     Nothing,
 }
@@ -61,8 +64,12 @@ impl Process {
         let told = watch_over(supervised, context, &files).await;
         report_progress(context, &files).await;
         match told {
-            Told::NotStarted { message, retryable } => Err(Failure { code: "SPAWN_FAILED".to_owned(), message, retryable }),
-            Told::Nothing => Err(Failure::new("SUPERVISOR_DIED", "the task's supervisor was killed, and the task with it")),
+            Told::NotStarted { message, retryable } => {
+                Err(Failure { code: "SPAWN_FAILED".to_owned(), message, retryable })
+            }
+            Told::Nothing => {
+                Err(Failure::new("SUPERVISOR_DIED", "the task's supervisor was killed, and the task with it"))
+            }
             Told::Ended(End::Unknown) => Err(Failure::new("UNKNOWN_END", "how the process ended could not be seen")),
             Told::Ended(End::Signal(signal)) => {
                 Err(Failure::new(format!("SIGNAL_{signal}"), format!("the process was ended by signal {signal}")))
@@ -133,13 +140,7 @@ async fn watch_over(supervised: Supervised, context: &Context, files: &Files) ->
 }
 
 /// Passes orders on and listens, until the supervisor is gone and nothing of the task is left.
-async fn rule(
-    mut control: Control,
-    mut words: Words,
-    mut process: Watched,
-    context: &Context,
-    files: &Files,
-) -> Told {
+async fn rule(mut control: Control, mut words: Words, mut process: Watched, context: &Context, files: &Files) -> Told {
     let mut told = Told::Nothing;
     let mut run_until = context.run_until.clone();
     let mut is_cancelled = false;

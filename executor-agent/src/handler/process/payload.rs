@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::handler::payload;
 use crate::session::Failure;
 
 /// JSON Schema of the payload.
@@ -22,18 +23,20 @@ pub(super) struct Payload {
 
 impl Payload {
     pub(super) fn parse(json: &[u8]) -> Result<Self, Failure> {
-        let invalid = |message: String| Failure::permanent("PAYLOAD_INVALID", message);
-        let payload: Self = serde_json::from_slice(json).map_err(|error| invalid(error.to_string()))?;
+        let payload: Self = payload::read(json)?;
         let named = payload.command.first().is_some_and(|program| !program.is_empty());
         if named == payload.shell.is_some() {
-            return Err(invalid("give either `command`, as a list that starts with the program, or `shell`".to_owned()));
+            return Err(payload::invalid(
+                "give either `command`, as a list that starts with the program, or `shell`".to_owned(),
+            ));
         }
         if let Some(name) = payload.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            return Err(invalid(format!("env: {name:?} is no name for a variable")));
+            return Err(payload::invalid(format!("env: {name:?} is no name for a variable")));
         }
-        let texts = payload.command.iter().chain(&payload.shell).chain(payload.env.values()).chain(&payload.working_dir);
+        let texts =
+            payload.command.iter().chain(&payload.shell).chain(payload.env.values()).chain(&payload.working_dir);
         if texts.into_iter().any(|text| text.contains('\0')) {
-            return Err(invalid("a NUL character cannot be passed to a program".to_owned()));
+            return Err(payload::invalid("a NUL character cannot be passed to a program".to_owned()));
         }
         Ok(payload)
     }
@@ -64,6 +67,7 @@ mod tests {
             r#"{"command":["a"],"shell":"b"}"#,
             r#"{"command":"a b"}"#,
             r#"{"command":["a"],"cwd":"/"}"#,
+            r#"[["a"]]"#,
             r#"{"command":["a"],"env":{"A=B":"c"}}"#,
             "{\"command\":[\"a\\u0000b\"]}",
         ] {

@@ -1,0 +1,6 @@
+//! The session's promises, as tables of inputs and as properties.
+
+mod attempts;
+mod properties;
+mod rig;
+mod streams;
