@@ -4,10 +4,8 @@
 //! agents' messages, clients' requests, answers of ledger and coordinator.
 
 mod connect;
-mod credits;
 mod run;
 mod streams;
-mod wire;
 
 use std::fmt;
 use std::sync::Arc;

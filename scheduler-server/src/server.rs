@@ -47,11 +47,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         ledger,
         Arc::new(handle.clone()),
         Arc::new(clock::wall),
-        Node {
-            id: NodeId(settings.node_id.clone()),
-            address: settings.advertise.clone(),
-            start_time: clock::wall(),
-        },
+        Node { id: NodeId(settings.node_id.clone()), address: settings.advertise.clone(), start_time: clock::wall() },
         settings.min_every,
     );
     let router = surface(&settings, service, &handle, &drain).await.into_router();
@@ -170,9 +166,8 @@ async fn surface(settings: &Settings, service: Service, handle: &Handle, drain: 
     let executor = Executor::new(handle.clone(), readers, drain.clone());
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    let services = api::services(Arc::new(service))
-        .add_service(ExecutorServiceServer::new(executor))
-        .add_service(health);
+    let services =
+        api::services(Arc::new(service)).add_service(ExecutorServiceServer::new(executor)).add_service(health);
     let ready = handle.clone();
     Surface {
         grpc: http::with_reflection(services),

@@ -44,7 +44,7 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn spawn(&mut self, kind: TaskKind, task: impl Future<Output = Ended> + Send + 'static) {
-        let span = tracing::info_span!("task", name = kind.name());
+        let span = tracing::info_span!("task", kind = kind.name());
         self.running.spawn(async move { (kind, task.await) }.instrument(span));
     }
 

@@ -14,7 +14,6 @@ use tonic::{Request, Response, Status, Streaming};
 use v1::agent_message::Message as Wire;
 use v1::executor_service_server::ExecutorService;
 
-use super::wire;
 use super::{Handle, Message, Outbound};
 
 /// How many messages to an agent may wait for it to read.
@@ -94,7 +93,7 @@ impl Reader {
         let Some(v1::AgentMessage { message: Some(Wire::Hello(hello)) }) = first.transpose()? else {
             return Err(Status::failed_precondition("a stream begins with Hello"));
         };
-        let hello = wire::hello(hello).map_err(malformed)?;
+        let hello = agent_wire::hello(hello).map_err(malformed)?;
         tracing::info!(stream = self.id.0, agent = %hello.agent_id, instance = %hello.instance, "an agent says Hello");
         let outbound = Outbound { messages: self.messages.clone(), closed: self.closed.clone() };
         self.pass_on(Message::Opened(self.id, outbound)).await?;
@@ -103,7 +102,7 @@ impl Reader {
             // A broken connection is an end like any other: the agent comes back with its Inventory.
             let Ok(message) = message else { return Ok(()) };
             let goes_on = matches!(&message.message, Some(Wire::Inventory(part)) if part.more);
-            let Some(message) = wire::from_agent(message).map_err(malformed)? else { continue };
+            let Some(message) = agent_wire::from_agent(message).map_err(malformed)? else { continue };
             let Some(message) = self.whole(message, goes_on)? else { continue };
             self.pass_on(Message::Input(Input::FromAgent(self.id, message))).await?;
         }
@@ -131,6 +130,6 @@ impl Reader {
     }
 }
 
-fn malformed(error: wire::Malformed) -> Status {
+fn malformed(error: agent_wire::Malformed) -> Status {
     Status::invalid_argument(error.to_string())
 }

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use agent_wire::{Credits, server_messages};
 use punctual_proto::v1;
 use scheduler_core::agent::{Closed, FromAgent, StreamId, ToAgent};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-
-use super::credits::Credits;
-use super::wire;
 
 /// The sending side of one stream.
 pub(crate) struct Outbound {
@@ -41,7 +39,7 @@ impl Streams {
     /// Never waits: an agent that does not read is cut off, and its Inventory tells what it missed.
     pub(super) fn send(&mut self, id: StreamId, message: ToAgent, node_id: &str) {
         let Some((outbound, credits)) = self.open.get_mut(&id) else { return };
-        for part in wire::server_messages(message, node_id, credits) {
+        for part in server_messages(message, node_id, credits) {
             if outbound.messages.try_send(Ok(part)).is_err() {
                 tracing::warn!(stream = id.0, "an agent does not read its stream; closing it");
                 outbound.closed.cancel();
@@ -54,8 +52,20 @@ impl Streams {
     pub(super) fn close(&mut self, id: StreamId, reason: Closed) {
         if let Some((outbound, _)) = self.open.remove(&id) {
             // A full queue is closed without the reason: dropping it ends the stream.
-            let _ = outbound.messages.try_send(Err(wire::closed(reason)));
+            let _ = outbound.messages.try_send(Err(closed(reason)));
             outbound.closed.cancel();
         }
+    }
+}
+
+/// Why the server ends the stream, as the agent is told.
+fn closed(reason: Closed) -> Status {
+    match reason {
+        Closed::AlreadyExists => {
+            Status::already_exists("another instance of this agent id is connected; give each agent an --id of its own")
+        }
+        Closed::Replaced => Status::aborted("this instance has opened a newer stream"),
+        Closed::Protocol(why) => Status::failed_precondition(why),
+        Closed::NotLeading => Status::unavailable("this server does not lead"),
     }
 }

@@ -1,18 +1,17 @@
 use prost_types::Duration as WireDuration;
 use punctual_proto::v1;
-use scheduler_core::agent::{Ack, Assign, CancelReason, Closed, LogAck, ToAgent, Welcome};
+use scheduler_core::agent::{Ack, Assign, CancelReason, LogAck, ToAgent, Welcome};
 use scheduler_core::ids::AttemptId;
-use tonic::Status;
 use v1::server_message::Message;
 
-use super::super::credits::Credits;
-use super::{LOG_CREDITS, MAX_LOG_CHUNK_BYTES, MAX_MESSAGE_BYTES, REPORT_CREDITS, to_wire};
+use crate::credits::Credits;
+use crate::{LOG_CREDITS, MAX_LOG_CHUNK_BYTES, MAX_MESSAGE_BYTES, REPORT_CREDITS, to_wire};
 
 /// What an Assign takes besides its payload, at most.
 const ASSIGN_OVERHEAD: usize = 1 << 10;
 
 /// The engine's message as one or, where it would be too large, several of the wire's.
-pub(crate) fn server_messages(message: ToAgent, node_id: &str, credits: &mut Credits) -> Vec<v1::ServerMessage> {
+pub fn server_messages(message: ToAgent, node_id: &str, credits: &mut Credits) -> Vec<v1::ServerMessage> {
     let messages = match message {
         ToAgent::Welcome(welcome) => vec![Message::Welcome(wire_welcome(&welcome, node_id))],
         ToAgent::HeartbeatConfirmed { n, received_time, sent_time } => {
@@ -37,18 +36,6 @@ pub(crate) fn server_messages(message: ToAgent, node_id: &str, credits: &mut Cre
         ToAgent::LogAck(acks) => vec![Message::Acks(log_acks(&acks, credits))],
     };
     messages.into_iter().map(|message| v1::ServerMessage { message: Some(message) }).collect()
-}
-
-/// Why the server ends the stream, as the agent is told.
-pub(crate) fn closed(reason: Closed) -> Status {
-    match reason {
-        Closed::AlreadyExists => {
-            Status::already_exists("another instance of this agent id is connected; give each agent an --id of its own")
-        }
-        Closed::Replaced => Status::aborted("this instance has opened a newer stream"),
-        Closed::Protocol(why) => Status::failed_precondition(why),
-        Closed::NotLeading => Status::unavailable("this server does not lead"),
-    }
 }
 
 fn wire_welcome(welcome: &Welcome, node_id: &str) -> v1::Welcome {

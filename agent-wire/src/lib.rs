@@ -1,16 +1,21 @@
 //! The agent's stream between its wire format and the engine's messages.
+//!
+//! A crate of its own, so that the simulation drives real agents' sessions against real engines without the
+//! server's I/O. It decides nothing: what cannot be understood is [`Malformed`], the rest is passed on.
 
+mod credits;
 mod incoming;
 mod outgoing;
 
-pub(super) use incoming::{Malformed, from_agent, hello};
-pub(super) use outgoing::{closed, server_messages};
+pub use credits::Credits;
+pub use incoming::{Malformed, from_agent, hello};
+pub use outgoing::server_messages;
 
 use prost_types::Timestamp as Wire;
 use scheduler_core::time::Timestamp;
 
 /// Limits that every agent is told.
-pub(super) const MAX_MESSAGE_BYTES: usize = 1 << 20;
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 const REPORT_CREDITS: i32 = 8_192;
 const LOG_CREDITS: i32 = 512;
 const MAX_LOG_CHUNK_BYTES: i32 = 16 << 10;

@@ -7,13 +7,14 @@ use scheduler_core::ids::AttemptId;
 
 /// Unacknowledged items of one stream, by attempt and sequence; a resent one counts again.
 #[derive(Default, Debug)]
-pub(super) struct Credits {
+pub struct Credits {
     reports: BTreeMap<AttemptId, Vec<u64>>,
     logs: BTreeMap<AttemptId, Vec<u64>>,
 }
 
 impl Credits {
-    pub(super) fn spend(&mut self, message: &FromAgent) {
+    /// A message came in.
+    pub fn spend(&mut self, message: &FromAgent) {
         match message {
             FromAgent::Inventory(inventory) => self.spend_reports(&inventory.reports),
             FromAgent::Reports(reports) => self.spend_reports(reports),
@@ -36,12 +37,12 @@ impl Credits {
     }
 
     /// How many reports an acknowledgement of this and all before it gives back.
-    pub(super) fn return_reports(&mut self, attempt: AttemptId, up_to: u64) -> usize {
+    pub fn return_reports(&mut self, attempt: AttemptId, up_to: u64) -> usize {
         take(&mut self.reports, attempt, up_to)
     }
 
     /// As [`Self::return_reports`], for log chunks.
-    pub(super) fn return_logs(&mut self, attempt: AttemptId, up_to: u64) -> usize {
+    pub fn return_logs(&mut self, attempt: AttemptId, up_to: u64) -> usize {
         take(&mut self.logs, attempt, up_to)
     }
 }

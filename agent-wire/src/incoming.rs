@@ -10,7 +10,7 @@ use scheduler_core::time::Timestamp;
 use v1::agent_message::Message;
 use v1::report::finished::Outcome as WireOutcome;
 
-use super::from_wire;
+use crate::from_wire;
 
 /// Text of an agent that goes into the ledger is cut here: an error message is no log.
 const MAX_TEXT: usize = 8 << 10;
@@ -20,9 +20,9 @@ const MAX_RESULT: usize = 256 << 10;
 /// A message that cannot be understood: the stream is closed with it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(String);
+pub struct Malformed(String);
 
-pub(crate) fn hello(hello: v1::Hello) -> Result<Hello, Malformed> {
+pub fn hello(hello: v1::Hello) -> Result<Hello, Malformed> {
     if hello.protocol_version != 1 {
         let version = hello.protocol_version;
         return Err(Malformed(format!("protocol version {version}: this server speaks version 1")));
@@ -53,16 +53,12 @@ fn slots_missing(slots: i32) -> Malformed {
 }
 
 /// `None`: a message of a kind that this version does not know, or that changes nothing.
-pub(crate) fn from_agent(message: v1::AgentMessage) -> Result<Option<FromAgent>, Malformed> {
+pub fn from_agent(message: v1::AgentMessage) -> Result<Option<FromAgent>, Malformed> {
     let Some(message) = message.message else { return Ok(None) };
     Ok(Some(match message {
         Message::Hello(_) => return Err(Malformed("a second Hello".to_owned())),
         Message::Inventory(inventory) => FromAgent::Inventory(Inventory {
-            held: inventory
-                .held
-                .iter()
-                .map(|held| attempt_id(&held.run_id, held.attempt))
-                .collect::<Result<_, _>>()?,
+            held: inventory.held.iter().map(|held| attempt_id(&held.run_id, held.attempt)).collect::<Result<_, _>>()?,
             reports: reports(inventory.reports)?,
         }),
         Message::Heartbeat(beat) => FromAgent::Heartbeat { n: u64::try_from(beat.n).unwrap_or_default() },
@@ -75,7 +71,9 @@ pub(crate) fn from_agent(message: v1::AgentMessage) -> Result<Option<FromAgent>,
             match rejected.reason() {
                 // It did have the attempt: its report or its Inventory says what became of it.
                 v1::rejected::Reason::AlreadySeen => return Ok(None),
-                reason => FromAgent::Rejected { attempt, reason: format!("{}: {}", reason.as_str_name(), rejected.message) },
+                reason => {
+                    FromAgent::Rejected { attempt, reason: format!("{}: {}", reason.as_str_name(), rejected.message) }
+                }
             }
         }
         Message::Revoked(revoked) => FromAgent::Revoked {
