@@ -148,6 +148,30 @@ fn dates_of_a_calendar_have_no_fires() {
     let count = compiled.count(instant("2026-12-23T00:00:00Z"), instant("2026-12-28T00:00:00Z"), 100);
     assert_eq!(count, Count { fires: 4, capped: false });
     assert!(compiled.describe().ends_with(", except on dates of x and x"));
+    assert_eq!(compiled.excluded_by(instant("2026-12-25T00:00:01Z")), Some("x"));
+    assert_eq!(compiled.excluded_by(instant("2026-12-25T00:00:02Z")), None);
+    assert_eq!(compiled.excluded_by(instant("2026-12-23T18:00:00Z")), None);
+}
+
+#[test]
+fn an_excluded_evening_that_comes_twice_is_excluded_twice() {
+    // In St. John's the clocks went from 00:01 of the 7th back to 23:01 of the 6th, at 02:31 UTC.
+    let saturday =
+        Calendar { name: "x".into(), time_zone: "America/St_Johns".into(), dates: vec!["2010-11-06".parse().unwrap()] };
+    let saturday = Arc::new(Exclusion::new(&saturday).unwrap());
+    let find = |_: &str| Some(saturday.clone());
+    let schedule = Schedule {
+        cron: vec!["*/10 * * * *".into()],
+        time_zone: "America/St_Johns".into(),
+        exclude_calendars: vec!["x".into()],
+        ..Schedule::default()
+    };
+    let context = Context { calendars: &find, ..Context::preview(instant("2010-01-01T00:00:00Z")) };
+    let compiled = Compiled::new(&schedule, &context).unwrap();
+    let expected = ["2010-11-07T02:30:00Z", "2010-11-07T03:30:00Z", "2010-11-07T03:40:00Z"];
+    assert_eq!(fires(&compiled, "2010-11-06T12:00:00Z", 3), expected);
+    assert_eq!(compiled.prev(instant(expected[1])), Some(instant(expected[0])));
+    assert_eq!(compiled.prev(instant(expected[0])), Some(instant("2010-11-06T02:20:00Z")));
 }
 
 #[test]

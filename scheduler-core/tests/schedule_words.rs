@@ -113,7 +113,11 @@ fn the_changes_that_move_a_fire_are_marked() {
                 ChangeKind::Gap,
                 "2026-03-29 02:30 does not exist: it fires once at 2026-03-29 03:00 instead".to_owned()
             ),
-            (autumn.clone(), ChangeKind::Overlap, "2026-10-25 02:30 occurs twice: it fires the first time only".to_owned()),
+            (
+                autumn.clone(),
+                ChangeKind::Overlap,
+                "2026-10-25 02:30 occurs twice: it fires the first time only".to_owned()
+            ),
         ]
     );
     assert_eq!(
@@ -135,6 +139,15 @@ fn the_changes_that_move_a_fire_are_marked() {
         (spring, ChangeKind::Gap, "2026-03-29 02:00 does not exist: no fire".to_owned())
     );
     assert_eq!(changes("30 4 * * *", Dst::default()), []);
+}
+
+#[test]
+fn a_change_of_half_an_hour_is_felt_by_hourly_fires() {
+    let hourly =
+        Schedule { cron: vec!["0 * * * *".into()], time_zone: "Australia/Lord_Howe".into(), ..Schedule::default() };
+    let change = compiled(&hourly).next_dst_change(instant("2026-05-01T00:00:00Z")).unwrap();
+    assert_eq!((change.time, change.kind), (instant("2026-10-03T15:30:00Z"), ChangeKind::Gap));
+    assert_eq!(change.effect, "2026-10-04 02:00 does not exist: no fire");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::civil::{self, DAY};
-use super::zone::{Utc, Zone};
+use super::zone::{Civil, Utc, Zone};
 use crate::Violations;
 
 /// The most ranges that a calendar may list.
@@ -83,20 +83,23 @@ impl Exclusion {
         &self.name
     }
 
-    /// If `time` is on an excluded date: the first second of the first later date that is not.
+    /// If `time` is on an excluded date: a later second up to which all are excluded. It is where the dates
+    /// end or the clocks change: those that go back over midnight bring an excluded date back.
     pub(super) fn excluded_until(&self, time: Utc) -> Option<Utc> {
-        let range = self.range_at(time)?;
-        Some(self.zone.0.first_instant_from((i64::from(range.last.number) + 1) * DAY))
+        let segment = self.zone.0.segment_at(time);
+        let range = self.range_at(time + segment.offset)?;
+        Some(((i64::from(range.last.number) + 1) * DAY - segment.offset).min(segment.end))
     }
 
-    /// If `time` is on an excluded date: the first second of that range of dates.
+    /// If `time` is on an excluded date: a second not later since which all are excluded.
     pub(super) fn excluded_since(&self, time: Utc) -> Option<Utc> {
-        let range = self.range_at(time)?;
-        Some(self.zone.0.first_instant_from(i64::from(range.first.number) * DAY))
+        let segment = self.zone.0.segment_at(time);
+        let range = self.range_at(time + segment.offset)?;
+        Some((i64::from(range.first.number) * DAY - segment.offset).max(segment.start))
     }
 
-    fn range_at(&self, time: Utc) -> Option<&DateRange> {
-        let day = self.zone.0.civil(time).div_euclid(DAY);
+    fn range_at(&self, civil: Civil) -> Option<&DateRange> {
+        let day = civil.div_euclid(DAY);
         let after = self.ranges.partition_point(|range| i64::from(range.first.number) <= day);
         let range = &self.ranges[after.checked_sub(1)?];
         (day <= i64::from(range.last.number)).then_some(range)

@@ -73,8 +73,7 @@ impl Compiled {
             let fire = self.next_of_union(after).filter(|&fire| fire <= self.end)?;
             match self.calendars.iter().filter_map(|calendar| calendar.excluded_until(fire.as_secs())).max() {
                 None => return Some(fire),
-                // Clocks that go back over midnight put a later date before the end of an earlier one.
-                Some(until) => after = Timestamp::from_secs(until).saturating_sub(MICROSECOND).max(fire),
+                Some(until) => after = Timestamp::from_secs(until).saturating_sub(MICROSECOND),
             }
             if after > give_up {
                 return None;
@@ -90,12 +89,19 @@ impl Compiled {
             let fire = self.prev_of_union(before).filter(|&fire| fire >= self.start)?;
             match self.calendars.iter().filter_map(|calendar| calendar.excluded_since(fire.as_secs())).min() {
                 None => return Some(fire),
-                Some(since) => before = Timestamp::from_secs(since).min(fire),
+                Some(since) => before = Timestamp::from_secs(since),
             }
             if before < give_up {
                 return None;
             }
         }
+    }
+
+    /// The calendar that keeps the schedule from firing at `time`, where it otherwise would.
+    pub fn excluded_by(&self, time: Timestamp) -> Option<&str> {
+        let calendar = self.calendars.iter().find(|calendar| calendar.excluded_until(time.as_secs()).is_some())?;
+        let is_fire = self.next_of_union(time.saturating_sub(MICROSECOND)) == Some(time);
+        (is_fire && (self.start..=self.end).contains(&time)).then(|| calendar.name())
     }
 
     fn next_of_union(&self, after: Timestamp) -> Option<Timestamp> {

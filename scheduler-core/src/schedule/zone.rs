@@ -137,23 +137,6 @@ impl Zone {
     pub(super) fn preceding(&self, segment: &Segment) -> Option<Segment> {
         segment.index.checked_sub(1).map(|index| self.segment(index))
     }
-
-    pub(super) fn civil(&self, time: Utc) -> Civil {
-        time.saturating_add(self.segment_at(time).offset)
-    }
-
-    /// The first instant at which the zone's clocks show `civil` or, if they never do, a later time.
-    pub(super) fn first_instant_from(&self, civil: Civil) -> Utc {
-        // No offset is as much as a day, so the segment before the one in force a day earlier cannot count.
-        let mut segment = self.segment_at(civil.saturating_sub(DAY));
-        while segment.end != Utc::MAX && segment.end.saturating_add(segment.offset) <= civil {
-            match self.following(&segment) {
-                Some(next) => segment = next,
-                None => break,
-            }
-        }
-        civil.saturating_sub(segment.offset).max(segment.start)
-    }
 }
 
 impl fmt::Debug for Zone {
