@@ -95,17 +95,6 @@ impl Days {
         self.fields.years.as_ref().and_then(|_| self.prev_year(i64::from(LAST_YEAR)))
     }
 
-    #[inline]
-    pub(super) fn contains(&self, day: i64) -> bool {
-        if let Some(weekdays) = self.plain {
-            return weekdays >> civil::weekday(day) & 1 == 1;
-        }
-        let YearMonthDay { year, month, day: of_month } = civil::date(day);
-        self.fields.months >> month & 1 == 1
-            && self.has_year(year)
-            && self.in_month(year, month, day - i64::from(of_month) + 1) >> of_month & 1 == 1
-    }
-
     /// The first matching day that is not before `from`.
     #[inline]
     pub(super) fn next(&self, from: i64) -> Option<i64> {

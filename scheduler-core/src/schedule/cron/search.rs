@@ -166,23 +166,19 @@ impl Cron {
     #[inline]
     pub(in super::super) fn next_civil(&self, from: Civil) -> Option<Civil> {
         let (day, time) = split(from);
-        if self.days.contains(day)
-            && let Some(time) = self.clock.next(time)
-        {
-            return Some(day * DAY + i64::from(time));
-        }
-        Some(self.days.next(day + 1)? * DAY + i64::from(self.clock.first()))
+        let today = self.clock.next(time);
+        let found = self.days.next(if today.is_some() { day } else { day + 1 })?;
+        let time = today.filter(|_| found == day).unwrap_or_else(|| self.clock.first());
+        Some(found * DAY + i64::from(time))
     }
 
     /// The last matching civil time that is not after `from`.
     pub(in super::super) fn prev_civil(&self, from: Civil) -> Option<Civil> {
         let (day, time) = split(from);
-        if self.days.contains(day)
-            && let Some(time) = self.clock.prev(time)
-        {
-            return Some(day * DAY + i64::from(time));
-        }
-        Some(self.days.prev(day - 1)? * DAY + i64::from(self.clock.last()))
+        let today = self.clock.prev(time);
+        let found = self.days.prev(if today.is_some() { day } else { day - 1 })?;
+        let time = today.filter(|_| found == day).unwrap_or_else(|| self.clock.last());
+        Some(found * DAY + i64::from(time))
     }
 
     /// How many matching civil times there are in `from..to`.
@@ -191,7 +187,7 @@ impl Cron {
             return 0;
         }
         let ((first, begin), (last, end)) = (split(from), split(to));
-        let before = |day, time| if self.days.contains(day) { self.clock.count_before(time) } else { 0 };
+        let before = |day, time| if self.days.next(day) == Some(day) { self.clock.count_before(time) } else { 0 };
         self.days.count(first, last) * self.clock.per_day() + before(last, end) - before(first, begin)
     }
 }
