@@ -1,0 +1,60 @@
+//! `punctual-bench`: measures a server of its own and prints the figures beside what the machine can do at all.
+//!
+//! Every benchmark starts its own `scheduler-server dev` in a temporary folder, talks to it as any client does, and
+//! takes its figures from the ledger afterwards: what is counted is what is recorded. It judges nothing: there is no
+//! figure at which it fails.
+
+mod lateness;
+mod saturation;
+
+mod fires;
+mod load;
+mod server;
+
+mod disk;
+mod figures;
+mod machine;
+
+mod clock;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measures Punctual on this machine; without a name, all benchmarks run
+#[derive(Debug, Parser)]
+#[command(name = "punctual-bench", version)]
+struct Program {
+    #[command(subcommand)]
+    benchmark: Option<Benchmark>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Benchmark {
+    /// How late fires start: 100 jobs of every second; and runs per second of 5,000 such jobs
+    Lateness(lateness::Size),
+    /// How many runs per second are fully recorded when runs are triggered as fast as possible
+    Saturation(saturation::Size),
+}
+
+impl Benchmark {
+    fn all() -> Vec<Self> {
+        vec![Self::Lateness(lateness::Size::default()), Self::Saturation(saturation::Size::default())]
+    }
+
+    async fn run(&self) -> Result<()> {
+        match self {
+            Self::Lateness(size) => lateness::run(size).await,
+            Self::Saturation(size) => saturation::run(size).await,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let chosen = Program::parse().benchmark.map_or_else(Benchmark::all, |benchmark| vec![benchmark]);
+    machine::describe();
+    for benchmark in chosen {
+        benchmark.run().await?;
+    }
+    Ok(())
+}

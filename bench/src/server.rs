@@ -1,0 +1,136 @@
+//! A server of the benchmark's own: `scheduler-server dev` in a temporary folder, on a free port.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use punctual_proto::v1;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tonic::transport::{Channel, Endpoint};
+use v1::job_service_client::JobServiceClient;
+use v1::run_service_client::RunServiceClient;
+use v1::scheduler_service_client::SchedulerServiceClient;
+
+use crate::clock::Watch;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+/// A page of 1,000 runs with their attempts.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// It ends with this value, and its folder goes with it.
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+    channel: Channel,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Returns when the server leads and its embedded agent takes work.
+    pub(crate) async fn start() -> Result<Self> {
+        let program = beside_us("scheduler-server")?;
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let address = free_address()?;
+        let log = File::create(folder.path().join("log")).context("cannot create the server's log")?;
+        let child = Command::new(&program)
+            .args(["dev", "--listen", &address, "--data-dir"])
+            .arg(folder.path().join("data"))
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let channel = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect_lazy();
+        let mut server = Self { child, address, channel, folder };
+        server.ready().await?;
+        Ok(server)
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let watch = Watch::start();
+        while watch.elapsed() < READY_WITHIN {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended ({status}): {}", self.log());
+            }
+            let status = self.scheduler().get_status(v1::GetStatusRequest {}).await;
+            let agents = status.ok().and_then(|status| status.into_inner().agents);
+            if agents.is_some_and(|agents| agents.alive > 0) {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("the server was not ready within {} s: {}", READY_WITHIN.as_secs(), self.log())
+    }
+
+    pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
+        JobServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn runs(&self) -> RunServiceClient<Channel> {
+        RunServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    fn scheduler(&self) -> SchedulerServiceClient<Channel> {
+        SchedulerServiceClient::new(self.channel.clone())
+    }
+
+    /// The folder whose file system the ledger is on.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How many transactions the leader has asked of the ledger so far.
+    pub(crate) async fn transactions(&self) -> Result<u64> {
+        let text = self.metrics().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix("punctual_ledger_transactions_total "));
+        line.and_then(|value| value.trim().parse().ok()).context("/metrics has no count of the ledger's transactions")
+    }
+
+    async fn metrics(&self) -> Result<String> {
+        let mut stream = TcpStream::connect(&self.address).await?;
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok(text)
+    }
+
+    /// Ends the server and says what it has warned of, if anything.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.child.kill().await.context("cannot end the server")?;
+        let log = self.log();
+        if !log.is_empty() {
+            println!("  the server's warnings:\n{log}");
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_else(|error| error.to_string())
+    }
+}
+
+/// A program of the same build.
+fn beside_us(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe().context("cannot tell where this program lies")?;
+    let path = here.with_file_name(name);
+    if !path.exists() {
+        bail!("{} is missing: `cargo xtask bench` builds it", path.display());
+    }
+    Ok(path)
+}
+
+/// Free a moment ago: should another program take it, the server says so and ends.
+fn free_address() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
+    Ok(listener.local_addr()?.to_string())
+}
