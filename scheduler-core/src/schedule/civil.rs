@@ -34,17 +34,23 @@ pub(super) fn days_of_year(year: i64) -> i64 {
 }
 
 /// The date of a day between the years 1 and a million.
+///
+/// Quotients and remainders come from one multiplication each, after Neri and Schneider, "Euclidean affine
+/// functions and their application to calendar algorithms" (2022).
 #[inline]
 pub(super) fn date(days: i64) -> YearMonthDay {
-    let days = (days + MARCH_BASED_EPOCH) as u32;
-    let cycle = days / DAYS_IN_400_YEARS;
-    let day_of_cycle = days % DAYS_IN_400_YEARS;
-    let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    YearMonthDay { year: i64::from(cycle * 400 + year_of_cycle + u32::from(month <= 2)), month, day }
+    /// 2^32 / 1461, rounded up: the upper half of a product is a quotient by 1461, the lower the remainder.
+    const BY_FOUR_YEARS: u64 = 2_939_745;
+    let quarters = 4 * (days + MARCH_BASED_EPOCH) as u32 + 3;
+    let century = quarters / DAYS_IN_400_YEARS;
+    let product = BY_FOUR_YEARS * u64::from(quarters % DAYS_IN_400_YEARS | 3);
+    let year_of_century = (product >> 32) as u32;
+    let day_of_year = product as u32 / BY_FOUR_YEARS as u32 / 4;
+    // 2141/65536 is a little more than 5/153, months from March on having 153 days in five.
+    let months = 2_141 * day_of_year + 197_913;
+    let (month, day) = (months >> 16, (months & 0xffff) / 2_141 + 1);
+    let next_year = u32::from(month > 12);
+    YearMonthDay { year: i64::from(100 * century + year_of_century + next_year), month: month - 12 * next_year, day }
 }
 
 #[inline]

@@ -51,6 +51,8 @@ pub(in super::super) struct Days {
     pub(in super::super) fields: DayFields,
     /// The weekdays, where these alone decide: most expressions need no look at the month.
     plain: Option<u8>,
+    /// No form that depends on the month's length or where a weekday lies in it.
+    simple: bool,
 }
 
 impl DayFields {
@@ -74,15 +76,21 @@ impl DayFields {
             Combine::Either => (self.every_day_of_month() || self.every_weekday()).then_some(ALL_WEEKDAYS),
             Combine::Both if !self.every_day_of_month() => None,
             Combine::Both if self.every_weekday() => Some(ALL_WEEKDAYS),
-            Combine::Both => (self.nth == [0; 5] && self.last_of == 0).then_some(self.weekdays),
+            Combine::Both => (!self.has_weekdays_of_month()).then_some(self.weekdays),
         }
+    }
+
+    /// `d#n` or `dL`
+    fn has_weekdays_of_month(&self) -> bool {
+        self.nth != [0; 5] || self.last_of != 0
     }
 }
 
 impl Days {
     pub(super) fn new(fields: DayFields) -> Self {
         let plain = fields.plain_weekdays();
-        Self { fields, plain }
+        let simple = fields.nearest == 0 && !fields.last && !fields.last_weekday && !fields.has_weekdays_of_month();
+        Self { fields, plain, simple }
     }
 
     /// Whether any day of any year matches.
@@ -205,8 +213,11 @@ impl Days {
     #[inline]
     fn in_month(&self, year: i64, month: u32, first: i64) -> u32 {
         let month = Month { length: civil::days_in_month(year, month), starts_on: civil::weekday(first) };
-        let by_day = self.by_day_of_month(month);
-        let by_weekday = self.by_weekday(month);
+        let (by_day, by_weekday) = if self.simple {
+            (self.fields.of_month, month.on(self.fields.weekdays))
+        } else {
+            (self.by_day_of_month(month), self.by_weekday(month))
+        };
         let days = match self.fields.combine {
             Combine::Either => by_day | by_weekday,
             Combine::Both => by_day & by_weekday,
@@ -214,7 +225,6 @@ impl Days {
         days & month.days()
     }
 
-    #[inline]
     fn by_day_of_month(&self, month: Month) -> u32 {
         let mut days = self.fields.of_month;
         if self.fields.last {
@@ -231,18 +241,12 @@ impl Days {
         days
     }
 
-    #[inline]
     fn by_weekday(&self, month: Month) -> u32 {
         let mut days = month.on(self.fields.weekdays);
-        if self.fields.nth != [0; 5] {
-            for (week, &weekdays) in self.fields.nth.iter().enumerate() {
-                days |= month.on(weekdays) & (0xfe << (7 * week));
-            }
+        for (week, &weekdays) in self.fields.nth.iter().enumerate() {
+            days |= month.on(weekdays) & (0xfe << (7 * week));
         }
-        if self.fields.last_of != 0 {
-            days |= month.on(self.fields.last_of) & (u32::MAX << (month.length - 6));
-        }
-        days
+        days | month.on(self.fields.last_of) & (u32::MAX << (month.length - 6))
     }
 }
 
