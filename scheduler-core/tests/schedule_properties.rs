@@ -94,7 +94,7 @@ fn compile(case: &Case) -> Option<Compiled> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn fires_are_those_of_a_walk_over_civil_time(case in case()) {

@@ -43,7 +43,7 @@ pub(super) fn date(days: i64) -> YearMonthDay {
     const BY_FOUR_YEARS: u64 = 2_939_745;
     let quarters = 4 * (days + MARCH_BASED_EPOCH) as u32 + 3;
     let century = quarters / DAYS_IN_400_YEARS;
-    let product = BY_FOUR_YEARS * u64::from(quarters % DAYS_IN_400_YEARS | 3);
+    let product = BY_FOUR_YEARS * u64::from((quarters % DAYS_IN_400_YEARS) | 3);
     let year_of_century = (product >> 32) as u32;
     let day_of_year = product as u32 / BY_FOUR_YEARS as u32 / 4;
     // 2141/65536 is a little more than 5/153, months from March on having 153 days in five.
