@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, job, run, status};
+use crate::commands::{completions, cron, job, run, status};
 use crate::failure::Failure;
 use crate::settings::{Flags, Settings};
 
@@ -31,6 +31,9 @@ enum Command {
     /// Look at runs and at what their tasks wrote
     #[command(subcommand)]
     Run(run::Command),
+    /// Check cron expressions and list their fires, without a server
+    #[command(subcommand)]
+    Cron(cron::Command),
     /// Show how the cluster is doing
     Status,
     /// Print the completions of a shell
@@ -43,6 +46,7 @@ impl App {
         match self.command {
             Command::Job(command) => job::run(command, &settings).await,
             Command::Run(command) => run::run(command, &settings).await,
+            Command::Cron(command) => cron::run(command, &settings),
             Command::Status => status::run(&settings).await,
             Command::Completions(args) => completions::run(&args),
         }

@@ -1,6 +1,7 @@
 //! The commands, a file or folder for each group: its flags, the calls it makes, and what it prints.
 
 pub(crate) mod completions;
+pub(crate) mod cron;
 pub(crate) mod job;
 pub(crate) mod run;
 pub(crate) mod status;

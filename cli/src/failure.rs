@@ -7,6 +7,8 @@ use scheduler_core::Violations;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::view;
+
 /// What ended a command early.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -16,6 +18,12 @@ pub enum Failure {
     /// What was given to the command is wrong; nothing was sent.
     #[error("{what}: {violations}")]
     Input { what: String, violations: Violations },
+    /// A cron expression is wrong.
+    #[error("the expression is not valid: {}", faults.join("; "))]
+    Expression { text: String, faults: Vec<String> },
+    /// Of several lines some were bad, each of which has been answered with the reason.
+    #[error("{bad} of {all} lines were bad")]
+    Lines { bad: usize, all: usize },
     /// A file could not be read or understood.
     #[error("{path}: {reason}")]
     File { path: String, reason: String },
@@ -45,9 +53,13 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Usage(_) => ExitCode::from(2),
             Self::Unreached { .. } => ExitCode::from(3),
-            Self::Input { .. } | Self::File { .. } | Self::Refused(_) | Self::Partly { .. } | Self::Output(_) => {
-                ExitCode::from(1)
-            }
+            Self::Input { .. }
+            | Self::Expression { .. }
+            | Self::Lines { .. }
+            | Self::File { .. }
+            | Self::Refused(_)
+            | Self::Partly { .. }
+            | Self::Output(_) => ExitCode::from(1),
         }
     }
 
@@ -58,6 +70,9 @@ impl Failure {
                 writeln!(out, "error: {what} is not valid")?;
                 violations.0.iter().try_for_each(|violation| writeln!(out, "  {violation}"))
             }
+            Self::Expression { text, faults } => {
+                write!(out, "error: the expression is not valid\n{}", view::faults(text, faults))
+            }
             Self::Refused(status) => {
                 writeln!(out, "error: {self}")?;
                 let fields = status.get_details_bad_request().map(|details| details.field_violations);
@@ -66,9 +81,12 @@ impl Failure {
                     .flatten()
                     .try_for_each(|violation| writeln!(out, "  {}: {}", violation.field, violation.description))
             }
-            Self::Usage(_) | Self::File { .. } | Self::Partly { .. } | Self::Unreached { .. } | Self::Output(_) => {
-                writeln!(out, "error: {self}")
-            }
+            Self::Usage(_)
+            | Self::Lines { .. }
+            | Self::File { .. }
+            | Self::Partly { .. }
+            | Self::Unreached { .. }
+            | Self::Output(_) => writeln!(out, "error: {self}"),
         }
     }
 }

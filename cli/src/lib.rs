@@ -12,6 +12,7 @@ mod clock;
 mod commands;
 mod definition;
 mod failure;
+mod preview;
 mod value;
 mod view;
 

@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use prost_types::{Duration, Struct, Timestamp};
+use punctual_proto::v1::schedule::dst;
 
 use crate::definition;
 
@@ -16,6 +17,16 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
     let instant = DateTime::parse_from_rfc3339(text).map_err(|error| format!("{error}; write 2026-01-01T00:00:00Z"))?;
     let nanos = i32::try_from(instant.timestamp_subsec_nanos()).map_err(|error| error.to_string())?;
     Ok(Timestamp { seconds: instant.timestamp(), nanos })
+}
+
+/// For a civil time that does not exist: `next-valid`, `SKIP`.
+pub(crate) fn gap(text: &str) -> Result<dst::Gap, String> {
+    name(&text.replace('-', "_"), dst::Gap::from_str_name, &["NEXT_VALID", "SKIP"])
+}
+
+/// For a civil time that occurs twice: `first`, `LAST`, `BOTH`.
+pub(crate) fn overlap(text: &str) -> Result<dst::Overlap, String> {
+    name(text, dst::Overlap::from_str_name, &["FIRST", "LAST", "BOTH"])
 }
 
 /// `key=value`.

@@ -1,6 +1,8 @@
 //! How answers look: canonical JSON, or text for people.
 
 mod cluster;
+mod faults;
+mod fires;
 mod job;
 pub(crate) mod json;
 mod run;
@@ -8,6 +10,8 @@ mod table;
 mod when;
 
 pub(crate) use cluster::status;
+pub(crate) use faults::faults;
+pub(crate) use fires::{change_ahead, fires, preview};
 pub(crate) use job::{job, jobs, schedule};
 pub(crate) use run::{Whose, run, runs};
 pub(crate) use when::relative;
@@ -65,5 +69,12 @@ pub(crate) fn value(value: &serde_json::Value) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
     out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// Prints text that is the same wherever it goes.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }

@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use fake::{Said, Server, run};
 use punctual_proto::v1::run_log_chunk::Stream;
-use punctual_proto::v1::{Job, RunLogChunk};
+use punctual_proto::v1::{Job, RunLogChunk, Schedule};
 use serde_json::json;
 
 fn job(id: &str) -> Job {
@@ -178,6 +178,22 @@ fn what_operators_do_is_answered_with_where_the_job_stands() {
     assert_eq!(said(&["disable", "a"]), "disabled default/a, now DISABLED\n");
     assert_eq!(said(&["enable", "a"]), "enabled default/a, now ACTIVE\n");
     assert_eq!(said(&["delete", "a"]), "deleted default/a, now DELETED\n");
+}
+
+#[test]
+fn a_preview_of_a_job_is_the_server_s_on_the_clocks_of_the_job_s_zone() {
+    let server = Server::start();
+    let schedule = Schedule { time_zone: Some("Asia/Tokyo".to_owned()), ..Schedule::default() };
+    server.with(|state| state.jobs.push(Job { schedule: Some(schedule), ..job("a") }));
+    let args = ["job", "preview", "a", "--after", "2026-01-01T00:00:00Z", "--count", "7"];
+    let said = server.punctual(&args);
+    assert_eq!(said.out, "in words\n2026-01-01T01:00:00Z  Thu 2026-01-01 10:00:00 +09:00\n", "{said:?}");
+    let asked = server.with(|state| state.previewed.remove(0));
+    assert_eq!((asked.job_id.as_str(), asked.count, asked.schedule), ("a", Some(7), None));
+
+    let json = server.punctual(&[args.as_slice(), &["-o", "json"]].concat()).json();
+    assert_eq!(json, json!({"fireTimes": ["2026-01-01T01:00:00Z"], "description": "in words", "dstChanges": []}));
+    assert_eq!(server.punctual(&["job", "preview", "nothing"]).code, 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod act;
 mod create;
 mod list;
+mod preview;
 mod trigger;
 
 use clap::Subcommand;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         filter: run::Filter,
     },
+    /// List the next fires of a job, or of a schedule before a job has it
+    Preview(preview::Args),
     /// Stop a job's schedule; triggers still work
     Pause(act::Args),
     /// Start a paused job's schedule again
@@ -53,6 +56,7 @@ pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Fai
         Command::List(args) => list::run(args, settings).await,
         Command::Trigger(args) => trigger::run(args, settings).await,
         Command::History { id, filter } => run::history(id, filter, settings).await,
+        Command::Preview(args) => preview::run(args, settings).await,
         Command::Pause(args) => act::run(act::Verb::Pause, args, settings).await,
         Command::Resume(args) => act::run(act::Verb::Resume, args, settings).await,
         Command::Enable(args) => act::run(act::Verb::Enable, args, settings).await,

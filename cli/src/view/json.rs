@@ -31,6 +31,7 @@ described! {
     prost_types::Value => "google.protobuf.Value",
     v1::Job => "punctual.v1.Job",
     v1::ListJobsResponse => "punctual.v1.ListJobsResponse",
+    v1::PreviewScheduleResponse => "punctual.v1.PreviewScheduleResponse",
     v1::Run => "punctual.v1.Run",
     v1::RunLogChunk => "punctual.v1.RunLogChunk",
     v1::ListRunsResponse => "punctual.v1.ListRunsResponse",

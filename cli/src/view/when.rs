@@ -5,7 +5,7 @@ use prost_types::{Duration, Timestamp};
 
 const NONE: &str = "-";
 
-fn instant(timestamp: &Timestamp) -> Option<DateTime<Utc>> {
+pub(super) fn instant(timestamp: &Timestamp) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(timestamp.seconds, u32::try_from(timestamp.nanos).ok()?)
 }
 

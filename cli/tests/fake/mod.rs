@@ -29,6 +29,7 @@ pub(crate) struct State {
     pub(crate) chunks: Vec<RunLogChunk>,
     pub(crate) triggered: Vec<TriggerJobRequest>,
     pub(crate) listed: Vec<ListRunsRequest>,
+    pub(crate) previewed: Vec<PreviewScheduleRequest>,
 }
 
 #[derive(Clone, Default)]
@@ -233,8 +234,14 @@ impl JobService for Fake {
     async fn backfill_job(&self, _: Request<BackfillJobRequest>) -> Answer<BackfillJobResponse> {
         later()
     }
-    async fn preview_schedule(&self, _: Request<PreviewScheduleRequest>) -> Answer<PreviewScheduleResponse> {
-        later()
+    /// One fire, an hour after the instant asked for.
+    async fn preview_schedule(&self, request: Request<PreviewScheduleRequest>) -> Answer<PreviewScheduleResponse> {
+        let request = request.into_inner();
+        self.find(&request.namespace, &request.job_id)?;
+        let fire = request.after.map(|after| Timestamp { seconds: after.seconds + 3_600, ..after });
+        self.0.lock().unwrap().previewed.push(request);
+        let (fire_times, description) = (fire.into_iter().collect(), "in words".to_owned());
+        Ok(Response::new(PreviewScheduleResponse { fire_times, description, dst_changes: Vec::new() }))
     }
     async fn explain_fire(&self, _: Request<ExplainFireRequest>) -> Answer<ExplainFireResponse> {
         later()
