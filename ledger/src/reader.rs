@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use scheduler_core::agent::LogSource;
+use scheduler_core::calendar::{Calendar, CalendarKey};
 use scheduler_core::ids::{AgentId, JobUid, RunId};
 use scheduler_core::job::{Job, JobKey};
 use scheduler_core::run::{Attempt, Run, RunState, Trigger};
@@ -96,6 +97,16 @@ pub trait Reader: Send + Sync {
 
     /// By namespace, job id and (deleted ones of the same id) uid, ascending.
     async fn jobs(&self, filter: &JobFilter, page: &Page<(JobKey, JobUid)>) -> Result<PageOf<Job>, Unreadable>;
+
+    async fn calendar(&self, key: &CalendarKey) -> Result<Option<Calendar>, Unreadable>;
+
+    /// By namespace and id, ascending; of one namespace or (`None`) of all, those whose id begins with `query`.
+    async fn calendars(
+        &self,
+        namespace: Option<&str>,
+        query: &str,
+        page: &Page<CalendarKey>,
+    ) -> Result<PageOf<Calendar>, Unreadable>;
 
     /// How many jobs there are that are not deleted.
     async fn count_jobs(&self) -> Result<u64, Unreadable>;

@@ -22,7 +22,10 @@ CREATE TABLE jobs (
     effective_from INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
     update_time INTEGER NOT NULL,
-    delete_time INTEGER
+    delete_time INTEGER,
+    -- Counts, kept for the jobs whose definition asks for them.
+    fires INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE UNIQUE INDEX jobs_live ON jobs (namespace, job_id) WHERE delete_time IS NULL;
@@ -42,6 +45,17 @@ CREATE TABLE job_revisions (
     time INTEGER NOT NULL,
     PRIMARY KEY (job_uid, revision)
 ) STRICT;
+
+CREATE TABLE calendars (
+    namespace TEXT NOT NULL,
+    calendar_id TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    change_seq INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    update_time INTEGER NOT NULL,
+    PRIMARY KEY (namespace, calendar_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE runs (
     id BLOB NOT NULL PRIMARY KEY,

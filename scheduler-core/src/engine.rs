@@ -5,9 +5,10 @@
 //! back. The engine never blocks, never reads a clock, and draws its ids from a seed, so the same inputs
 //! always give the same effects.
 //!
-//! How it is laid out: `term` is a leader's memory and the pump that makes transactions; `fires`,
-//! `attempts`, `inbox`, `requests`, `change` and `joins` are what goes on in a term; `commits` takes the
-//! ledger's answers; `decide`, `queue`, `agents`, `jobs`, `live` and `batch` are the pieces.
+//! How it is laid out: `term` is a leader's memory and the pump that makes transactions. What goes on in a
+//! term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports) and `joins`; `requests` and `commands` with `plan`,
+//! `change`, `calendars`, `triggers` and `status`; `commits` takes the ledger's answers. `decide`, `queue`,
+//! `agents`, `jobs`, `live` and `batch` are the pieces.
 //!
 //! Memory runs ahead of the ledger by the transactions in flight; whatever leaves the engine (an answer, an
 //! Assign, an Ack) waits for the commit it depends on. Transactions in flight share no job.
@@ -15,23 +16,30 @@
 mod agents;
 mod attempts;
 mod batch;
+mod calendars;
+mod cancels;
 mod change;
+mod commands;
 mod commits;
 mod config;
 mod decide;
 mod fires;
+mod hand_out;
 mod inbox;
 mod input;
 mod jobs;
 mod joins;
 mod live;
+mod plan;
 mod queue;
 mod random;
 mod request;
 mod requests;
+mod status;
 mod term;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -46,14 +54,14 @@ use crate::txn::{Call, CallId, Done, Failure, Snapshot, TakeOver, TookOver};
 use agents::AgentEntry;
 use commits::Over;
 use config::{LEADER_WAIT, LEDGER_RETRY, MAX_CLOCK_SKEW};
-use jobs::{JobEntry, compile};
+use jobs::JobEntry;
 use live::LiveRun;
 use random::Random;
 use term::{Beginning, Term};
 
 pub use config::Config;
 pub use input::{Alert, Effect, Input, ProofId, RequestHandle};
-pub use request::{AgentStatus, Answer, Command, Refusal, Request, Stats, Status};
+pub use request::{AgentStatus, Answer, Away, Command, JobCounts, Refusal, Request, Stats, Status};
 
 /// A node's part in leading: none, on the way, or a whole term.
 enum Phase {
@@ -86,8 +94,6 @@ pub struct Engine {
     /// Requests that came before, with when they came.
     early: VecDeque<(Boot, RequestHandle, Request)>,
 }
-
-const NO_LEADER: &str = "no leader is ready; nothing was done";
 
 impl Engine {
     pub fn new(config: Config, now: Now) -> Self {
@@ -191,7 +197,7 @@ impl Engine {
         while let Some((_, handle, _)) =
             self.early.pop_front_if(|(came, _, _)| self.now.boot.since(*came) >= LEADER_WAIT)
         {
-            out.push(Effect::Answer(handle, Err(Refusal::Unavailable(NO_LEADER))));
+            out.push(Effect::Answer(handle, Err(Refusal::Unavailable(Away::NoLeader))));
         }
         match &mut self.phase {
             Phase::Leading(term) => {
@@ -333,10 +339,16 @@ impl Engine {
 fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot, min_every: Duration) -> Vec<Alert> {
     let mut unusable = Vec::new();
     let covered: BTreeMap<_, _> = snapshot.covered.into_iter().collect();
+    for calendar in snapshot.calendars {
+        let key = calendar.key.clone();
+        if let Err(why) = term.calendars.insert(calendar) {
+            unusable.push(Alert::UnusableCalendar { calendar: key, why });
+        }
+    }
     for job in snapshot.jobs {
         let cursor = took_over.watermark.max(job.effective_from);
         let cursor = covered.get(&job.uid).map_or(cursor, |last| cursor.max(*last));
-        match compile(&job.key, &job.definition, job.create_time, min_every) {
+        match term.calendars.compile(&job.key, &job.definition, job.create_time, min_every) {
             Ok(compiled) => term.jobs.insert(JobEntry::new(job, compiled, cursor)),
             Err(why) => {
                 unusable.push(Alert::UnusableSchedule { job: job.key.clone(), why });
@@ -371,8 +383,12 @@ fn adopt(term: &mut Term, run: Run, later: Option<crate::run::Attempt>) {
         }
         None if due > now.wall => {
             term.run_timers.insert((due, id));
+            term.set_deadline(id);
         }
-        None => term.queue_run(id),
+        None => {
+            term.queue_run(id);
+            term.set_deadline(id);
+        }
     }
 }
 

@@ -198,6 +198,15 @@ text_enum! {
     }
 }
 
+/// What is counted of a job, in the transaction that adds to it, for jobs whose definition asks for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Instants that have been decided, towards `max_fires`.
+    pub fires: u64,
+    /// Runs that failed since the last one that succeeded, towards `pause_after_failures`.
+    pub failures: u32,
+}
+
 /// A job as the ledger has it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Job {
@@ -214,9 +223,16 @@ pub struct Job {
     pub create_time: Timestamp,
     pub update_time: Timestamp,
     pub delete_time: Option<Timestamp>,
+    pub counts: Counts,
 }
 
 impl Job {
+    /// How many instants may still be decided; `None`: any number.
+    pub fn fires_left(&self) -> Option<u64> {
+        let max = self.definition.schedule.max_fires?;
+        Some(u64::from(max).saturating_sub(self.counts.fires))
+    }
+
     /// Whether the schedule makes this job fire (whether or not it has a fire left).
     pub fn fires(&self) -> bool {
         self.delete_time.is_none() && self.definition.enabled && self.pause.is_none()

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::LogChunk;
 use crate::ids::{AttemptId, Epoch, FencingToken, JobUid, NodeId, RunId};
-use crate::job::Job;
+use crate::calendar::{Calendar, CalendarKey};
+use crate::job::{Counts, Job};
 use crate::run::{Attempt, Run};
 use crate::text_enum::text_enum;
 use crate::time::Timestamp;
@@ -98,6 +99,8 @@ pub struct Snapshot {
     pub covered: Vec<(JobUid, Timestamp)>,
     /// Every run that has not ended, with its latest attempt where that is not the first.
     pub unended: Vec<(Run, Option<Attempt>)>,
+    pub calendars: Vec<Calendar>,
+    /// The highest of any job or calendar.
     pub last_change_seq: i64,
 }
 
@@ -116,6 +119,9 @@ pub struct Transaction {
     pub updated: Vec<Run>,
     /// Second and later attempts, whole, new or changed.
     pub attempts: Vec<(RunId, Attempt)>,
+    /// Counts of jobs that have them, as they now are.
+    pub counts: Vec<(JobUid, Counts)>,
+    pub calendars: Vec<CalendarWrite>,
     pub late_outcomes: Vec<LateOutcome>,
     pub logs: Vec<LogChunk>,
     pub watermark: Option<Timestamp>,
@@ -132,6 +138,8 @@ impl Transaction {
             entered: Vec::new(),
             updated: Vec::new(),
             attempts: Vec::new(),
+            counts: Vec::new(),
+            calendars: Vec::new(),
             late_outcomes: Vec::new(),
             logs: Vec::new(),
             watermark: None,
@@ -145,6 +153,8 @@ impl Transaction {
             && self.entered.is_empty()
             && self.updated.is_empty()
             && self.attempts.is_empty()
+            && self.counts.is_empty()
+            && self.calendars.is_empty()
             && self.late_outcomes.is_empty()
             && self.logs.is_empty()
             && self.watermark.is_none()
@@ -163,7 +173,16 @@ text_enum! {
         Disable = "DISABLE",
         Delete = "DELETE",
         Undelete = "UNDELETE",
+        /// A calendar that its schedule names was changed.
+        Calendar = "CALENDAR",
     }
+}
+
+/// What becomes of a calendar.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CalendarWrite {
+    Put(Calendar),
+    Delete(CalendarKey),
 }
 
 /// A job as a change leaves it; its revision is recorded beside it.

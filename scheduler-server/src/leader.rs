@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use scheduler_core::agent::StreamId;
-use scheduler_core::engine::{Answer, Input, Refusal, Request, RequestHandle, Stats};
+use scheduler_core::engine::{Answer, Away, Input, Refusal, Request, RequestHandle, Stats};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use connect::Executor;
@@ -53,7 +53,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-const GONE: Refusal = Refusal::Unavailable("this server is stopping; nothing was done");
+const GONE: Refusal = Refusal::Unavailable(Away::Stopping);
 
 impl Handle {
     /// Hands a request to the engine and waits for the answer. Dropping the future abandons a request that

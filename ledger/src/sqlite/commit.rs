@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use scheduler_core::ids::{AttemptId, RunId};
+use scheduler_core::ids::{AttemptId, JobUid, RunId};
+use scheduler_core::job::Counts;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Failure, LateOutcome, Transaction};
+use scheduler_core::txn::{CalendarWrite, Failure, LateOutcome, Transaction};
 use sqlx::SqliteConnection;
 
 use super::{failure, leadership, requests, rows, sql};
@@ -22,6 +23,8 @@ pub(super) async fn write(
     let refused = failure::before_commit;
     sql::WRITE_JOBS.run(connection, &transaction.jobs, rows::put_job).await.map_err(refused)?;
     sql::WRITE_JOB_REVISIONS.run(connection, &transaction.jobs, rows::put_job_revision).await.map_err(refused)?;
+    write_counts(connection, &transaction.counts).await.map_err(refused)?;
+    write_calendars(connection, &transaction.calendars).await.map_err(refused)?;
     enter_runs(connection, &transaction.entered).await?;
     update_runs(connection, &transaction.updated).await?;
     write_attempts(connection, &transaction.attempts).await.map_err(refused)?;
@@ -29,6 +32,38 @@ pub(super) async fn write(
     note_late_outcomes(connection, &transaction.late_outcomes).await.map_err(refused)?;
     sql::WRITE_LOGS.run(connection, &transaction.logs, rows::put_log).await.map_err(refused)?;
     advance(connection, transaction).await.map_err(refused)
+}
+
+async fn write_counts(connection: &mut SqliteConnection, counts: &[(JobUid, Counts)]) -> sqlx::Result<u64> {
+    sql::WRITE_COUNTS
+        .run(connection, counts, |values, (uid, counts)| {
+            values.put(uid.0).put(rows::stored_count(counts.fires)).put(counts.failures);
+        })
+        .await
+}
+
+async fn write_calendars(connection: &mut SqliteConnection, writes: &[CalendarWrite]) -> sqlx::Result<()> {
+    let put: Vec<_> = writes
+        .iter()
+        .filter_map(|write| match write {
+            CalendarWrite::Put(calendar) => Some(calendar),
+            CalendarWrite::Delete(_) => None,
+        })
+        .collect();
+    let deleted: Vec<_> = writes
+        .iter()
+        .filter_map(|write| match write {
+            CalendarWrite::Delete(key) => Some(key),
+            CalendarWrite::Put(_) => None,
+        })
+        .collect();
+    sql::WRITE_CALENDARS.run(connection, &put, |values, calendar| rows::put_calendar(values, calendar)).await?;
+    sql::DELETE_CALENDARS
+        .run(connection, &deleted, |values, key| {
+            values.put(key.namespace.as_str()).put(key.calendar_id.as_str());
+        })
+        .await?;
+    Ok(())
 }
 
 async fn enter_runs(connection: &mut SqliteConnection, runs: &[Run]) -> Result<(), Failure> {

@@ -23,6 +23,11 @@ pub(super) static REMEMBER_REQUESTS: LazyLock<Batch> =
 pub(super) static WRITE_JOBS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/write_jobs.sql"), 11));
 pub(super) static WRITE_JOB_REVISIONS: LazyLock<Batch> =
     LazyLock::new(|| Batch::new(include_str!("sql/write_job_revisions.sql"), 10));
+pub(super) static WRITE_COUNTS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/count_jobs.sql"), 3));
+pub(super) static WRITE_CALENDARS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/write_calendars.sql"), 7));
+pub(super) static DELETE_CALENDARS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/delete_calendars.sql"), 2));
 pub(super) static ENTER_RUNS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/enter_runs.sql"), 45));
 pub(super) static UPDATE_RUNS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/update_runs.sql"), 31));
 pub(super) static WRITE_ATTEMPTS: LazyLock<Batch> =
@@ -43,7 +48,13 @@ pub(super) const FIND_REQUEST: &str = "SELECT namespace, method, request_id, dig
 macro_rules! job_columns {
     () => {
         "uid, namespace, job_id, definition, pause, revision, change_seq, effective_from, create_time, update_time, \
-         delete_time"
+         delete_time, fires, failures"
+    };
+}
+
+macro_rules! calendar_columns {
+    () => {
+        "namespace, calendar_id, definition, revision, change_seq, create_time, update_time"
     };
 }
 
@@ -72,7 +83,11 @@ macro_rules! attempt_columns {
 pub(super) const LOAD_JOBS: &str =
     concat!("SELECT ", job_columns!(), " FROM jobs WHERE delete_time IS NULL OR delete_time > ?");
 
-pub(super) const LAST_CHANGE_SEQ: &str = "SELECT coalesce(max(change_seq), 0) FROM jobs";
+pub(super) const LOAD_CALENDARS: &str = concat!("SELECT ", calendar_columns!(), " FROM calendars");
+
+/// A deleted calendar's number may be given again: nobody holds it.
+pub(super) const LAST_CHANGE_SEQ: &str = "SELECT max((SELECT coalesce(max(change_seq), 0) FROM jobs), \
+     (SELECT coalesce(max(change_seq), 0) FROM calendars))";
 
 /// The `+` keeps SQLite from going through all rows in the order of an index by job.
 pub(super) const LOAD_COVERED: &str = "SELECT job_uid, max(scheduled_time) AS covered FROM runs \
@@ -109,6 +124,16 @@ pub(super) const LAST_RUNS: &str = concat!(
     run_columns!(),
     " FROM json_each(?) AS wanted CROSS JOIN runs r ON r.id = \
      (SELECT id FROM runs INDEXED BY runs_of_job WHERE job_uid = unhex(wanted.value) ORDER BY id DESC LIMIT 1)"
+);
+
+pub(super) const CALENDAR: &str =
+    concat!("SELECT ", calendar_columns!(), " FROM calendars WHERE namespace = ? AND calendar_id = ?");
+/// From a place in the order on; there are few calendars.
+pub(super) const CALENDARS: &str = concat!(
+    "SELECT ",
+    calendar_columns!(),
+    " FROM calendars WHERE (namespace, calendar_id) > (?1, ?2) AND (?3 IS NULL OR namespace = ?3) \
+     AND substr(calendar_id, 1, length(?4)) = ?4 ORDER BY namespace, calendar_id LIMIT ?5"
 );
 
 pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.id = ?");

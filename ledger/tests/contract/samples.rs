@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::ids::{AgentId, AgentInstance, FencingToken, JobUid, RunId};
-use scheduler_core::job::{Definition, Job, JobKey, OnLost, OverlapPolicy, Pause, Payload, Retention, Retry, Task};
+use scheduler_core::job::{Counts, Definition, Job, JobKey, OnLost, OverlapPolicy, Pause, Payload, Retention, Retry, Task};
 use scheduler_core::run::{Attempt, AttemptState, Progress, Reason, Run, RunState, TaskError, Trigger};
 use scheduler_core::schedule::{Dst, Gap, Overlap, Schedule};
 use scheduler_core::time::Timestamp;
@@ -38,6 +38,7 @@ pub(crate) fn job(n: u128, namespace: &str, job_id: &str) -> Job {
         create_time: NOW,
         update_time: NOW,
         delete_time: None,
+        counts: Counts::default(),
     }
 }
 

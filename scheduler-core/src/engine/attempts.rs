@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use crate::agent::{Finished, Outcome};
-use crate::ids::{AttemptId, RunId};
-use crate::job::{OnLost, Retry};
-use crate::run::{AttemptEvent, Reason, RunEvent, TaskError};
+use crate::ids::{AttemptId, JobUid, RunId};
+use crate::job::{Job, OnLost, Pause, Retry};
+use crate::run::{AttemptEvent, Reason, RunEvent, TaskError, Trigger};
 use crate::time::Timestamp;
+use crate::txn::Change;
 
 use super::batch::Batch;
 use super::live::LiveRun;
+use super::plan::Planned;
 use super::queue::Candidate;
 use super::term::Term;
 
 /// Not started, and so not counted: the first pause before the next attempt, and the longest.
 const NOT_STARTED_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Who changes jobs without being asked.
+const AUTHOR: &str = "punctual";
 
 /// How an attempt ended, whoever says so.
 #[derive(Clone, PartialEq, Debug)]
@@ -85,8 +90,45 @@ impl Term {
             self.stats.runs_failed += u64::from(matches!(event, RunEvent::Failed | RunEvent::TimedOut));
         }
         batch.write(&live.run);
-        if let Some(entry) = self.jobs.get_mut(live.run.job_uid) {
-            entry.live.remove(&id);
+        let uid = live.run.job_uid;
+        let Some(entry) = self.jobs.get_mut(uid) else { return };
+        entry.live.remove(&id);
+        let next = entry.compiled.after_completion().map(|delay| self.now.wall.saturating_add(delay));
+        self.count_failure(uid, event, batch);
+        if live.run.trigger == Trigger::Schedule && next.is_some() {
+            self.enter_next_after_completion(uid, next, batch);
+        }
+    }
+
+    /// Counts failures in a row, and pauses the job when they are as many as it allows.
+    fn count_failure(&mut self, uid: JobUid, event: RunEvent, batch: &mut Batch) {
+        let Some(entry) = self.jobs.get_mut(uid) else { return };
+        let limit = entry.job.definition.pause_after_failures;
+        let failures = match event {
+            RunEvent::Succeeded => 0,
+            RunEvent::Failed | RunEvent::TimedOut => entry.job.counts.failures + 1,
+            RunEvent::Started | RunEvent::WillRetry | RunEvent::Cancelled | RunEvent::Skipped | RunEvent::Expired => {
+                return;
+            }
+        };
+        if limit == 0 || failures == entry.job.counts.failures {
+            return;
+        }
+        entry.job.counts.failures = failures;
+        batch.counts.insert(uid, entry.job.counts);
+        if failures >= limit && entry.job.pause.is_none() && entry.job.delete_time.is_none() {
+            let note = format!("{failures} runs in a row failed");
+            let pause = Pause { note: note.clone(), author: AUTHOR.to_owned(), time: self.now.wall };
+            let job = Job { pause: Some(pause), ..entry.job.clone() };
+            let planned = Planned { note, ..Planned::new(job, entry.compiled.clone(), Change::Pause) };
+            self.carry_out(planned, AUTHOR.to_owned(), batch);
+        }
+    }
+
+    /// A run has waited for its first attempt longer than its job allows.
+    pub(super) fn expire(&mut self, id: RunId, batch: &mut Batch) {
+        if self.runs.get(&id).is_some_and(|live| live.run.attempt == 0) {
+            self.end_waiting(id, RunEvent::Expired, Reason::StartDeadline, batch);
         }
     }
 

@@ -4,16 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::{Ack, LogAck, LogChunk};
+use crate::calendar::CalendarKey;
 use crate::ids::{AgentInstance, AttemptId, FencingToken, JobUid, RunId};
+use crate::job::Counts;
 use crate::run::{Attempt, Run};
 use crate::time::{Boot, Timestamp};
-use crate::txn::{CallId, JobWrite, LateOutcome, RequestRow, Transaction};
+use crate::txn::{CalendarWrite, CallId, JobWrite, LateOutcome, RequestRow, Transaction};
 
 use super::input::RequestHandle;
+use super::request::Answer;
 
 /// What waits for the commit.
 #[derive(Debug)]
 pub(super) enum Then {
+    Answer(RequestHandle, Box<Answer>),
+    /// Answer with the calendar as this transaction leaves it.
+    AnswerCalendar(RequestHandle, CalendarKey),
     /// Answer with the job as this transaction leaves it.
     AnswerJob(RequestHandle, JobUid),
     /// Answer with the run as this transaction leaves it.
@@ -29,7 +35,10 @@ pub(super) enum Then {
 /// Rows collected for one transaction: the last word on each.
 pub(super) struct Batch {
     pub(super) id: CallId,
-    pub(super) jobs: BTreeMap<JobUid, JobWrite>,
+    /// In the order of the changes: the last word on a job comes last.
+    pub(super) jobs: Vec<JobWrite>,
+    pub(super) counts: BTreeMap<JobUid, Counts>,
+    pub(super) calendars: Vec<CalendarWrite>,
     pub(super) entered: BTreeSet<RunId>,
     /// Whole runs as they are to be stored, new and changed.
     pub(super) runs: BTreeMap<RunId, Run>,
@@ -50,7 +59,9 @@ impl Batch {
     pub(super) fn new(id: CallId) -> Self {
         Self {
             id,
-            jobs: BTreeMap::new(),
+            jobs: Vec::new(),
+            counts: BTreeMap::new(),
+            calendars: Vec::new(),
             entered: BTreeSet::new(),
             runs: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -88,6 +99,8 @@ impl Batch {
 
     pub(super) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
+            && self.counts.is_empty()
+            && self.calendars.is_empty()
             && self.runs.is_empty()
             && self.attempts.is_empty()
             && self.late.is_empty()
@@ -99,7 +112,9 @@ impl Batch {
 
     pub(super) fn into_flight(self, mut transaction: Transaction) -> InFlight {
         transaction.requests = self.requests;
-        transaction.jobs = self.jobs.into_values().collect();
+        transaction.jobs = self.jobs;
+        transaction.counts = self.counts.into_iter().collect();
+        transaction.calendars = self.calendars;
         let (entered, updated) = self.runs.into_values().partition(|run| self.entered.contains(&run.id));
         transaction.entered = entered;
         transaction.updated = updated;

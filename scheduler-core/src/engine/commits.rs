@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::agent::{Ack, LogAck, ToAgent};
 use crate::ids::{AgentInstance, AttemptId, JobUid};
-use crate::txn::{Call, CallId, Failure};
+use crate::txn::{CalendarWrite, Call, CallId, Failure};
 
 use super::batch::{InFlight, Then};
 use super::config::LEDGER_RETRY;
@@ -38,6 +38,9 @@ impl Term {
         for uid in flight.touched {
             self.release(uid);
         }
+        for request in std::mem::take(&mut self.parked_for_calendar).into_iter().rev() {
+            self.requests.push_front(request);
+        }
     }
 
     fn follow_up(&mut self, flight: &InFlight, out: &mut Vec<Effect>) {
@@ -47,13 +50,23 @@ impl Term {
         for then in &flight.then {
             match then {
                 Then::AnswerJob(handle, uid) => {
-                    let write = flight.transaction.jobs.iter().find(|write| write.job.uid == *uid);
+                    let write = flight.transaction.jobs.iter().rfind(|write| write.job.uid == *uid);
                     let job = write.expect("because the answer was promised with the write").job.clone();
                     out.push(Effect::Answer(*handle, Ok(Answer::Job(Box::new(job)))));
                 }
+                Then::Answer(handle, answer) => out.push(Effect::Answer(*handle, Ok((**answer).clone()))),
+                Then::AnswerCalendar(handle, key) => {
+                    let calendar = flight.transaction.calendars.iter().rev().find_map(|write| match write {
+                        CalendarWrite::Put(calendar) if calendar.key == *key => Some(calendar.clone()),
+                        CalendarWrite::Put(_) | CalendarWrite::Delete(_) => None,
+                    });
+                    let calendar = calendar.expect("because the answer was promised with the write");
+                    out.push(Effect::Answer(*handle, Ok(Answer::Calendar(Box::new(calendar)))));
+                }
                 Then::AnswerRun(handle, run) => {
-                    let run = flight.transaction.entered.iter().find(|entered| entered.id == *run);
-                    let run = run.expect("because the answer was promised with the entry").clone();
+                    let written = flight.transaction.entered.iter().chain(&flight.transaction.updated);
+                    let run = written.clone().find(|written| written.id == *run);
+                    let run = run.expect("because the answer was promised with the write").clone();
                     out.push(Effect::Answer(*handle, Ok(Answer::Run(Box::new(run)))));
                 }
                 Then::Ack(instance, ack) => {

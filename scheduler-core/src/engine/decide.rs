@@ -31,6 +31,14 @@ pub(super) enum Decision {
     Displace(Span),
 }
 
+/// Whether the misfire grace counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lateness {
+    Counts,
+    /// `catch_up` makes up what is late.
+    Ignored,
+}
+
 /// A job's due fires and what decides about them.
 pub(super) struct Due<'a> {
     pub(super) compiled: &'a Compiled,
@@ -38,6 +46,9 @@ pub(super) struct Due<'a> {
     pub(super) after: Timestamp,
     /// Inclusive.
     pub(super) until: Timestamp,
+    /// How many instants may still be decided (`max_fires`).
+    pub(super) left: Option<u64>,
+    pub(super) lateness: Lateness,
     pub(super) grace: Duration,
     pub(super) coalesce: bool,
     pub(super) overlap: OverlapPolicy,
@@ -53,30 +64,35 @@ impl Due<'_> {
     /// Rows that cover every due instant once, ascending and without gaps.
     pub(super) fn decide(&self) -> Vec<Decision> {
         let mut rows = Vec::new();
-        let late_until = self.late_until();
+        let Some(until) = cut(self.compiled, self.after, self.until, self.left) else { return rows };
         let mut after = self.after;
-        if let Some(missed) = span(self.compiled, after, late_until) {
+        let late = Some(self.late_until().min(until)).filter(|_| self.lateness == Lateness::Counts);
+        if let Some(missed) = late.and_then(|late| self.span(after, late)) {
             rows.push(Decision::Missed(missed, Reason::Late));
             after = missed.last;
         }
         if self.coalesce {
-            if let Some(due) = span(self.compiled, after, self.until) {
+            if let Some(due) = self.span(after, until) {
                 rows.push(self.one(due, 0));
             }
             return rows;
         }
-        if let Some(too_many) = self.before_the_latest(after) {
+        if let Some(too_many) = self.before_the_latest(after, until) {
             rows.push(Decision::Missed(too_many, Reason::TooManyDue));
             after = too_many.last;
         }
         let mut started = 0;
-        while let Some(instant) = self.compiled.next(after).filter(|instant| *instant <= self.until) {
+        while let Some(instant) = self.compiled.next(after).filter(|instant| *instant <= until) {
             let row = self.one(Span { covers_from: after, first: instant, last: instant, count: 1 }, started);
             started += usize::from(matches!(row, Decision::Start(_)));
             rows.push(row);
             after = instant;
         }
         rows
+    }
+
+    fn span(&self, after: Timestamp, until: Timestamp) -> Option<Span> {
+        span(self.compiled, after, until, self.left)
     }
 
     /// The last microsecond whose fires are later than the grace allows.
@@ -106,12 +122,12 @@ impl Due<'_> {
     }
 
     /// Of more instants than one decision may make runs of, those before the latest.
-    fn before_the_latest(&self, after: Timestamp) -> Option<Span> {
+    fn before_the_latest(&self, after: Timestamp, until: Timestamp) -> Option<Span> {
         let mut kept = 0;
-        let mut before = self.until.saturating_add(TICK);
+        let mut before = until.saturating_add(TICK);
         while let Some(instant) = self.compiled.prev(before).filter(|instant| *instant > after) {
             if kept == MAX_RUNS_A_DECISION {
-                return span(self.compiled, after, instant);
+                return self.span(after, instant);
             }
             kept += 1;
             before = instant;
@@ -120,13 +136,26 @@ impl Due<'_> {
     }
 }
 
-/// All instants in `(after, until]` as one span, or none. Long spans are not walked.
-pub(super) fn span(compiled: &Compiled, after: Timestamp, until: Timestamp) -> Option<Span> {
+/// The last microsecond up to which no more than `left` instants follow `after`; `None`: none is left.
+pub(super) fn cut(compiled: &Compiled, after: Timestamp, until: Timestamp, left: Option<u64>) -> Option<Timestamp> {
+    let Some(left) = left else { return Some(until) };
+    let mut last = after;
+    for _ in 0..left {
+        match compiled.next(last).filter(|instant| *instant <= until) {
+            Some(instant) => last = instant,
+            None => return Some(until),
+        }
+    }
+    (left > 0).then_some(last)
+}
+
+/// All instants in `(after, until]` as one span, or none. Long spans are not walked, unless every fire counts.
+pub(super) fn span(compiled: &Compiled, after: Timestamp, until: Timestamp, left: Option<u64>) -> Option<Span> {
     let first = compiled.next(after).filter(|first| *first <= until)?;
     let last = match compiled.next(first) {
         Some(second) if second <= until => compiled.prev(until.saturating_add(TICK))?,
         _ => first,
     };
-    let count = if first == last { 1 } else { compiled.count(after, last, MAX_COUNT).fires };
+    let count = if first == last { 1 } else { compiled.count(after, last, left.unwrap_or(MAX_COUNT)).fires };
     Some(Span { covers_from: after, first, last, count })
 }

@@ -1,20 +1,20 @@
-//! From the due instant to the run in the ledger with its first attempt.
+//! From the due instant to its row in the ledger.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::Assign;
-use crate::ids::{AgentInstance, AttemptId, JobUid, RunId};
-use crate::job::Job;
-use crate::run::{Attempt, AttemptState, Reason, Run, RunEvent, RunState, Trigger};
+use crate::ids::{JobUid, RunId};
+use crate::job::{Job, OverlapPolicy};
+use crate::run::{Reason, Run, RunEvent, RunState, Trigger};
 use crate::time::Timestamp;
 
-use super::agents::Unplaceable;
-use super::batch::{Batch, Then};
+use super::batch::Batch;
 use super::config::HOLD;
-use super::decide::{Decision, Due, Span};
+use super::decide::{Decision, Due, Lateness, Span};
+use super::inbox::Event;
+use super::jobs::JobEntry;
 use super::live::LiveRun;
-use super::queue::{Candidate, Class};
+use super::queue::Candidate;
 use super::term::Term;
 
 impl Term {
@@ -33,7 +33,16 @@ impl Term {
         }
         while let Some(&(due, run)) = self.run_timers.first().filter(|(due, _)| *due <= now) {
             self.run_timers.remove(&(due, run));
-            self.queue_run(run);
+            let is_fire = |live: &LiveRun| live.run.attempt == 0 && live.run.trigger == Trigger::Schedule;
+            if self.runs.get(&run).is_some_and(is_fire) {
+                self.inbox.push_back(Event::Due(run));
+            } else {
+                self.queue_run(run);
+            }
+        }
+        while let Some(&(until, run)) = self.deadlines.first().filter(|(until, _)| *until <= now) {
+            self.deadlines.remove(&(until, run));
+            self.inbox.push_back(Event::Expired(run));
         }
     }
 
@@ -47,7 +56,8 @@ impl Term {
             }
             let Some(first) = entry.next.filter(|next| *next <= self.now.wall) else { continue };
             let (class, rank, hold_until) = (Arc::clone(&entry.class), entry.rank(first), first.saturating_add(HOLD));
-            let starts = self.decide(uid).iter().any(|row| matches!(row, Decision::Start(_)));
+            let due = self.decide(uid, self.now.wall, Lateness::Counts);
+            let starts = due.iter().any(|row| matches!(row, Decision::Start(_)));
             if starts && self.now.wall < hold_until {
                 self.queue.push(Candidate::Due(uid), class, rank);
                 self.holds.insert((hold_until, uid));
@@ -69,86 +79,30 @@ impl Term {
         }
     }
 
-    /// Hands out, best first, as long as agents have room. Whether more was there than fits a batch.
-    pub(super) fn hand_out(&mut self, batch: &mut Batch) -> bool {
-        let (now, fresh) = (self.now.boot, self.freshness());
-        while batch.rows() < self.batch_limit() && !self.tokens.is_spent() {
-            let Some((candidate, instance)) = self.queue.first(|class| self.agents.place(class, now, fresh).ok())
-            else {
-                return false;
-            };
-            let uid = match candidate {
-                Candidate::Due(uid) => uid,
-                Candidate::Run(run) => match self.runs.get(&run) {
-                    Some(live) => live.run.job_uid,
-                    None => unreachable!("because a run that ends leaves the queue"),
-                },
-            };
-            self.unqueue(candidate, uid);
-            let Some(entry) = self.jobs.get_mut(uid) else { continue };
-            if entry.busy.is_some() {
-                entry.parked.push(candidate);
-                continue;
-            }
-            match candidate {
-                Candidate::Due(uid) => self.enter_due(uid, batch),
-                Candidate::Run(run) => self.start_attempt(run, instance, batch),
-            }
-        }
-        true
+    /// How many of the job's runs have not ended and have come due, `besides` not counted.
+    fn active_runs(&self, entry: &JobEntry, besides: Option<RunId>) -> usize {
+        let is_active = |id: &&RunId| {
+            Some(**id) != besides
+                && (self.runs.get(id)).is_some_and(|live| live.run.attempt > 0 || live.run.not_before <= self.now.wall)
+        };
+        entry.live.iter().filter(is_active).count()
     }
 
-    /// Takes a candidate out of the queue; whether it was there.
-    pub(super) fn unqueue(&mut self, candidate: Candidate, uid: JobUid) -> bool {
-        let was_there = self.queue.remove(candidate);
-        if was_there && let Some(entry) = self.jobs.get_mut(uid) {
-            entry.queued -= 1;
-        }
-        was_there
-    }
-
-    /// A run whose time has come waits for an agent, or for a slot of its job.
-    pub(super) fn queue_run(&mut self, id: RunId) {
-        let Some(live) = self.runs.get(&id) else { return };
-        let due = live.run.next_attempt_time.unwrap_or(live.run.not_before);
-        let Some(entry) = self.jobs.get_mut(live.run.job_uid) else { return };
-        let rank = entry.rank(due);
-        if entry.has_free_slot() {
-            entry.queued += 1;
-            self.queue.push(Candidate::Run(id), Arc::clone(&entry.class), rank);
-        } else {
-            entry.waiting.insert((rank, id));
-        }
-    }
-
-    /// A slot of the job may have become free: those that wait for one move up.
-    pub(super) fn promote(&mut self, uid: JobUid) {
-        while let Some(entry) = self.jobs.get_mut(uid) {
-            if !entry.has_free_slot() {
-                return;
-            }
-            let Some((rank, id)) = entry.waiting.pop_first() else { return };
-            entry.queued += 1;
-            self.queue.push(Candidate::Run(id), Arc::clone(&entry.class), rank);
-        }
-    }
-
-    fn decide(&self, uid: JobUid) -> Vec<Decision> {
+    fn decide(&self, uid: JobUid, until: Timestamp, lateness: Lateness) -> Vec<Decision> {
         let Some(entry) = self.jobs.get(uid) else { return Vec::new() };
         let definition = &entry.job.definition;
-        let is_active = |id: &&RunId| {
-            self.runs.get(id).is_some_and(|live| live.run.attempt > 0 || live.run.not_before <= self.now.wall)
-        };
         Due {
             compiled: &entry.compiled,
             after: entry.cursor,
-            until: self.now.wall,
+            until,
+            left: entry.job.fires_left(),
+            lateness,
             grace: definition.misfire_grace_time,
             coalesce: definition.coalesce,
             overlap: definition.overlap_policy,
             max_instances: definition.max_instances,
             max_queued: definition.max_queued,
-            active: entry.live.iter().filter(is_active).count(),
+            active: self.active_runs(entry, None),
             waiting: entry.waiting.len(),
         }
         .decide()
@@ -157,26 +111,93 @@ impl Term {
     /// Decides a job's due fires now; runs get their first attempt in the same transaction if there is room.
     pub(super) fn enter_due(&mut self, uid: JobUid, batch: &mut Batch) {
         self.holds.retain(|(_, held)| *held != uid);
-        let rows = self.decide(uid);
         self.jobs.unschedule(uid);
-        for row in rows {
+        self.enter_up_to(uid, self.now.wall, Lateness::Counts, batch);
+        self.jobs.reschedule(uid);
+    }
+
+    /// Rows for all undecided instants up to `until`.
+    pub(super) fn enter_up_to(&mut self, uid: JobUid, until: Timestamp, lateness: Lateness, batch: &mut Batch) {
+        for row in self.decide(uid, until, lateness) {
             match row {
                 Decision::Missed(span, reason) => {
-                    self.stats.fires_missed += span.count;
                     self.enter_non_run(uid, span, RunState::Missed, reason, batch);
                 }
                 Decision::Skipped(span, reason) => {
-                    self.stats.fires_skipped += span.count;
                     self.enter_non_run(uid, span, RunState::Skipped, reason, batch);
                 }
                 Decision::Start(span) => self.enter_run(uid, span, batch),
                 Decision::Displace(span) => {
-                    self.cancel_oldest(uid, batch);
+                    self.cancel_oldest(uid, None, batch);
                     self.enter_run(uid, span, batch);
                 }
             }
         }
-        self.jobs.reschedule(uid);
+    }
+
+    /// Counts decided instants, for jobs that have a bound on them.
+    fn count_fires(&mut self, uid: JobUid, fires: u64, batch: &mut Batch) {
+        if let Some(entry) = self.jobs.get_mut(uid)
+            && entry.job.definition.schedule.max_fires.is_some()
+        {
+            entry.job.counts.fires += fires;
+            batch.counts.insert(uid, entry.job.counts);
+        }
+    }
+
+    /// An instant that the change itself owes: it lies before the span that rows cover from now on.
+    pub(super) fn enter_uncovered(&mut self, uid: JobUid, at: Timestamp, batch: &mut Batch) {
+        let id = self.next_run_id();
+        let Some(entry) = self.jobs.get(uid) else { return };
+        let base = row(&entry.job, id, self.now.wall, None);
+        self.count_fires(uid, 1, batch);
+        self.admit(Run { trigger: Trigger::Schedule, scheduled_time: at, not_before: at, ..base }, batch);
+    }
+
+    /// Of an after_completion job: the next run, unless one has not ended or the job does not fire (rule 10).
+    pub(super) fn enter_next_after_completion(&mut self, uid: JobUid, at: Option<Timestamp>, batch: &mut Batch) {
+        let Some(entry) = self.jobs.get(uid) else { return };
+        let at = at.map_or(self.now.wall, |at| at.max(self.now.wall));
+        let is_scheduled = |id: &RunId| self.runs.get(id).is_some_and(|live| live.run.trigger == Trigger::Schedule);
+        if entry.compiled.after_completion().is_none()
+            || !entry.job.fires()
+            || entry.job.fires_left() == Some(0)
+            || entry.job.definition.schedule.end_time.is_some_and(|end| at > end)
+            || entry.live.iter().any(is_scheduled)
+        {
+            return;
+        }
+        self.enter_uncovered(uid, at, batch);
+    }
+
+    /// A run that was entered ahead of its time is due: overlap is judged now.
+    pub(super) fn judge_due_run(&mut self, id: RunId, batch: &mut Batch) {
+        let Some(live) = self.runs.get(&id) else { return };
+        let uid = live.run.job_uid;
+        let Some(entry) = self.jobs.get(uid) else { return };
+        let definition = Arc::clone(&entry.job.definition);
+        let full = self.active_runs(entry, Some(id)) >= definition.max_instances as usize;
+        match definition.overlap_policy {
+            OverlapPolicy::Skip if full => self.end_waiting(id, RunEvent::Skipped, Reason::Overlap, batch),
+            OverlapPolicy::Queue if full && entry.waiting.len() >= definition.max_queued as usize => {
+                self.end_waiting(id, RunEvent::Skipped, Reason::QueueFull, batch);
+            }
+            OverlapPolicy::CancelRunning if full => {
+                self.cancel_oldest(uid, Some(id), batch);
+                self.queue_run(id);
+            }
+            OverlapPolicy::Skip | OverlapPolicy::Queue | OverlapPolicy::CancelRunning => self.queue_run(id),
+        }
+    }
+
+    /// A run that has never been handed out must be by then.
+    pub(super) fn set_deadline(&mut self, id: RunId) {
+        let Some(live) = self.runs.get(&id).filter(|live| live.run.attempt == 0) else { return };
+        let not_before = live.run.not_before;
+        let deadline = self.jobs.get(live.run.job_uid).and_then(|entry| entry.job.definition.start_deadline);
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((not_before.saturating_add(deadline), id));
+        }
     }
 
     pub(super) fn enter_run(&mut self, uid: JobUid, span: Span, batch: &mut Batch) {
@@ -187,6 +208,7 @@ impl Term {
         let run = Run { not_before, ..row(&entry.job, id, self.now.wall, Some(span)) };
         self.stats.fires_entered += span.count;
         batch.decided(span.first);
+        self.count_fires(uid, span.count, batch);
         self.admit(run, batch);
     }
 
@@ -203,42 +225,7 @@ impl Term {
         } else {
             self.queue_run(id);
         }
-    }
-
-    /// A run that is entered without an attempt says what it waits for.
-    pub(super) fn explain_waiting(&mut self, batch: &mut Batch) {
-        for id in batch.entered.clone() {
-            let Some(live) = self.runs.get(&id).filter(|live| live.run.attempt == 0) else { continue };
-            let Some(entry) = self.jobs.get(live.run.job_uid) else { continue };
-            let reason = if live.run.not_before > self.now.wall {
-                Reason::NotDue
-            } else if !self.queue.contains(Candidate::Run(id)) {
-                Reason::WaitingForSlot
-            } else {
-                match self.agents.place(&entry.class, self.now.boot, self.freshness()) {
-                    Err(Unplaceable::UnknownTaskType) => Reason::UnknownTaskType,
-                    Err(Unplaceable::NoAgent) => Reason::NoAgent,
-                    Ok(_) | Err(Unplaceable::AllBusy) => Reason::AgentsBusy,
-                }
-            };
-            self.say_why_waiting(id, reason, batch);
-        }
-    }
-
-    fn say_why_waiting(&mut self, id: RunId, reason: Reason, batch: &mut Batch) {
-        let Some(live) = self.runs.get_mut(&id) else { return };
-        live.run.reason = Some(reason);
-        if let Some(entry) = self.jobs.get(live.run.job_uid) {
-            let Class { task_type, queue, .. } = &*entry.class;
-            live.run.reason_message = match reason {
-                Reason::UnknownTaskType => format!("no connected agent offers task type {task_type}"),
-                Reason::NoAgent => {
-                    format!("no agent that offers {task_type} is in queue {queue} with the labels asked for")
-                }
-                _ => String::new(),
-            };
-        }
-        batch.write(&live.run);
+        self.set_deadline(id);
     }
 
     pub(super) fn enter_non_run(
@@ -256,97 +243,12 @@ impl Term {
         let run = Run { state, reason: Some(reason), end_time: Some(now), ..row(&entry.job, id, now, Some(span)) };
         batch.decided(span.first);
         batch.enter(&run);
-    }
-
-    /// Makes an attempt of a run on an agent; it is sent when the transaction is in the ledger.
-    fn start_attempt(&mut self, id: RunId, instance: AgentInstance, batch: &mut Batch) {
-        let Some(live) = self.runs.get_mut(&id) else { return };
-        let Some(entry) = self.jobs.get_mut(live.run.job_uid) else { return };
-        let Some(agent) = self.agents.by_instance.get_mut(&instance) else { return };
-        let Some(slot) = entry.free_slot() else {
-            // `max_instances` shrank since it was queued.
-            let rank = entry.rank(live.run.next_attempt_time.unwrap_or(live.run.not_before));
-            entry.waiting.insert((rank, id));
-            return;
-        };
-        let attempt = Attempt {
-            number: live.run.attempt + 1,
-            state: AttemptState::Pending,
-            agent_id: agent.id.clone(),
-            agent_instance: instance,
-            slot,
-            fencing_token: self.tokens.take(),
-            assign_time: self.now.wall,
-            start_time: None,
-            end_time: None,
-            reason: None,
-            error: None,
-            exit_code: None,
-        };
-        let attempt_id = AttemptId { run: id, number: attempt.number };
-        entry.slots.insert(slot, attempt_id);
-        agent.held.insert(attempt_id);
-        if attempt.number > 1 {
-            batch.attempts.insert((id, attempt.number), attempt.clone());
+        if state == RunState::Missed {
+            self.stats.fires_missed += span.count;
+        } else {
+            self.stats.fires_skipped += span.count;
         }
-        live.begin(attempt);
-        live.run.job_revision = entry.job.revision;
-        live.run.next_attempt_time = None;
-        live.run.reason = None;
-        live.run.reason_message.clear();
-        batch.write(&live.run);
-        batch.then.push(Then::Assign(attempt_id));
-        self.stats.attempts_assigned += 1;
-    }
-
-    /// The order for an attempt that is in the ledger.
-    pub(super) fn assignment(&self, id: AttemptId) -> Option<(AgentInstance, Assign)> {
-        let live = self.live_attempt(id)?;
-        let attempt = live.attempt()?;
-        let entry = self.jobs.get(live.run.job_uid)?;
-        let definition = &entry.job.definition;
-        Some((
-            attempt.agent_instance,
-            Assign {
-                epoch: self.epoch,
-                instance: attempt.agent_instance,
-                attempt: id,
-                fencing_token: attempt.fencing_token,
-                slot: attempt.slot,
-                job: live.run.job_key.clone(),
-                task_type: definition.task.task_type.clone(),
-                payload: live.run.payload.clone().unwrap_or_else(|| definition.task.payload.clone()),
-                scheduled_time: live.run.scheduled_time,
-                start_at: live.run.not_before,
-                timeout: definition.timeout,
-                kill_grace: definition.kill_grace,
-            },
-        ))
-    }
-
-    /// `CANCEL_RUNNING`: ends the job's oldest active run, at once if nothing of it is handed out.
-    fn cancel_oldest(&mut self, uid: JobUid, batch: &mut Batch) {
-        let Some(entry) = self.jobs.get(uid) else { return };
-        let oldest = entry
-            .live
-            .iter()
-            .copied()
-            .find(|id| self.runs.get(id).is_some_and(|live| live.run.cancel_requested_time.is_none()));
-        if let Some(id) = oldest {
-            self.cancel(id, Reason::CancelledByOverlap, batch);
-        }
-    }
-
-    /// Ends a run that has no attempt under way, or asks the agent of the one that is to stop it.
-    pub(super) fn cancel(&mut self, id: RunId, reason: Reason, batch: &mut Batch) {
-        let Some(live) = self.runs.get_mut(&id) else { return };
-        live.run.cancel_requested_time = Some(self.now.wall);
-        live.run.reason = Some(reason);
-        let Some(attempt) = live.unended_attempt().map(|attempt| attempt.number) else {
-            return self.end_waiting(id, RunEvent::Cancelled, reason, batch);
-        };
-        batch.write(&live.run);
-        batch.then.push(Then::Cancel(AttemptId { run: id, number: attempt }));
+        self.count_fires(uid, span.count, batch);
     }
 }
 

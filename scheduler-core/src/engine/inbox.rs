@@ -1,7 +1,7 @@
 //! What agents say of attempts, on its way into the ledger.
 
 use crate::agent::{Ack, LogAck, Outcome, Report, ReportEvent, ToAgent};
-use crate::ids::{AgentInstance, AttemptId, JobUid};
+use crate::ids::{AgentInstance, AttemptId, JobUid, RunId};
 use crate::run::{AttemptEvent, RunEvent};
 use crate::txn::LateOutcome;
 
@@ -17,13 +17,18 @@ pub(super) enum Event {
     Report(AgentInstance, Report),
     /// Found out here: the agent is lost, or never had it.
     End(AttemptId, End),
+    /// A run that was entered ahead of its time is due.
+    Due(RunId),
+    /// A run has waited longer than its job's `start_deadline`.
+    Expired(RunId),
 }
 
 impl Event {
-    fn attempt(&self) -> AttemptId {
+    fn run(&self) -> RunId {
         match self {
-            Self::Report(_, report) => report.attempt,
-            Self::End(attempt, _) => *attempt,
+            Self::Report(_, report) => report.attempt.run,
+            Self::End(attempt, _) => attempt.run,
+            Self::Due(run) | Self::Expired(run) => *run,
         }
     }
 }
@@ -33,7 +38,7 @@ impl Term {
     pub(super) fn take_events(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
         while batch.rows() < BATCH_MAX {
             let Some(event) = self.inbox.pop_front() else { return };
-            match self.runs.get(&event.attempt().run).map(|live| live.run.job_uid) {
+            match self.runs.get(&event.run()).map(|live| live.run.job_uid) {
                 Some(uid) if self.must_wait(uid) => {
                     self.parked_events.entry(uid).or_default().push_back(event);
                 }
@@ -49,6 +54,8 @@ impl Term {
     fn take_event(&mut self, event: Event, batch: &mut Batch, out: &mut Vec<Effect>) {
         match event {
             Event::End(attempt, end) => self.end_attempt(attempt, &end, batch),
+            Event::Due(run) => self.judge_due_run(run, batch),
+            Event::Expired(run) => self.expire(run, batch),
             Event::Report(from, report) if self.is_from_holder(from, report.attempt) => {
                 self.take_report(from, report, batch, out);
             }

@@ -63,6 +63,8 @@ pub enum Alert {
     TookOver { epoch: crate::ids::Epoch, jobs: usize, unended_runs: usize },
     /// A stored schedule cannot be evaluated: the job does not fire.
     UnusableSchedule { job: crate::job::JobKey, why: crate::Violations },
+    /// A stored calendar cannot be understood: schedules that name it do not fire.
+    UnusableCalendar { calendar: crate::calendar::CalendarKey, why: crate::Violations },
     /// An agent's attempts were given up.
     AgentLost { agent: crate::ids::AgentId, attempts: usize },
 }

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::ids::{AttemptId, JobUid, RunId};
-use crate::job::{Definition, Job, JobKey};
-use crate::schedule::{Compiled, Context};
+use crate::job::{Job, JobKey};
+use crate::schedule::Compiled;
 use crate::time::Timestamp;
 use crate::txn::CallId;
-use crate::violation::Violations;
 
+use super::decide::{Span, cut, span};
 use super::queue::{Candidate, Class, Rank};
 
 pub(super) struct JobEntry {
@@ -57,7 +56,21 @@ impl JobEntry {
 
     /// Sets `next` from the cursor.
     pub(super) fn find_next(&mut self) {
-        self.next = if self.job.fires() { self.compiled.next(self.cursor) } else { None };
+        let fires = self.job.fires() && self.job.fires_left() != Some(0);
+        self.next = if fires { self.compiled.next(self.cursor) } else { None };
+    }
+
+    /// The instants up to `until` that nothing has been decided about.
+    pub(super) fn undecided_until(&self, until: Timestamp) -> Option<Span> {
+        let left = self.job.fires_left();
+        let until = cut(&self.compiled, self.cursor, until, left)?;
+        span(&self.compiled, self.cursor, until, left)
+    }
+
+    /// Whether the schedule is not empty and has no fire left.
+    pub(super) fn is_completed(&self) -> bool {
+        let spent = self.job.fires_left() == Some(0) && !self.compiled.is_empty();
+        (spent || self.compiled.is_exhausted(self.cursor)) && self.live.is_empty()
     }
 
     /// Whether another attempt may be queued for a slot.
@@ -80,21 +93,6 @@ impl JobEntry {
     }
 }
 
-/// Compiles a job's schedule. Stored definitions were valid when they were stored; one that is not any more
-/// (time zone data lost a zone) makes the job a manual one rather than the node a broken one.
-pub(super) fn compile(
-    key: &JobKey,
-    definition: &Definition,
-    create_time: Timestamp,
-    min_every: Duration,
-) -> Result<Compiled, Violations> {
-    let hash_key = key.to_string();
-    Compiled::new(
-        &definition.schedule,
-        &Context { hash_key: Some(&hash_key), create_time, min_every, calendars: &|_| None },
-    )
-}
-
 #[derive(Default)]
 pub(super) struct Jobs {
     by_uid: BTreeMap<JobUid, JobEntry>,
@@ -113,6 +111,11 @@ impl Jobs {
 
     pub(super) fn get_mut(&mut self, uid: JobUid) -> Option<&mut JobEntry> {
         self.by_uid.get_mut(&uid)
+    }
+
+    /// Those that are not deleted.
+    pub(super) fn live(&self) -> impl Iterator<Item = &JobEntry> {
+        self.by_uid.values().filter(|entry| entry.job.delete_time.is_none())
     }
 
     pub(super) fn uid(&self, key: &JobKey) -> Option<JobUid> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::agent::StreamId;
-use crate::ids::{AgentId, AgentInstance, Epoch};
+use crate::calendar::{self, Calendar, CalendarKey};
+use crate::ids::{AgentId, AgentInstance, Epoch, RunId};
 use crate::job::{Definition, Job, JobKey, Payload};
 use crate::run::Run;
 use crate::time::Timestamp;
@@ -13,8 +14,10 @@ use crate::violation::Violations;
 /// A validated write, with who asks for it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Request {
-    /// The client's number of the request, if it gave one.
+    /// The request's number, the client's own or one made up for it.
     pub key: Option<RequestKey>,
+    /// The number was made up just now, so that nobody has used it: it need not be looked up.
+    pub is_new: bool,
     /// Of the request as first sent; compared when the same number comes again.
     pub digest: String,
     pub author: String,
@@ -28,7 +31,7 @@ pub enum Command {
         definition: Box<Definition>,
         validate_only: bool,
     },
-    /// `etag`, where given, must be the job's. `allow_missing` creates.
+    /// `etag`, where given, must be the job's.
     UpdateJob {
         job: JobKey,
         definition: Box<Definition>,
@@ -43,14 +46,19 @@ pub enum Command {
         job: JobKey,
         note: String,
     },
+    /// With `catch_up`, the fires of the paused span are made up, however late they are.
     ResumeJob {
         job: JobKey,
+        catch_up: bool,
+        note: String,
     },
     EnableJob {
         job: JobKey,
+        note: String,
     },
     DisableJob {
         job: JobKey,
+        note: String,
     },
     TriggerJob {
         job: JobKey,
@@ -58,23 +66,54 @@ pub enum Command {
         labels: BTreeMap<String, String>,
         not_before: Option<Timestamp>,
     },
+    /// A new run like `of`, which has ended; the reader of the ledger knows its payload and labels.
+    RetryRun {
+        job: JobKey,
+        of: RunId,
+        payload: Option<Payload>,
+        labels: BTreeMap<String, String>,
+    },
+    CancelRun {
+        namespace: String,
+        run: RunId,
+    },
+    CreateCalendar {
+        calendar: CalendarKey,
+        definition: Box<calendar::Definition>,
+        validate_only: bool,
+    },
+    UpdateCalendar {
+        calendar: CalendarKey,
+        definition: Box<calendar::Definition>,
+        etag: Option<String>,
+        validate_only: bool,
+    },
+    DeleteCalendar {
+        calendar: CalendarKey,
+        etag: Option<String>,
+    },
     /// What only the leader knows.
     Status,
 }
 
 impl Command {
-    /// The job that the command is about, if it is about one.
+    /// The job that the command is about, if it names one.
     pub fn job(&self) -> Option<&JobKey> {
         match self {
             Self::CreateJob { job, .. }
             | Self::UpdateJob { job, .. }
             | Self::DeleteJob { job, .. }
             | Self::PauseJob { job, .. }
-            | Self::ResumeJob { job }
-            | Self::EnableJob { job }
-            | Self::DisableJob { job }
-            | Self::TriggerJob { job, .. } => Some(job),
-            Self::Status => None,
+            | Self::ResumeJob { job, .. }
+            | Self::EnableJob { job, .. }
+            | Self::DisableJob { job, .. }
+            | Self::TriggerJob { job, .. }
+            | Self::RetryRun { job, .. } => Some(job),
+            Self::CancelRun { .. }
+            | Self::CreateCalendar { .. }
+            | Self::UpdateCalendar { .. }
+            | Self::DeleteCalendar { .. }
+            | Self::Status => None,
         }
     }
 }
@@ -83,9 +122,21 @@ impl Command {
 pub enum Answer {
     Job(Box<Job>),
     Run(Box<Run>),
-    /// The request was done before: its resource (a job's uid, a run's id) is in the ledger.
+    Calendar(Box<Calendar>),
+    /// The request was done before: its resource (a job's uid, a run's id, a calendar's key) is in the ledger.
     Repeated(String),
     Status(Box<Status>),
+}
+
+/// Why nobody could do a request. Nothing was written, and nothing will be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Away {
+    #[error("no leader is ready; nothing was done")]
+    NoLeader,
+    #[error("the ledger is not available; nothing was done")]
+    Ledger,
+    #[error("this server is stopping; nothing was done")]
+    Stopping,
 }
 
 /// Why a request was not done. Nothing was written.
@@ -99,14 +150,23 @@ pub enum Refusal {
     JobDeleted(JobKey),
     #[error("job {0} is disabled: enable it first")]
     JobDisabled(JobKey),
-    #[error("job {job} has changed: its etag is {etag}")]
-    StaleEtag { job: JobKey, etag: String },
+    #[error("{resource} has changed: its etag is {etag}")]
+    StaleEtag { resource: String, etag: String },
+    /// It has ended, or never was: the ledger knows.
+    #[error("run {0} is not among those that have not ended")]
+    RunNotLive(RunId),
+    #[error("there is no calendar {0}")]
+    CalendarNotFound(CalendarKey),
+    #[error("there is a calendar {0} already")]
+    CalendarExists(CalendarKey),
+    #[error("calendar {calendar} is in use by job {job}")]
+    CalendarInUse { calendar: CalendarKey, job: JobKey },
     #[error("{0}")]
     Invalid(Violations),
     #[error("request_id {0} was used for another request")]
     RequestIdReused(String),
-    #[error("{0}")]
-    Unavailable(&'static str),
+    #[error(transparent)]
+    Unavailable(#[from] Away),
     /// Leadership ended while the write was under way: it was done, or not.
     #[error("leadership ended during the write: it was done, or not")]
     OutcomeUnknown,
@@ -118,10 +178,22 @@ pub struct Status {
     pub epoch: Epoch,
     pub watermark: Timestamp,
     pub agents: Vec<AgentStatus>,
+    pub jobs: JobCounts,
     pub unended_runs: usize,
-    /// Runs and due fires that wait for an agent or a slot.
+    /// Unended runs whose attempt has started.
+    pub running_runs: usize,
+    /// Runs and due fires that wait for an agent.
     pub waiting: usize,
     pub stats: Stats,
+}
+
+/// Jobs by the state that they show; deleted ones are not counted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct JobCounts {
+    pub active: usize,
+    pub paused: usize,
+    pub disabled: usize,
+    pub completed: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]

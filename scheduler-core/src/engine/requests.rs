@@ -1,13 +1,14 @@
 //! Clients' writes on their way: looked up if they are numbered, one change a job at a time.
 
+use crate::calendar::CalendarKey;
 use crate::ids::JobUid;
 use crate::time::Boot;
-use crate::txn::{Call, CallId, RequestRow};
+use crate::txn::{CalendarWrite, Call, CallId, RequestRow};
 
 use super::batch::{Batch, Then};
 use super::config::{BATCH_MAX, LEDGER_RETRY, LOOK_UP_AGE};
 use super::input::{Effect, RequestHandle};
-use super::request::{Answer, Command, Refusal, Request};
+use super::request::{Answer, Away, Command, Refusal, Request};
 use super::term::Term;
 
 /// A request that has not been decided.
@@ -18,6 +19,12 @@ pub(super) struct Pending {
     looked_up: Option<Boot>,
 }
 
+/// What a request waits for.
+enum Blocked {
+    Job(JobUid),
+    Calendar,
+}
+
 /// How a request was decided.
 pub(super) enum Decided {
     /// Answered now; nothing is written.
@@ -26,24 +33,22 @@ pub(super) enum Decided {
     InBatch(String),
 }
 
-const LEADER_GONE: &str = "this node leads no more; nothing was done";
-const LEDGER_AWAY: &str = "the ledger is not available; nothing was done";
-
 impl Term {
     pub(super) fn receive_request(&mut self, handle: RequestHandle, request: Request, out: &mut Vec<Effect>) {
         let needs_ledger = request.command != Command::Status;
         if needs_ledger && self.ledger_fails {
-            out.push(Effect::Answer(handle, Err(Refusal::Unavailable(LEDGER_AWAY))));
+            out.push(Effect::Answer(handle, Err(Refusal::Unavailable(Away::Ledger))));
             return;
         }
         let pending = Pending { handle, request, looked_up: None };
-        if pending.request.key.is_some() { self.look_ups.push_back(pending) } else { self.requests.push_back(pending) }
+        if self.is_unknown(&pending) { self.look_ups.push_back(pending) } else { self.requests.push_back(pending) }
     }
 
     /// Drops it if it has not begun; what is in a transaction goes on.
     pub(super) fn abandon_request(&mut self, handle: RequestHandle) {
         self.requests.retain(|pending| pending.handle != handle);
         self.look_ups.retain(|pending| pending.handle != handle);
+        self.parked_for_calendar.retain(|pending| pending.handle != handle);
         for parked in self.parked_requests.values_mut() {
             parked.retain(|pending| pending.handle != handle);
         }
@@ -54,13 +59,20 @@ impl Term {
         while rounds > 0 && batch.rows() + batch.jobs.len() < BATCH_MAX {
             rounds -= 1;
             let Some(pending) = self.requests.pop_front() else { return };
-            if let Some(busy) = self.busy_job(&pending.request.command, batch) {
-                self.parked_requests.entry(busy).or_default().push(pending);
-                continue;
+            match self.blocked(&pending.request.command, batch) {
+                Some(Blocked::Job(uid)) => {
+                    self.parked_requests.entry(uid).or_default().push(pending);
+                    continue;
+                }
+                Some(Blocked::Calendar) => {
+                    self.parked_for_calendar.push(pending);
+                    continue;
+                }
+                None => {}
             }
             match self.repeated(&pending) {
                 Some(answer) => out.push(Effect::Answer(pending.handle, answer)),
-                None if self.is_stale(&pending) => self.look_ups.push_back(pending),
+                None if self.is_unknown(&pending) => self.look_ups.push_back(pending),
                 None => self.take_request(pending, batch, out),
             }
         }
@@ -82,11 +94,49 @@ impl Term {
         }
     }
 
-    /// The job of the command, if a transaction in flight or the batch at hand changes it already.
-    fn busy_job(&self, command: &Command, batch: &Batch) -> Option<JobUid> {
-        let uid = self.jobs.uid(command.job()?)?;
-        let busy = self.jobs.get(uid).is_some_and(|entry| entry.busy.is_some()) || batch.touched.contains(&uid);
-        busy.then_some(uid)
+    /// What the command is about and a transaction in flight, or the batch at hand, has already: transactions
+    /// in flight share no job and no calendar (rule 3).
+    fn blocked(&self, command: &Command, batch: &Batch) -> Option<Blocked> {
+        let busy =
+            |uid: &JobUid| batch.touched.contains(uid) || self.jobs.get(*uid).is_some_and(|entry| entry.busy.is_some());
+        if let Some(uid) = command.job().and_then(|key| self.jobs.uid(key)).filter(busy) {
+            return Some(Blocked::Job(uid));
+        }
+        match command {
+            Command::CreateJob { job, definition, .. } | Command::UpdateJob { job, definition, .. } => {
+                let names = &definition.schedule.exclude_calendars;
+                let named = |key: &CalendarKey| key.namespace == job.namespace && names.contains(&key.calendar_id);
+                self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
+            }
+            Command::CancelRun { run, .. } => {
+                let uid = self.runs.get(run).map(|live| live.run.job_uid);
+                uid.filter(busy).map(Blocked::Job)
+            }
+            Command::CreateCalendar { calendar, .. }
+            | Command::UpdateCalendar { calendar, .. }
+            | Command::DeleteCalendar { calendar, .. } => {
+                if self.calendars_in_flight(batch).any(|key| key == calendar) {
+                    return Some(Blocked::Calendar);
+                }
+                self.jobs_that_name(calendar).into_iter().find(busy).map(Blocked::Job)
+            }
+            Command::DeleteJob { .. }
+            | Command::PauseJob { .. }
+            | Command::ResumeJob { .. }
+            | Command::EnableJob { .. }
+            | Command::DisableJob { .. }
+            | Command::TriggerJob { .. }
+            | Command::RetryRun { .. }
+            | Command::Status => None,
+        }
+    }
+
+    fn calendars_in_flight<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = &'a CalendarKey> {
+        let in_flight = self.in_flight.values().flat_map(|flight| &flight.transaction.calendars);
+        in_flight.chain(&batch.calendars).map(|write| match write {
+            CalendarWrite::Put(calendar) => &calendar.key,
+            CalendarWrite::Delete(key) => key,
+        })
     }
 
     /// The answer to a number that this term has seen. One whose transaction is in flight is told when
@@ -96,8 +146,11 @@ impl Term {
         Some(repeat(row, &pending.request))
     }
 
-    fn is_stale(&self, pending: &Pending) -> bool {
-        pending.request.key.is_some() && pending.looked_up.is_none_or(|time| self.now.boot.since(time) > LOOK_UP_AGE)
+    /// Whether the ledger must be asked about its number, perhaps again.
+    fn is_unknown(&self, pending: &Pending) -> bool {
+        pending.request.key.is_some()
+            && !pending.request.is_new
+            && pending.looked_up.is_none_or(|time| self.now.boot.since(time) > LOOK_UP_AGE)
     }
 
     /// Asks the ledger about all numbers that came in since it was last asked.
@@ -117,7 +170,7 @@ impl Term {
         debug_assert_eq!(asked, id);
         let Ok(found) = found else {
             for pending in pending {
-                out.push(Effect::Answer(pending.handle, Err(Refusal::Unavailable(LEDGER_AWAY))));
+                out.push(Effect::Answer(pending.handle, Err(Refusal::Unavailable(Away::Ledger))));
             }
             return;
         };
@@ -136,14 +189,18 @@ impl Term {
     /// Everybody who waits for an answer when the term ends: what is in flight may be done, the rest is not.
     pub(super) fn unanswered(&self) -> Vec<(RequestHandle, Refusal)> {
         let in_flight = self.in_flight.values().flat_map(|flight| &flight.then).filter_map(|then| match then {
-            Then::AnswerJob(handle, _) | Then::AnswerRun(handle, _) => Some((*handle, Refusal::OutcomeUnknown)),
+            Then::Answer(handle, _)
+            | Then::AnswerJob(handle, _)
+            | Then::AnswerRun(handle, _)
+            | Then::AnswerCalendar(handle, _) => Some((*handle, Refusal::OutcomeUnknown)),
             Then::Ack(..) | Then::LogAck(..) | Then::Assign(_) | Then::Cancel(_) => None,
         });
         let waiting = (self.requests.iter())
             .chain(&self.look_ups)
             .chain(self.parked_requests.values().flatten())
             .chain(self.looking_up.iter().flat_map(|(_, pending)| pending))
-            .map(|pending| (pending.handle, Refusal::Unavailable(LEADER_GONE)));
+            .chain(&self.parked_for_calendar)
+            .map(|pending| (pending.handle, Refusal::Unavailable(Away::NoLeader)));
         in_flight.chain(waiting).collect()
     }
 

@@ -11,6 +11,7 @@ use crate::txn::{Call, CallId, RequestKey, RequestRow, Transaction};
 
 use super::agents::Agents;
 use super::batch::{Batch, InFlight};
+use super::calendars::Calendars;
 use super::config::{BATCH_MAX, BATCH_MIN, Config, MAX_IN_FLIGHT, TOKEN_SPAN, WATERMARK_BUSY, WATERMARK_IDLE};
 use super::inbox::Event;
 use super::input::Effect;
@@ -37,6 +38,7 @@ pub(super) struct Term {
     next_call: u64,
 
     pub(super) jobs: Jobs,
+    pub(super) calendars: Calendars,
     pub(super) runs: BTreeMap<RunId, LiveRun>,
     pub(super) agents: Agents,
     pub(super) queue: Queue,
@@ -47,11 +49,15 @@ pub(super) struct Term {
     pub(super) holds: BTreeSet<(Timestamp, JobUid)>,
     /// When a run that waits for its time is due.
     pub(super) run_timers: BTreeSet<(Timestamp, RunId)>,
+    /// Until when a run must have started (`start_deadline`).
+    pub(super) deadlines: BTreeSet<(Timestamp, RunId)>,
     /// Runs that differ from their row, by since when.
     pub(super) dirty: BTreeSet<(Boot, RunId)>,
 
     pub(super) requests: VecDeque<Pending>,
     pub(super) parked_requests: BTreeMap<JobUid, Vec<Pending>>,
+    /// They wait for a calendar that a transaction in flight changes.
+    pub(super) parked_for_calendar: Vec<Pending>,
     pub(super) look_ups: VecDeque<Pending>,
     pub(super) looking_up: Option<(CallId, Vec<Pending>)>,
     /// Numbered requests that this term has done lately.
@@ -129,15 +135,18 @@ impl Term {
             random: beginning.random,
             next_call: beginning.next_call,
             jobs: Jobs::default(),
+            calendars: Calendars::default(),
             runs: BTreeMap::new(),
             agents: Agents::default(),
             queue: Queue::default(),
             to_consider: BTreeSet::new(),
             holds: BTreeSet::new(),
             run_timers: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
             dirty: BTreeSet::new(),
             requests: VecDeque::new(),
             parked_requests: BTreeMap::new(),
+            parked_for_calendar: Vec::new(),
             look_ups: VecDeque::new(),
             looking_up: None,
             done_requests: BTreeMap::new(),
@@ -274,6 +283,7 @@ impl Term {
             self.jobs.fires.first().map(|(time, _)| *time),
             self.holds.first().map(|(time, _)| *time),
             self.run_timers.first().map(|(time, _)| *time),
+            self.deadlines.first().map(|(time, _)| *time),
         ];
         let wall = wall.into_iter().flatten().min().map(|time| self.now.boot.saturating_add(time.since(self.now.wall)));
         let room = self.in_flight.len() < MAX_IN_FLIGHT;

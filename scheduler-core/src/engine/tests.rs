@@ -4,5 +4,6 @@ mod agents;
 mod changes;
 mod fires;
 mod ledger;
+mod policies;
 mod terms;
 mod world;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ledger::Unreadable;
 use punctual_proto::v1::ErrorReason;
-use scheduler_core::engine::Refusal;
+use scheduler_core::engine::{Away, Refusal};
 use scheduler_core::{Violation, Violations};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -46,11 +46,18 @@ fn refused(refusal: Refusal) -> Status {
         Refusal::JobDeleted(_) => plain(Code::FailedPrecondition, ErrorReason::JobDeleted, &refusal),
         Refusal::JobDisabled(_) => plain(Code::FailedPrecondition, ErrorReason::JobDisabled, &refusal),
         Refusal::StaleEtag { .. } => plain(Code::Aborted, ErrorReason::EtagMismatch, &refusal),
+        Refusal::RunNotLive(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &refusal),
+        Refusal::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &refusal),
+        Refusal::CalendarExists(_) => plain(Code::AlreadyExists, ErrorReason::CalendarAlreadyExists, &refusal),
+        Refusal::CalendarInUse { .. } => plain(Code::FailedPrecondition, ErrorReason::CalendarInUse, &refusal),
         Refusal::Invalid(violations) => invalid(ErrorReason::InvalidFields, &violations),
         Refusal::RequestIdReused(_) => {
             one(ErrorReason::RequestIdReused, "request_id", "was used for a request with other content")
         }
-        Refusal::Unavailable(_) => plain(Code::Unavailable, ErrorReason::NoLeader, &refusal),
+        Refusal::Unavailable(Away::Ledger) => plain(Code::Unavailable, ErrorReason::LedgerUnavailable, &refusal),
+        Refusal::Unavailable(Away::NoLeader | Away::Stopping) => {
+            plain(Code::Unavailable, ErrorReason::NoLeader, &refusal)
+        }
         Refusal::OutcomeUnknown => outcome_unknown(None, &refusal),
     }
 }

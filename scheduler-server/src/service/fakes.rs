@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ledger::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
-use scheduler_core::engine::{Answer, Command, Refusal, Request};
+use scheduler_core::calendar::{Calendar, CalendarKey};
+use scheduler_core::engine::{Answer, Away, Command, Refusal, Request};
 use scheduler_core::ids::{JobUid, NodeId, RunId};
-use scheduler_core::job::{Definition, Job, JobKey, Pause};
+use scheduler_core::job::{Counts, Definition, Job, JobKey, Pause};
 use scheduler_core::run::{Run, RunState, Trigger};
 use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_core::time::Timestamp;
@@ -92,6 +93,7 @@ impl World {
             create_time: NOW,
             update_time: NOW,
             delete_time: None,
+            counts: Counts::default(),
         })
     }
 
@@ -124,10 +126,16 @@ impl World {
             Command::PauseJob { job, note } => {
                 Job { pause: Some(Pause { note, author: "anonymous".to_owned(), time: NOW }), ..self.live(&job)? }
             }
-            Command::ResumeJob { job } => Job { pause: None, ..self.live(&job)? },
-            Command::EnableJob { job } => enabled(self.live(&job)?, true),
-            Command::DisableJob { job } => enabled(self.live(&job)?, false),
-            Command::TriggerJob { .. } | Command::Status => unreachable!("because they change no job"),
+            Command::ResumeJob { job, .. } => Job { pause: None, ..self.live(&job)? },
+            Command::EnableJob { job, .. } => enabled(self.live(&job)?, true),
+            Command::DisableJob { job, .. } => enabled(self.live(&job)?, false),
+            Command::TriggerJob { .. }
+            | Command::RetryRun { .. }
+            | Command::CancelRun { .. }
+            | Command::CreateCalendar { .. }
+            | Command::UpdateCalendar { .. }
+            | Command::DeleteCalendar { .. }
+            | Command::Status => unreachable!("because they change no job"),
         };
         Ok(Job { revision: job.revision + 1, ..job })
     }
@@ -185,7 +193,7 @@ impl World {
             };
         }
         let (answer, resource) = match request.command {
-            Command::Status => return Err(Refusal::Unavailable("no leader")),
+            Command::Status => return Err(Refusal::Unavailable(Away::NoLeader)),
             command @ Command::TriggerJob { .. } => {
                 let run = self.trigger(command)?;
                 let id = run.id.to_string();
@@ -221,7 +229,7 @@ impl World {
 
 fn check_etag(job: &Job, etag: Option<String>) -> Result<(), Refusal> {
     if etag.is_some_and(|etag| etag != job.etag()) {
-        return Err(Refusal::StaleEtag { job: job.key.clone(), etag: job.etag() });
+        return Err(Refusal::StaleEtag { resource: job.key.to_string(), etag: job.etag() });
     }
     Ok(())
 }
@@ -237,7 +245,7 @@ impl LeaderPort for Fake {
         match behaviour {
             Behaviour::Answer => self.world().answer(request),
             Behaviour::Never => std::future::pending().await,
-            Behaviour::NoLeader => Err(Refusal::Unavailable("there is no leader; nothing was done")),
+            Behaviour::NoLeader => Err(Refusal::Unavailable(Away::NoLeader)),
             Behaviour::LoseTheAnswer => {
                 let mut world = self.world();
                 world.behaviour = Behaviour::Answer;
@@ -284,6 +292,19 @@ impl Reader for Fake {
                 && (filter.show_deleted || job.delete_time.is_none())
         });
         Ok(page(found.cloned(), asked.size))
+    }
+
+    async fn calendar(&self, _: &CalendarKey) -> Result<Option<Calendar>, Unreadable> {
+        Ok(None)
+    }
+
+    async fn calendars(
+        &self,
+        _: Option<&str>,
+        _: &str,
+        _: &Page<CalendarKey>,
+    ) -> Result<PageOf<Calendar>, Unreadable> {
+        Ok(PageOf { items: Vec::new(), more: false })
     }
 
     async fn count_jobs(&self) -> Result<u64, Unreadable> {

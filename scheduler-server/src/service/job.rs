@@ -71,23 +71,21 @@ impl Service {
 
     pub async fn resume_job(&self, call: &Call, request: v1::ResumeJobRequest) -> Result<v1::Job, Error> {
         let job = key(&request.namespace, &request.job_id)?;
-        clean::note(&request.note)?;
-        if request.catch_up {
-            return Err(Error::Later("catch_up of ResumeJob"));
-        }
-        self.write_job(call, None, Command::ResumeJob { job }, "ResumeJob").await
+        let note = clean::note(&request.note)?;
+        let command = Command::ResumeJob { job, catch_up: request.catch_up, note };
+        self.write_job(call, None, command, "ResumeJob").await
     }
 
     pub async fn enable_job(&self, call: &Call, request: v1::EnableJobRequest) -> Result<v1::Job, Error> {
         let job = key(&request.namespace, &request.job_id)?;
-        clean::note(&request.note)?;
-        self.write_job(call, None, Command::EnableJob { job }, "EnableJob").await
+        let note = clean::note(&request.note)?;
+        self.write_job(call, None, Command::EnableJob { job, note }, "EnableJob").await
     }
 
     pub async fn disable_job(&self, call: &Call, request: v1::DisableJobRequest) -> Result<v1::Job, Error> {
         let job = key(&request.namespace, &request.job_id)?;
-        clean::note(&request.note)?;
-        self.write_job(call, None, Command::DisableJob { job }, "DisableJob").await
+        let note = clean::note(&request.note)?;
+        self.write_job(call, None, Command::DisableJob { job, note }, "DisableJob").await
     }
 
     pub async fn trigger_job(&self, call: &Call, request: v1::TriggerJobRequest) -> Result<v1::Run, Error> {

@@ -41,7 +41,13 @@ impl Service {
 
     async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {
         let request =
-            Request { key: None, digest: String::new(), author: call.author().to_owned(), command: Command::Status };
+            Request {
+                key: None,
+                is_new: false,
+                digest: String::new(),
+                author: call.author().to_owned(),
+                command: Command::Status,
+            };
         match tokio::time::timeout(PATIENCE, self.leader.request(request)).await {
             Ok(Ok(Answer::Status(status))) => Ok(Some(*status)),
             Ok(Ok(_)) => Err(Error::Misanswered("GetStatus")),

@@ -56,7 +56,7 @@ impl Service {
     ) -> Result<v1::Job, Error> {
         let given = request.job.clone().unwrap_or_default();
         if !given.etag.is_empty() && given.etag != stored.etag() {
-            return Err(Error::Refused(Refusal::StaleEtag { job: key.clone(), etag: stored.etag() }));
+            return Err(Error::Refused(Refusal::StaleEtag { resource: format!("job {key}"), etag: stored.etag() }));
         }
         let shown = self.job_shown(stored).await?;
         let merged = mask.apply(&shown, &given);

@@ -12,6 +12,8 @@ use super::{Call, Error, Handed, Service, digest, view};
 /// A request that the ledger remembers, so that it can be repeated.
 pub(super) struct Numbered {
     key: RequestKey,
+    /// The number was made up here.
+    is_new: bool,
     digest: String,
 }
 
@@ -19,9 +21,10 @@ impl Numbered {
     /// `request` is without its id: a client that gave none gets one made up here, and may repeat the request
     /// with that.
     pub(super) fn new(method: &str, namespace: &str, request_id: Option<String>, request: &impl Message) -> Self {
+        let is_new = request_id.is_none();
         let request_id = request_id.unwrap_or_else(|| Uuid::now_v7().to_string());
         let key = RequestKey { namespace: namespace.to_owned(), method: method.to_owned(), request_id };
-        Self { key, digest: digest::text(method, request) }
+        Self { key, is_new, digest: digest::text(method, request) }
     }
 }
 
@@ -33,9 +36,11 @@ impl Service {
         numbered: Option<Numbered>,
         command: Command,
     ) -> Result<Answer, Error> {
+        let is_new = numbered.as_ref().is_some_and(|numbered| numbered.is_new);
         let (key, digest) = numbered.map(|numbered| (numbered.key, numbered.digest)).unzip();
         let handed = Handed { request_id: key.as_ref().map(|key| key.request_id.clone()) };
-        let request = Request { key, digest: digest.unwrap_or_default(), author: call.author().to_owned(), command };
+        let digest = digest.unwrap_or_default();
+        let request = Request { key, is_new, digest, author: call.author().to_owned(), command };
         call.hand(Some(handed.clone()));
         let answer = self.leader.request(request).await;
         call.hand(None);
@@ -62,7 +67,7 @@ impl Service {
                 let job = self.ledger.job_by_uid(uid).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 Ok(self.written(job.ok_or(Error::Misanswered(method))?).await)
             }
-            Answer::Run(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+            Answer::Run(_) | Answer::Calendar(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
         }
     }
 
@@ -83,7 +88,7 @@ impl Service {
                 let run = self.ledger.run(id).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 run.map(|run| view::run(&run)).ok_or(Error::RunNotFound { namespace, run: id })
             }
-            Answer::Job(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+            Answer::Job(_) | Answer::Calendar(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
         }
     }
 }

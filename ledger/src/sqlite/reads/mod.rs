@@ -6,6 +6,7 @@ mod runs;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use scheduler_core::calendar::{Calendar, CalendarKey};
 use scheduler_core::ids::{JobUid, RunId};
 use scheduler_core::job::{Job, JobKey};
 use scheduler_core::run::Run;
@@ -31,6 +32,32 @@ impl Reader for Sqlite {
         let rows = jobs::query(filter, page).build().fetch_all(&self.readers).await?;
         let jobs = rows.iter().map(rows::job).collect::<sqlx::Result<_>>()?;
         Ok(page_of(jobs, page.size))
+    }
+
+    async fn calendar(&self, key: &CalendarKey) -> Result<Option<Calendar>, Unreadable> {
+        let query = sqlx::query(sql::CALENDAR).bind(key.namespace.as_str()).bind(key.calendar_id.as_str());
+        let row = query.fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(rows::calendar).transpose()?)
+    }
+
+    async fn calendars(
+        &self,
+        namespace: Option<&str>,
+        query: &str,
+        page: &Page<CalendarKey>,
+    ) -> Result<PageOf<Calendar>, Unreadable> {
+        let (after_namespace, after_id) =
+            page.after.as_ref().map_or(("", ""), |key| (key.namespace.as_str(), key.calendar_id.as_str()));
+        let rows = sqlx::query(sql::CALENDARS)
+            .bind(after_namespace)
+            .bind(after_id)
+            .bind(namespace)
+            .bind(query)
+            .bind(i64::from(page.size) + 1)
+            .fetch_all(&self.readers)
+            .await?;
+        let calendars = rows.iter().map(rows::calendar).collect::<sqlx::Result<_>>()?;
+        Ok(page_of(calendars, page.size))
     }
 
     async fn count_jobs(&self) -> Result<u64, Unreadable> {

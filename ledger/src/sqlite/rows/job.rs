@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use scheduler_core::ids::JobUid;
-use scheduler_core::job::{Job, JobKey};
+use scheduler_core::job::{Counts, Job, JobKey};
 use scheduler_core::txn::JobWrite;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -51,5 +51,6 @@ pub(in crate::sqlite) fn job(row: &SqliteRow) -> sqlx::Result<Job> {
         create_time: time(row, "create_time")?,
         update_time: time(row, "update_time")?,
         delete_time: optional_time(row, "delete_time")?,
+        counts: Counts { fires: row.try_get("fires")?, failures: row.try_get("failures")? },
     })
 }

@@ -1,6 +1,7 @@
 //! Rows of the ledger and values of the core: the only place that knows which column is which field.
 
 mod attempt;
+mod calendar;
 mod job;
 mod run;
 
@@ -21,6 +22,7 @@ use super::batch::Values;
 use crate::reader::LoggedChunk;
 
 pub(super) use attempt::{attempt, put_attempt};
+pub(super) use calendar::{calendar, put_calendar};
 pub(super) use job::{job, put_job, put_job_revision};
 pub(super) use run::{put_entered_run, put_updated_run, run};
 

@@ -20,7 +20,7 @@ fn a_pause_skips_what_waits_and_nothing_fires_until_it_is_resumed() {
     world.join(1, hello("a", 1, 1));
     world.pass_beating(120, &[1]);
     assert!(world.assigned().is_empty());
-    world.request(Command::ResumeJob { job: key("tick") }).unwrap();
+    world.request(Command::ResumeJob { job: key("tick"), catch_up: false, note: String::new() }).unwrap();
     world.pass_beating(60, &[1]);
     assert_eq!(world.execute_all(), 1);
     assert_eq!(world.ledger.runs.len(), 2, "fires while paused are not made up");
@@ -75,7 +75,7 @@ fn the_same_definition_again_changes_nothing_and_a_stale_etag_is_refused() {
 #[test]
 fn disable_and_delete_cancel_what_waits_and_let_what_runs_go_on() {
     for (command, reason) in [
-        (Command::DisableJob { job: key("one") }, Reason::Disabled),
+        (Command::DisableJob { job: key("one"), note: String::new() }, Reason::Disabled),
         (Command::DeleteJob { job: key("one"), etag: None }, Reason::Deleted),
     ] {
         let mut world = World::leading();

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::calendar::{Calendar, CalendarKey};
 use crate::ids::{Epoch, FencingToken, JobUid, RunId};
 use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
-use crate::txn::{Call, Done, Failure, RequestKey, RequestRow, Snapshot, TookOver, Transaction};
+use crate::txn::{CalendarWrite, Call, Done, Failure, RequestKey, RequestRow, Snapshot, TookOver, Transaction};
 
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -16,6 +17,7 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
+    pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
     ceiling: FencingToken,
 }
 
@@ -54,6 +56,7 @@ impl Ledger {
             jobs: self.jobs.values().cloned().collect(),
             covered: covered.into_iter().collect(),
             unended: unended.map(|run| (run.clone(), self.attempts.get(&(run.id, run.attempt)).cloned())).collect(),
+            calendars: self.calendars.values().cloned().collect(),
             last_change_seq: self.jobs.values().map(|job| job.change_seq).max().unwrap_or_default(),
         }
     }
@@ -76,6 +79,15 @@ impl Ledger {
         }
         for write in &transaction.jobs {
             self.jobs.insert(write.job.uid, write.job.clone());
+        }
+        for (uid, counts) in &transaction.counts {
+            self.jobs.get_mut(uid).expect("a counted job is there").counts = *counts;
+        }
+        for write in &transaction.calendars {
+            match write {
+                CalendarWrite::Put(calendar) => drop(self.calendars.insert(calendar.key.clone(), calendar.clone())),
+                CalendarWrite::Delete(key) => drop(self.calendars.remove(key)),
+            }
         }
         for row in &transaction.requests {
             self.requests.insert(row.key.clone(), row.clone());

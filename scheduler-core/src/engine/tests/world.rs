@@ -193,7 +193,7 @@ impl World {
             request_id: id.into(),
         });
         let digest = format!("{command:?}");
-        self.input(Input::Request(handle, Request { key, digest, author: "tester".into(), command }));
+        self.input(Input::Request(handle, Request { key, is_new: false, digest, author: "tester".into(), command }));
         handle
     }
 

@@ -1,0 +1,1 @@
+DELETE FROM calendars WHERE (namespace, calendar_id) IN (VALUES :rows)

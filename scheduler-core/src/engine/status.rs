@@ -1,0 +1,45 @@
+//! What the leader tells of itself.
+
+use crate::job::JobState;
+use crate::run::RunState;
+
+use super::request::{AgentStatus, JobCounts, Status};
+use super::term::Term;
+
+impl Term {
+    pub(super) fn status(&self) -> Status {
+        let agents = self.agents.by_instance.iter().map(|(instance, entry)| AgentStatus {
+            id: entry.id.clone(),
+            instance: *instance,
+            stream: entry.stream,
+            slots: u32::try_from(entry.slots()).unwrap_or(u32::MAX),
+            running: entry.held.len(),
+            draining: entry.draining,
+        });
+        Status {
+            epoch: self.epoch,
+            jobs: self.count_jobs(),
+            watermark: self.watermark.committed,
+            agents: agents.collect(),
+            unended_runs: self.runs.len(),
+            running_runs: self.runs.values().filter(|live| live.run.state == RunState::Running).count(),
+            waiting: self.queue.len(),
+            stats: self.stats,
+        }
+    }
+
+    fn count_jobs(&self) -> JobCounts {
+        let mut counts = JobCounts::default();
+        for entry in self.jobs.live() {
+            let state = entry.job.state(entry.is_completed());
+            match state {
+                JobState::Active => counts.active += 1,
+                JobState::Paused => counts.paused += 1,
+                JobState::Disabled => counts.disabled += 1,
+                JobState::Completed => counts.completed += 1,
+                JobState::Deleted => {}
+            }
+        }
+        counts
+    }
+}
