@@ -30,7 +30,7 @@ impl Term {
             had.clone_from(&old.definition.schedule.at);
             self.jobs.unschedule(uid);
             self.unqueue(Candidate::Due(uid), uid);
-            self.holds.retain(|(_, held)| *held != uid);
+            self.release_hold(uid);
             self.to_consider.remove(&uid);
             let reschedules = old.fires() != job.fires() || old.definition.schedule != job.definition.schedule;
             if reschedules || change == Change::Calendar {

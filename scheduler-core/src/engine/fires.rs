@@ -63,6 +63,7 @@ impl Term {
                 self.holds.insert((hold_until, uid));
                 if let Some(entry) = self.jobs.get_mut(uid) {
                     entry.queued += 1;
+                    entry.held_until = Some(hold_until);
                 }
             } else {
                 self.enter_due(uid, batch);
@@ -110,10 +111,17 @@ impl Term {
 
     /// Decides a job's due fires now; runs get their first attempt in the same transaction if there is room.
     pub(super) fn enter_due(&mut self, uid: JobUid, batch: &mut Batch) {
-        self.holds.retain(|(_, held)| *held != uid);
+        self.release_hold(uid);
         self.jobs.unschedule(uid);
         self.enter_up_to(uid, self.now.wall, Lateness::Counts, batch);
         self.jobs.reschedule(uid);
+    }
+
+    /// Its due fires are not held any more, whatever comes next.
+    pub(super) fn release_hold(&mut self, uid: JobUid) {
+        if let Some(until) = self.jobs.get_mut(uid).and_then(|entry| entry.held_until.take()) {
+            self.holds.remove(&(until, uid));
+        }
     }
 
     /// Rows for all undecided instants up to `until`.

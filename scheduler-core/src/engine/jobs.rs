@@ -26,6 +26,8 @@ pub(super) struct JobEntry {
     pub(super) slots: BTreeMap<u32, AttemptId>,
     /// How many of its candidates are in the queue: each will take a slot.
     pub(super) queued: u32,
+    /// Until when its due fires wait in the queue, undecided.
+    pub(super) held_until: Option<Timestamp>,
     /// Due runs for which there is no slot.
     pub(super) waiting: BTreeSet<(Rank, RunId)>,
     /// The transaction in flight that touches this job; nothing else may.
@@ -46,6 +48,7 @@ impl JobEntry {
             live: BTreeSet::new(),
             slots: BTreeMap::new(),
             queued: 0,
+            held_until: None,
             waiting: BTreeSet::new(),
             busy: None,
             parked: Vec::new(),

@@ -55,6 +55,7 @@ impl Term {
     }
 
     pub(super) fn take_requests(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
+        self.forget_requests();
         let mut rounds = self.requests.len();
         while rounds > 0 && batch.rows() + batch.jobs.len() < BATCH_MAX {
             rounds -= 1;
@@ -87,7 +88,8 @@ impl Term {
             Decided::InBatch(resource) => {
                 if let Some(key) = key {
                     let row = RequestRow { key: key.clone(), digest, resource, time: self.now.wall };
-                    self.done_requests.insert(key, (self.now.boot, row.clone()));
+                    self.done_order.push_back((self.now.boot, key.clone()));
+                    self.done_requests.insert(key, row.clone());
                     batch.requests.push(row);
                 }
             }
@@ -142,7 +144,7 @@ impl Term {
     /// The answer to a number that this term has seen. One whose transaction is in flight is told when
     /// its job is not busy any more, so its row is in the ledger by then.
     fn repeated(&self, pending: &Pending) -> Option<Result<Answer, Refusal>> {
-        let (_, row) = self.done_requests.get(pending.request.key.as_ref()?)?;
+        let row = self.done_requests.get(pending.request.key.as_ref()?)?;
         Some(repeat(row, &pending.request))
     }
 
@@ -174,7 +176,6 @@ impl Term {
             }
             return;
         };
-        self.forget_requests();
         for mut pending in pending {
             match found.iter().find(|row| Some(&row.key) == pending.request.key.as_ref()) {
                 Some(row) => out.push(Effect::Answer(pending.handle, repeat(row, &pending.request))),
@@ -206,11 +207,16 @@ impl Term {
 
     /// A number need only be remembered here until a look-up made before its commit has been used.
     fn forget_requests(&mut self) {
-        let now = self.now.boot;
-        let busy: Vec<_> = self.in_flight.values().flat_map(|flight| flight.transaction.requests.iter()).collect();
-        self.done_requests.retain(|key, (time, _)| {
-            now.since(*time) <= LOOK_UP_AGE + LEDGER_RETRY || busy.iter().any(|row| row.key == *key)
-        });
+        let is_old = |time: Boot| self.now.boot.since(time) > LOOK_UP_AGE + LEDGER_RETRY;
+        while let Some((_, key)) = self.done_order.pop_front_if(|(time, _)| is_old(*time)) {
+            let is_in_flight =
+                self.in_flight.values().any(|flight| flight.transaction.requests.iter().any(|row| row.key == key));
+            if is_in_flight {
+                self.done_order.push_back((self.now.boot, key));
+            } else {
+                self.done_requests.remove(&key);
+            }
+        }
     }
 }
 

@@ -61,7 +61,9 @@ pub(super) struct Term {
     pub(super) look_ups: VecDeque<Pending>,
     pub(super) looking_up: Option<(CallId, Vec<Pending>)>,
     /// Numbered requests that this term has done lately.
-    pub(super) done_requests: BTreeMap<RequestKey, (Boot, RequestRow)>,
+    pub(super) done_requests: BTreeMap<RequestKey, RequestRow>,
+    /// Their numbers, the oldest first.
+    pub(super) done_order: VecDeque<(Boot, RequestKey)>,
     pub(super) inbox: VecDeque<Event>,
     pub(super) parked_events: BTreeMap<JobUid, VecDeque<Event>>,
     pub(super) logs: VecDeque<(AgentInstance, LogChunk)>,
@@ -150,6 +152,7 @@ impl Term {
             look_ups: VecDeque::new(),
             looking_up: None,
             done_requests: BTreeMap::new(),
+            done_order: VecDeque::new(),
             inbox: VecDeque::new(),
             parked_events: BTreeMap::new(),
             logs: VecDeque::new(),
