@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::ids::{AgentId, AgentInstance, FencingToken, JobUid, RunId};
-use scheduler_core::job::{Counts, Definition, Job, JobKey, OnLost, OverlapPolicy, Pause, Payload, Retention, Retry, Task};
+use scheduler_core::job::{
+    Counts, Definition, Job, JobKey, OnLost, OverlapPolicy, Pause, Payload, Retention, Retry, Task,
+};
 use scheduler_core::run::{Attempt, AttemptState, Progress, Reason, Run, RunState, TaskError, Trigger};
 use scheduler_core::schedule::{Dst, Gap, Overlap, Schedule};
 use scheduler_core::time::Timestamp;

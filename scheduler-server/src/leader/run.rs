@@ -224,7 +224,9 @@ fn tell(alert: &Alert) {
         Alert::Deposed(why) => tracing::error!(%why, "this node leads no more"),
         Alert::Disagreement(why) => tracing::error!(%why, "ledger and engine disagree; loading everything anew"),
         Alert::LedgerFails(why) => tracing::warn!(%why, "the ledger fails; repeating"),
-        Alert::UnusableCalendar { calendar, why } => tracing::error!(%calendar, %why, "a calendar cannot be understood"),
+        Alert::UnusableCalendar { calendar, why } => {
+            tracing::error!(%calendar, %why, "a calendar cannot be understood")
+        }
         Alert::UnusableSchedule { job, why } => tracing::error!(%job, %why, "a schedule cannot be evaluated"),
         Alert::TookOver { epoch, jobs, unended_runs } => {
             tracing::info!(%epoch, jobs, unended_runs, "leading");
