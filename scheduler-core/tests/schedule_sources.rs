@@ -114,6 +114,22 @@ fn searches_from_the_ends_of_time_come_back() {
 }
 
 #[test]
+fn a_schedule_whose_times_the_clocks_skip_from_some_year_on_ends_before_it() {
+    // Until 2006 the clocks of New York changed in April, since 2007 on this Sunday, over this half hour.
+    let schedule = Schedule {
+        cron: vec!["30 2 8-14 3 +SUN".into()],
+        time_zone: "America/New_York".into(),
+        dst: Dst { gap: Gap::Skip, ..Dst::default() },
+        ..Schedule::default()
+    };
+    let schedule = compiled(&schedule, "2000-01-01T00:00:00Z");
+    let last = instant("2006-03-12T07:30:00Z");
+    assert_eq!(schedule.next(instant("2006-01-01T00:00:00Z")), Some(last));
+    assert!(schedule.is_exhausted(last));
+    assert_eq!(schedule.prev(Timestamp::MAX), Some(last));
+}
+
+#[test]
 fn years_are_jumped_in_both_directions() {
     let schedule = Schedule { cron: vec!["0 0 0 29 2 * 1972,2196".into()], ..Schedule::default() };
     let schedule = compiled(&schedule, "2026-01-01T00:00:00Z");

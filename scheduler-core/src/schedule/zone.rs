@@ -22,6 +22,8 @@ static ZONES: [OnceLock<Zone>; TZ_VARIANTS.len()] = [const { OnceLock::new() }; 
 
 /// The last year that chrono-tz's tables cover.
 const LAST_YEAR_OF_DATA: i64 = 2099;
+/// 2100-01-01T00:00:00Z: later changes are rules carried on.
+pub(super) const RULES_ONLY_FROM: Utc = 4_102_444_800;
 /// The last year that ours cover.
 const LAST_YEAR: i64 = 2500;
 /// After 28 years every date is back on its weekday (between 1901 and 2099).

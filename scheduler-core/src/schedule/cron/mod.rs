@@ -13,7 +13,7 @@ mod search;
 mod unit;
 mod values;
 
-use super::zone::Zone;
+use super::zone::{Utc, Zone};
 use super::{Gap, Overlap};
 
 pub(super) use clock::Clock;
@@ -33,6 +33,8 @@ pub(super) struct Cron {
     pub(super) overlap: Overlap,
     /// Follows elapsed time: the second, minute or hour is written with a star.
     pub(super) interval_like: bool,
+    /// The last fire, or the last second there is for those that go on: searches past it need not be made.
+    last: Utc,
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::field::{self, Field};
 use super::problem::Problem;
+use super::search::LAST_SECOND;
 use super::unit::Unit;
 use super::{Clock, Combine, Cron, DayFields, Days, duration};
-use crate::schedule::zone::Zone;
+use crate::schedule::zone::{self, Zone};
 use crate::schedule::{Dst, Gap, Overlap};
 
 /// No expression needs as much; a longer one is a mistake or an attack.
@@ -231,13 +232,14 @@ impl Draft {
             hours: u32::try_from(self.hour.values.word(Unit::Hour)).expect(narrow),
         };
         let (gap, overlap) = if self.interval_like { (Gap::Skip, Overlap::Both) } else { (dst.gap, dst.overlap) };
-        let cron = Cron { zone, clock, days, gap, overlap, interval_like: self.interval_like };
-        cron.fires_at_all()
+        let cron = Cron { zone, clock, days, gap, overlap, interval_like: self.interval_like, last: LAST_SECOND };
+        cron.with_last()
     }
 }
 
 impl Cron {
-    fn fires_at_all(self) -> Result<Self, Problem> {
+    /// Finds where fires end, and that there are any.
+    fn with_last(mut self) -> Result<Self, Problem> {
         if !self.days.has_any() {
             let text = if self.days.fields.every_weekday() {
                 "it never fires: no month and year that it names has a day that it names"
@@ -246,11 +248,21 @@ impl Cron {
             };
             return Err(Problem::whole(text));
         }
-        if self.next_instant(0).is_none() {
-            let zone = self.zone.name();
-            let text = format!("it never fires: the clocks of {zone} skip each of its times, and so does dst.gap SKIP");
-            return Err(Problem::whole(text));
+        // From here on rules only repeat, each kind of year within 40: what has no fire in a search has none.
+        if self.next_instant(zone::RULES_ONLY_FROM).is_some() {
+            return Ok(self);
         }
-        Ok(self)
+        match self.prev_instant(zone::RULES_ONLY_FROM) {
+            Some(last) => {
+                self.last = last;
+                Ok(self)
+            }
+            None => {
+                let zone = self.zone.name();
+                let text =
+                    format!("it never fires: the clocks of {zone} skip each of its times, and so does dst.gap SKIP");
+                Err(Problem::whole(text))
+            }
+        }
     }
 }

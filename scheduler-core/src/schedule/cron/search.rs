@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// One Gregorian cycle: after it, civil times repeat.
 const LONGEST_SEARCH: i64 = 146_097 * DAY;
 /// Fires lie from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z, the years that a timestamp can be written in.
-const LAST_SECOND: Utc = 253_402_300_799;
+pub(super) const LAST_SECOND: Utc = 253_402_300_799;
 /// Stands for "no civil time found", later and earlier than any.
 const NEVER: Civil = Civil::MAX;
 const NEVER_BEFORE: Civil = Civil::MIN;
@@ -35,7 +35,7 @@ impl Cron {
     /// The first fire that is not before `from`.
     #[inline]
     pub(super) fn next_instant(&self, from: Utc) -> Option<Utc> {
-        if from > LAST_SECOND {
+        if from > self.last {
             return None;
         }
         let mut segment = self.zone.segment_at(from);
@@ -68,12 +68,13 @@ impl Cron {
     }
 
     /// The last fire that is not after `from`.
-    fn prev_instant(&self, from: Utc) -> Option<Utc> {
+    pub(super) fn prev_instant(&self, from: Utc) -> Option<Utc> {
         if from < 0 {
             return None;
         }
-        // From far ahead, the search begins where the years named end, on any zone's clocks.
-        let from = self.days.last_year().map_or(from, |year| from.min((civil::days_of_year(year + 1) + 1) * DAY));
+        // From far ahead, the search begins where the fires, or the years named, end.
+        let years_end = self.days.last_year().map_or(LAST_SECOND, |year| (civil::days_of_year(year + 1) + 1) * DAY);
+        let from = from.min(self.last).min(years_end);
         let mut segment = self.zone.segment_at(from);
         let mut begin = (from + segment.offset).min(self.window_end(&segment) - 1);
         let mut found = self.prev_civil(begin).unwrap_or(NEVER_BEFORE);
