@@ -11,6 +11,8 @@ use super::{Error, Service, lists};
 
 const DEFAULT_COUNT: usize = 5;
 const MOST: i32 = 1_000;
+/// The last instant that an answer can carry: 9999-12-31T23:59:59.999999Z.
+const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 
 impl Service {
     pub async fn preview_schedule(
@@ -65,7 +67,7 @@ fn count(value: Option<i32>, violations: &mut Violations) -> usize {
 
 fn shown(compiled: &Compiled, after: Timestamp, count: usize) -> v1::PreviewScheduleResponse {
     let fires = std::iter::successors(compiled.next(after), |last| compiled.next(*last));
-    let fires: Vec<Timestamp> = fires.take(count).collect();
+    let fires: Vec<Timestamp> = fires.take(count).take_while(|fire| *fire <= LAST).collect();
     let changes = fires.last().map(|last| compiled.dst_changes(after, *last)).unwrap_or_default();
     v1::PreviewScheduleResponse {
         fire_times: fires.into_iter().map(proto_instant).collect(),
@@ -84,5 +86,146 @@ fn change(change: DstChange) -> v1::preview_schedule_response::DstChange {
         time: Some(proto_instant(change.time)),
         kind: kind.into(),
         effect: change.effect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::{Duration, Timestamp as ProtoTimestamp};
+    use punctual_proto::v1::preview_schedule_response::dst_change::Kind;
+    use punctual_proto::v1::schedule::{Dst, dst};
+
+    use super::*;
+    use crate::service::Call;
+    use crate::service::fakes::{Fake, NOW};
+
+    fn nightly() -> v1::Schedule {
+        v1::Schedule {
+            cron: vec!["30 2 * * *".to_owned()],
+            time_zone: Some("Europe/Paris".to_owned()),
+            ..Default::default()
+        }
+    }
+
+    fn preview(schedule: v1::Schedule, after: &str) -> v1::PreviewScheduleRequest {
+        let after = Some(after.parse().unwrap());
+        v1::PreviewScheduleRequest { schedule: Some(schedule), after, count: Some(3), ..Default::default() }
+    }
+
+    async fn create(service: &Service, job_id: &str, schedule: v1::Schedule) {
+        let task = Some(v1::Task { r#type: "noop".to_owned(), payload: None });
+        let job = v1::Job { job_id: job_id.to_owned(), schedule: Some(schedule), task, ..Default::default() };
+        let request = v1::CreateJobRequest { job: Some(job), ..Default::default() };
+        service.create_job(&Call::new("somebody"), request).await.unwrap();
+    }
+
+    fn fires(answer: &v1::PreviewScheduleResponse) -> Vec<String> {
+        answer.fire_times.iter().map(ToString::to_string).collect()
+    }
+
+    fn refused(answer: Result<v1::PreviewScheduleResponse, Error>) -> Vec<String> {
+        let Err(Error::Invalid(violations)) = answer else { panic!("not refused: {answer:?}") };
+        violations.0.into_iter().map(|violation| violation.field).collect()
+    }
+
+    #[tokio::test]
+    async fn a_gap_in_the_span_comes_with_what_it_does_to_the_fires() {
+        let service = Fake::default().service();
+        let answer = service.preview_schedule(preview(nightly(), "2026-03-28T00:00:00Z")).await.unwrap();
+        assert_eq!(fires(&answer), ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
+        assert!(answer.description.starts_with("at 02:30"), "{}", answer.description);
+        let [change] = answer.dst_changes.as_slice() else { panic!("one change: {answer:?}") };
+        assert_eq!((change.time.unwrap().to_string().as_str(), change.kind()), ("2026-03-29T01:00:00Z", Kind::Gap));
+        assert!(change.effect.contains("02:30 does not exist"), "{}", change.effect);
+    }
+
+    #[tokio::test]
+    async fn an_overlap_follows_the_policy_of_the_request() {
+        let service = Fake::default().service();
+        let dst = Dst { gap: dst::Gap::Unspecified.into(), overlap: dst::Overlap::Both.into() };
+        let request = preview(v1::Schedule { dst: Some(dst), ..nightly() }, "2026-10-24T12:00:00Z");
+        let answer = service.preview_schedule(request).await.unwrap();
+        assert_eq!(fires(&answer), ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-26T01:30:00Z"]);
+        let [change] = answer.dst_changes.as_slice() else { panic!("one change: {answer:?}") };
+        assert_eq!((change.time.unwrap().to_string().as_str(), change.kind()), ("2026-10-25T01:00:00Z", Kind::Overlap));
+        assert!(change.effect.ends_with("both times"), "{}", change.effect);
+    }
+
+    #[tokio::test]
+    async fn a_change_outside_the_span_or_without_an_effect_is_not_told() {
+        let service = Fake::default().service();
+        let summer = service.preview_schedule(preview(nightly(), "2026-07-01T00:00:00Z")).await.unwrap();
+        assert_eq!((summer.fire_times.len(), summer.dst_changes.as_slice()), (3, [].as_slice()));
+        let hourly = v1::Schedule { cron: vec!["0 * * * *".to_owned()], ..nightly() };
+        let answer = service.preview_schedule(preview(hourly, "2026-03-29T00:00:00Z")).await.unwrap();
+        assert_eq!(fires(&answer), ["2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z", "2026-03-29T03:00:00Z"]);
+        assert_eq!(answer.dst_changes, []);
+    }
+
+    #[tokio::test]
+    async fn a_job_id_alone_stands_for_the_job_s_schedule_and_five_fires_from_now() {
+        let service = Fake::default().service();
+        create(&service, "a", v1::Schedule { cron: vec!["H * * * *".to_owned()], ..nightly() }).await;
+        let request = v1::PreviewScheduleRequest { job_id: "a".to_owned(), ..Default::default() };
+        let answer = service.preview_schedule(request).await.unwrap();
+        assert_eq!(answer.fire_times.len(), 5);
+        let first = answer.fire_times[0].seconds - NOW.as_secs();
+        assert!((1..=3_600).contains(&first), "{first}");
+
+        let nobody = v1::PreviewScheduleRequest { job_id: "b".to_owned(), ..Default::default() };
+        assert!(matches!(service.preview_schedule(nobody).await, Err(Error::JobNotFound(_))));
+    }
+
+    #[tokio::test]
+    async fn a_schedule_beside_a_job_counts_and_hashes_as_that_job_s_would() {
+        let service = Fake::default().service();
+        let hashed = v1::Schedule { cron: vec!["H H * * *".to_owned()], ..nightly() };
+        create(&service, "a", hashed.clone()).await;
+        let beside = |job_id: &str, schedule: &v1::Schedule| v1::PreviewScheduleRequest {
+            job_id: job_id.to_owned(),
+            ..preview(schedule.clone(), "2026-01-01T00:00:00Z")
+        };
+        let of_job = v1::PreviewScheduleRequest { schedule: None, ..beside("a", &hashed) };
+        let of_job = fires(&service.preview_schedule(of_job).await.unwrap());
+        assert_eq!(fires(&service.preview_schedule(beside("a", &hashed)).await.unwrap()), of_job);
+        assert_ne!(fires(&service.preview_schedule(beside("nobody", &hashed)).await.unwrap()), of_job);
+
+        let every = v1::Schedule { every: vec![Duration { seconds: 7_000, nanos: 0 }], ..Default::default() };
+        let answer = service.preview_schedule(beside("a", &every)).await.unwrap();
+        assert_eq!((answer.fire_times[0].seconds - NOW.as_secs()) % 7_000, 0, "from the job's creation on");
+        let answer = service.preview_schedule(beside("nobody", &every)).await.unwrap();
+        assert_eq!(fires(&answer)[0], "2026-01-01T01:56:40Z", "from `after` on");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_named_by_its_path_in_the_request() {
+        let service = Fake::default().service();
+        let after = "2026-01-01T00:00:00Z";
+        let schedule = v1::Schedule {
+            cron: vec!["0 0 * * *".to_owned(), "61 * * * *".to_owned()],
+            every: vec![Duration { seconds: 0, nanos: 1_000 }],
+            time_zone: Some("Mars".to_owned()),
+            ..Default::default()
+        };
+        let mut found = refused(service.preview_schedule(preview(schedule, after)).await);
+        found.sort_unstable();
+        assert_eq!(found, ["schedule.cron[1]", "schedule.every[0]", "schedule.time_zone"]);
+        let hashed = v1::Schedule { cron: vec!["H * * * *".to_owned()], ..Default::default() };
+        assert_eq!(refused(service.preview_schedule(preview(hashed, after)).await), ["schedule.cron[0]"]);
+
+        let mut request = preview(nightly(), after);
+        request.after = Some(ProtoTimestamp { seconds: i64::MAX, nanos: 0 });
+        request.count = Some(MOST + 1);
+        request.job_id = "A".to_owned();
+        let mut found = refused(service.preview_schedule(request).await);
+        found.sort_unstable();
+        assert_eq!(found, ["after", "count", "job_id"]);
+    }
+
+    #[tokio::test]
+    async fn fires_end_with_the_last_year_that_an_answer_can_carry() {
+        let every = v1::Schedule { every: vec![Duration { seconds: 1, nanos: 0 }], ..Default::default() };
+        let answer = Fake::default().service().preview_schedule(preview(every, "9999-12-31T23:59:58Z")).await.unwrap();
+        assert_eq!(fires(&answer), ["9999-12-31T23:59:59Z"]);
     }
 }
