@@ -1,6 +1,7 @@
 //! The `executor-agent` program.
 
 use std::io::IsTerminal;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
@@ -9,16 +10,27 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     // First: this may be the supervisor of a task.
     executor_agent::init();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // The whole chain of causes on one line.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let settings = Flags::parse().resolve()?;
     log_to_stderr(settings.log_format);
-    tokio::runtime::Runtime::new()?.block_on(run(settings))
+    tokio::runtime::Runtime::new()?.block_on(work(settings))
 }
 
 /// The first signal drains, the second stops at once.
-async fn run(settings: Settings) -> Result<()> {
+async fn work(settings: Settings) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let agent = settings.agent.build()?;

@@ -1,6 +1,7 @@
 //! The `scheduler-server` program.
 
 use std::io::IsTerminal;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
@@ -8,9 +9,20 @@ use scheduler_server::settings::{Command, LogFormat, Program};
 use scheduler_server::server;
 use tracing_subscriber::EnvFilter;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     // First: this may be the supervisor of one of the embedded agent's tasks.
     executor_agent::init();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // The whole chain of causes on one line.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let settings = match Program::parse().command {
         Command::Dev(flags) => flags.resolve()?,
