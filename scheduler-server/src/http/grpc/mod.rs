@@ -11,12 +11,13 @@ use tonic::service::Routes;
 use tonic_reflection::server::Builder;
 use tonic_web::GrpcWebLayer;
 
-/// Adds reflection, `v1` and `v1alpha`, for all services of `punctual.v1` and health.
+/// Adds reflection, `v1` and `v1alpha`, for all services of `punctual.v1` and health, and for the details of errors.
 pub fn with_reflection(routes: Routes) -> Routes {
     let builder = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(punctual_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let built = "because the descriptor sets are built in and whole";
     routes.add_service(builder().build_v1().expect(built)).add_service(builder().build_v1alpha().expect(built))
