@@ -1,1 +1,39 @@
+//! What the tests with real processes stand on: the programs that were built, private folders and ports, a REST client
+//! and a way to wait.
+//!
+//! Nothing here knows the workspace's other crates. A test sees what a user sees: flags, exit codes, answers, files
+//! and processes.
+//!
+//! The harness panics rather than returning errors, so that a failure names the line of the test and the logs of
+//! the processes are printed on the way out.
 
+mod agent;
+mod cli;
+mod jobs;
+mod ports;
+mod process;
+mod programs;
+mod rest;
+mod runs;
+mod server;
+mod tools;
+mod until;
+mod witness;
+
+pub use agent::Agent;
+pub use cli::{Cli, Said};
+pub use jobs::{job, noop, shell};
+pub use ports::Port;
+pub use process::Process;
+pub use programs::program;
+pub use rest::{Answer, Rest};
+pub use runs::{Attempt, Run, assert_no_gap};
+pub use server::Server;
+pub use tools::{grpcurl, node, root};
+pub use until::until;
+pub use witness::{Witness, lives};
+
+/// A folder of its own for each test, gone with it.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("punctual-test-").tempdir().expect("because the system has a temporary folder")
+}

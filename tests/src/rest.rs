@@ -1,0 +1,133 @@
+//! A plain REST client: one connection a call, no retries, no proxy.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::http::Request;
+
+use crate::Run;
+
+const API: &str = "/api/v1/scheduler";
+
+#[derive(Clone)]
+pub struct Rest {
+    base: String,
+    agent: ureq::Agent,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    }
+
+    /// The body of an answer that must be 200.
+    #[track_caller]
+    pub fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json()
+    }
+}
+
+impl Rest {
+    pub fn new(base: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_idle_connections(0)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build();
+        Self { base: base.to_owned(), agent: config.into() }
+    }
+
+    /// One request to any path; an error when the server is not reached.
+    pub fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Result<Answer, ureq::Error> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = match body {
+            Some(body) => self.agent.run(request.body(body.to_owned())?)?,
+            None => self.agent.run(request.body(())?)?,
+        };
+        Ok(Answer { status: response.status().as_u16(), text: response.body_mut().read_to_string()? })
+    }
+
+    /// One request to the API, with a JSON body.
+    #[track_caller]
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let text = body.map(Value::to_string);
+        self.try_call(method, &format!("{API}{path}"), &[("content-type", "application/json")], text.as_deref())
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Value {
+        self.call("GET", path, None).ok()
+    }
+
+    /// Creates a job, and answers it.
+    #[track_caller]
+    pub fn create(&self, job: &Value) -> Value {
+        self.call("POST", "/jobs", Some(job)).ok()
+    }
+
+    /// An action without arguments: `pause`, `resume`, `enable`, `disable` answer the job.
+    #[track_caller]
+    pub fn act(&self, job_id: &str, action: &str) -> Value {
+        self.call("POST", &format!("/jobs/{job_id}/action"), Some(&json!({ "action": action }))).ok()
+    }
+
+    #[track_caller]
+    pub fn trigger(&self, job_id: &str, request_id: &str) -> Run {
+        let body = json!({ "action": "trigger", "requestId": request_id });
+        Run::read(self.call("POST", &format!("/jobs/{job_id}/action"), Some(&body)).ok())
+    }
+
+    #[track_caller]
+    pub fn run(&self, run_id: &str) -> Run {
+        Run::read(self.get(&format!("/runs/{run_id}")))
+    }
+
+    /// All runs of a job, newest first.
+    #[track_caller]
+    pub fn history(&self, job_id: &str) -> Vec<Run> {
+        self.pages(&format!("/jobs/{job_id}/history?pageSize=100"))
+    }
+
+    /// All runs of all pages of a list; `path` has a query.
+    #[track_caller]
+    pub fn pages(&self, path: &str) -> Vec<Run> {
+        let mut runs = Vec::new();
+        let mut token = String::new();
+        loop {
+            let page = self.get(&format!("{path}&pageToken={token}"));
+            runs.extend(page["runs"].as_array().expect("because lists are printed").iter().cloned().map(Run::read));
+            token = page["nextPageToken"].as_str().expect("because empty strings are printed").to_owned();
+            if token.is_empty() {
+                return runs;
+            }
+        }
+    }
+
+    /// What the task of a run wrote.
+    #[track_caller]
+    pub fn logs(&self, run_id: &str) -> String {
+        let path = format!("{API}/runs/{run_id}/logs");
+        let answer = self.try_call("GET", &path, &[], None).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.text
+    }
+}

@@ -1,0 +1,92 @@
+//! A scheduler server of one test, which can die and come back.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Port, Process, Rest, until};
+
+pub struct Server {
+    pub rest: Rest,
+    /// `None` while it is dead.
+    process: Option<Process>,
+    folder: PathBuf,
+    flags: Vec<String>,
+    port: Port,
+}
+
+impl Server {
+    /// `scheduler-server dev` with its data in `folder`; answers when it is ready.
+    #[track_caller]
+    pub fn dev(folder: &Path, flags: &[&str]) -> Self {
+        let port = Port::free();
+        let mut server = Self {
+            rest: Rest::new(&format!("http://127.0.0.1:{}", port.number())),
+            process: None,
+            folder: folder.to_owned(),
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+            port,
+        };
+        server.start();
+        server
+    }
+
+    /// A server without an agent in it.
+    #[track_caller]
+    pub fn bare(folder: &Path, flags: &[&str]) -> Self {
+        Self::dev(folder, &[&["--no-agent"], flags].concat())
+    }
+
+    /// A server with an agent in it that has connected.
+    #[track_caller]
+    pub fn with_agent(folder: &Path) -> Self {
+        let server = Self::dev(folder, &[]);
+        server.has_agents(1);
+        server
+    }
+
+    #[track_caller]
+    pub fn start(&mut self) {
+        let listen = self.address();
+        let mut args = vec!["dev", "--listen", &listen, "--data-dir", "data"];
+        args.extend(self.flags.iter().map(String::as_str));
+        let mut process = Process::start("server", &self.folder, "scheduler-server", &args);
+        until("a server that is ready", 30, || {
+            assert!(process.status().is_none(), "the server has ended instead of getting ready");
+            self.rest.try_call("GET", "/readyz", &[], None).ok().filter(|answer| answer.status == 200)
+        });
+        self.process = Some(process);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process().kill();
+        self.process = None;
+    }
+
+    /// `kill -9`, and back at once.
+    #[track_caller]
+    pub fn kill_and_start(&mut self) {
+        self.kill();
+        self.start();
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("because the test knows that its server runs")
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number())
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Waits until so many agents are connected.
+    #[track_caller]
+    pub fn has_agents(&self, number: u64) {
+        until(&format!("{number} agents"), 30, || {
+            let status = self.rest.get("/status");
+            (status["agents"]["alive"].as_u64() == Some(number)).then_some(())
+        });
+    }
+}

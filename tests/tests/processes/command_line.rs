@@ -1,0 +1,62 @@
+//! `punctual` against a server that runs.
+
+use punctual_tests::{Cli, Server, folder, until};
+
+#[test]
+fn a_job_is_created_run_and_looked_at_from_the_command_line() {
+    let folder = folder();
+    let server = Server::with_agent(folder.path());
+    let cli = Cli::new(folder.path(), &server.url());
+    let payload = r#"{"command": ["echo", "hello"]}"#;
+    assert!(cli.ok(&["job", "create", "greet", "--task", "process", "--payload", payload]).contains("greet"));
+    std::fs::write(
+        folder.path().join("jobs.yaml"),
+        "jobId: from-file\nschedule: {every: [3600s]}\ntask: {type: noop}\n",
+    )
+    .expect("because the folder is the test's");
+    cli.ok(&["job", "create", "-f", "jobs.yaml"]);
+    assert!(cli.ok(&["job", "list"]).contains("from-file"));
+    let listed = cli.json(&["job", "list"]);
+    let ids: Vec<_> = listed["jobs"].as_array().expect("a list").iter().map(|job| &job["jobId"]).collect();
+    assert_eq!(ids, ["from-file", "greet"]);
+    assert!(cli.ok(&["job", "get", "greet"]).contains("greet"));
+    assert_eq!(cli.json(&["job", "get", "greet"]), server.rest.get("/jobs/greet"), "as REST prints it");
+
+    let run_id = cli.ok(&["job", "trigger", "greet", "--request-id", "a"]).trim().to_owned();
+    assert_eq!(cli.json(&["job", "trigger", "greet", "--request-id", "a"])["runId"], run_id.as_str());
+    until("the run to end", 20, || (cli.json(&["run", "get", &run_id])["state"] == "SUCCEEDED").then_some(()));
+    assert_eq!(cli.ok(&["run", "logs", &run_id]), "hello\n");
+    for command in [&["job", "history", "greet"][..], &["run", "list"], &["run", "get", &run_id]] {
+        let said = cli.ok(command);
+        assert!(said.contains("SUCCEEDED") && said.contains(&run_id), "{command:?}: {said}");
+    }
+    for command in [&["job", "history", "greet"][..], &["run", "list", "--job", "greet"]] {
+        let runs = &cli.json(command)["runs"];
+        assert_eq!((runs.as_array().map(Vec::len), &runs[0]["runId"]), (Some(1), &run_id.clone().into()), "{runs}");
+    }
+}
+
+#[test]
+fn status_names_the_leader_and_counts_agents_and_jobs() {
+    let folder = folder();
+    let server = Server::with_agent(folder.path());
+    let cli = Cli::new(folder.path(), &server.url());
+    cli.ok(&["job", "create", "later", "--every", "1h", "--task", "noop"]);
+    let status = cli.json(&["status"]);
+    assert_eq!((&status["agents"]["alive"], &status["jobs"]["active"]), (&1.into(), &1.into()), "{status}");
+    let leader = status["leader"]["nodeId"].as_str().expect("a leader");
+    assert!(cli.ok(&["status"]).contains(leader));
+}
+
+#[test]
+fn a_refusal_ends_with_1_and_names_the_field() {
+    let folder = folder();
+    let server = Server::bare(folder.path(), &[]);
+    let cli = Cli::new(folder.path(), &server.url());
+    let said = cli.call(&["job", "get", "nobody"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+    let said = cli.call(&["job", "create", "wrong", "--every", "1s", "--task", "process", "--payload", "{}"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("task.payload"), "{said:?}");
+    assert_eq!(cli.call(&["job", "create", "wrong", "--evry", "1s"]).code, Some(2));
+}

@@ -1,0 +1,13 @@
+//! Punctual as its users have it: real processes, killed and started again, judged by what they leave behind.
+
+mod actions;
+mod agent_killed;
+mod clients;
+mod command_line;
+mod doors;
+mod fires;
+mod load;
+mod refusals;
+mod server_killed;
+mod stopping;
+mod tour;
