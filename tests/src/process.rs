@@ -111,11 +111,27 @@ pub(crate) fn undisturbed(command: &mut Command, home: &Path) {
 /// Kills a process group when the test is gone: then the pipe that it reads from ends.
 fn watchdog(group: u32) -> Child {
     Command::new("sh")
-        .args(["-c", "read -r _; kill -KILL -- -$1", "watchdog", &group.to_string()])
+        .args(["-c", "read -r _; kill -s KILL -- -$1", "watchdog", &group.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .expect("because a shell is always there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_that_is_killed_takes_its_processes_along() {
+        let mut group = Command::new("sh").args(["-c", "sleep 300 & wait"]).process_group(0).spawn().unwrap();
+        let mut watchdog = watchdog(group.id());
+        // The death of a test closes its end of the pipe.
+        drop(watchdog.stdin.take());
+        let ended = until("the end of the group", 10, || group.try_wait().unwrap());
+        assert!(!ended.success());
+        watchdog.wait().unwrap();
+    }
 }
