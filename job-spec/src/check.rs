@@ -14,6 +14,8 @@ use crate::time;
 
 /// A duration above this is a slip of the unit.
 pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+pub(crate) const LONGEST_DISPLAY_NAME: usize = 256;
+pub(crate) const LONGEST_DESCRIPTION: usize = 8_192;
 const MOST_LABELS: usize = 64;
 const LONGEST_LABEL_KEY: usize = 128;
 const LONGEST_LABEL_VALUE: usize = 256;

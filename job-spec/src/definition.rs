@@ -8,11 +8,9 @@ use scheduler_core::job::{Definition, JobKey, Payload, Retention, Retry, Task};
 use scheduler_core::schedule::{SHORTEST_EVERY, Schedule};
 use scheduler_core::time::Timestamp;
 
-use crate::check::{Check, LONGEST};
+use crate::check::{Check, LONGEST, LONGEST_DESCRIPTION, LONGEST_DISPLAY_NAME};
 use crate::{enums, ids, not_yet, payload, schedule};
 
-const LONGEST_DISPLAY_NAME: usize = 256;
-const LONGEST_DESCRIPTION: usize = 8_192;
 const LONGEST_ERROR_CODE: usize = 128;
 const MOST_ERROR_CODES: usize = 100;
 const PRIORITIES: std::ops::RangeInclusive<i32> = -1_000..=1_000;
@@ -36,13 +34,14 @@ impl Rules {
 }
 
 /// The job's name and definition, or everything that is wrong with it. Paths start at the job:
-/// `schedule.every[0]`. Output-only fields are not looked at.
+/// `schedule.every[0]`. Output-only fields are not looked at, and whether there are calendars of the names that
+/// the schedule excludes is the engine's to say.
 pub fn definition(job: &v1::Job, rules: &Rules) -> Result<(JobKey, Definition), Violations> {
     let mut check = Check::default();
     let key = ids::key_of(job, &mut check.violations);
     let defaults = Definition::new(task(job.task.as_ref(), &mut check));
     let schedule = job.schedule.as_ref().map_or_else(Schedule::default, |proto| schedule::read(proto, &mut check));
-    schedule::check_compiles(&schedule, Some(&key.to_string()), rules, &mut check);
+    schedule::check_compiles(&schedule, Some(&key.to_string()), rules, &schedule::any_calendar, &mut check);
 
     let definition = Definition {
         display_name: check.text("display_name", &job.display_name, LONGEST_DISPLAY_NAME),
@@ -327,18 +326,41 @@ mod tests {
 
     #[test]
     fn what_is_not_done_yet_is_refused_and_not_ignored() {
-        let schedule =
-            |change: fn(&mut v1::Schedule)| refused(|job| change(job.schedule.insert(v1::Schedule::default())));
-        assert_eq!(refused(|job| job.overlap_policy = 3), ["overlap_policy"]);
-        assert_eq!(refused(|job| job.start_deadline = seconds(5)), ["start_deadline"]);
-        assert_eq!(refused(|job| job.pause_after_failures = 3), ["pause_after_failures"]);
         assert_eq!(refused(|job| job.delete_after_completion = true), ["delete_after_completion"]);
-        assert_eq!(schedule(|schedule| schedule.after_completion = seconds(5)), ["schedule.after_completion"]);
-        assert_eq!(schedule(|schedule| schedule.jitter = seconds(5)), ["schedule.jitter"]);
+    }
+
+    #[test]
+    fn every_policy_of_the_engine_is_taken() {
+        let (_, definition) = read(&job(|job| {
+            job.overlap_policy = v1::job::OverlapPolicy::CancelRunning.into();
+            job.start_deadline = seconds(5);
+            job.pause_after_failures = 3;
+            job.schedule = Some(v1::Schedule {
+                every: vec![ProtoDuration { seconds: 5, nanos: 0 }],
+                jitter: seconds(2),
+                max_fires: Some(7),
+                ..Default::default()
+            });
+        }))
+        .unwrap();
+        assert_eq!(definition.overlap_policy, scheduler_core::job::OverlapPolicy::CancelRunning);
+        assert_eq!((definition.start_deadline, definition.pause_after_failures), (Some(Duration::from_secs(5)), 3));
+        let schedule = &definition.schedule;
+        assert_eq!((schedule.jitter, schedule.max_fires), (Some(Duration::from_secs(2)), Some(7)));
+    }
+
+    #[test]
+    fn a_calendar_need_not_be_known_but_must_have_a_possible_name() {
+        let excluding = |names: [&str; 2]| v1::Schedule {
+            every: vec![ProtoDuration { seconds: 5, nanos: 0 }],
+            exclude_calendars: names.map(str::to_owned).to_vec(),
+            ..Default::default()
+        };
+        let (_, definition) = read(&job(|job| job.schedule = Some(excluding(["holidays", "freeze"])))).unwrap();
+        assert_eq!(definition.schedule.exclude_calendars, ["holidays", "freeze"]);
         assert_eq!(
-            schedule(|schedule| schedule.exclude_calendars = vec!["holidays".to_owned()]),
-            ["schedule.exclude_calendars"]
+            refused(|job| job.schedule = Some(excluding(["holidays", "No Way"]))),
+            ["schedule.exclude_calendars[1]"]
         );
-        assert_eq!(schedule(|schedule| schedule.max_fires = Some(5)), ["schedule.max_fires"]);
     }
 }

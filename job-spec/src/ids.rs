@@ -1,7 +1,8 @@
-//! Names that users give: namespaces and ids of jobs, queues and task types.
+//! Names that users give: namespaces and ids of jobs and calendars, queues and task types.
 
 use punctual_proto::v1;
 use scheduler_core::Violations;
+use scheduler_core::calendar::CalendarKey;
 use scheduler_core::job::JobKey;
 
 /// What an absent namespace means.
@@ -30,13 +31,24 @@ pub fn id(text: &str) -> Result<(), String> {
 
 /// How a request names a job. The paths are those of the request, with `prefix` before them.
 pub fn job_key(namespace: &str, job_id: &str, prefix: &str, violations: &mut Violations) -> JobKey {
+    let (namespace, job_id) = key(namespace, ("job_id", job_id), prefix, violations);
+    JobKey { namespace, job_id }
+}
+
+/// As [`job_key`].
+pub fn calendar_key(namespace: &str, calendar_id: &str, prefix: &str, violations: &mut Violations) -> CalendarKey {
+    let (namespace, calendar_id) = key(namespace, ("calendar_id", calendar_id), prefix, violations);
+    CalendarKey { namespace, calendar_id }
+}
+
+fn key(namespace: &str, named: (&str, &str), prefix: &str, violations: &mut Violations) -> (String, String) {
     let namespace = if namespace.is_empty() { DEFAULT_NAMESPACE } else { namespace };
-    for (field, text) in [("namespace", namespace), ("job_id", job_id)] {
+    for (field, text) in [("namespace", namespace), named] {
         if let Err(description) = id(text) {
             violations.add(format!("{prefix}{field}"), description);
         }
     }
-    JobKey { namespace: namespace.to_owned(), job_id: job_id.to_owned() }
+    (namespace.to_owned(), named.1.to_owned())
 }
 
 pub(crate) fn key_of(job: &v1::Job, violations: &mut Violations) -> JobKey {

@@ -7,17 +7,20 @@ use scheduler_core::job::{Definition, Job, JobState, Pause};
 use scheduler_core::run::Run;
 use scheduler_core::time::Timestamp;
 
+use crate::schedule::Find;
 use crate::time::{proto_duration, proto_instant};
 use crate::{enums, payload, schedule};
 
 /// How long a deleted job can be brought back.
 const EXPIRES_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
-/// A stored job at the instant `now`, with the row that was entered last for it.
-pub fn job(job: &Job, last_run: Option<&Run>, now: Timestamp) -> v1::Job {
-    let compiled = schedule::compile(job);
+/// A stored job at the instant `now`, with the row that was entered last for it. `find` knows its calendars.
+pub fn job(job: &Job, last_run: Option<&Run>, now: Timestamp, find: Find<'_>) -> v1::Job {
+    let compiled = schedule::compile(job, find);
     let decided = now.max(job.effective_from);
-    let completed = compiled.as_ref().is_some_and(|compiled| compiled.is_exhausted(decided));
+    let spent = job.fires_left() == Some(0);
+    let completed =
+        compiled.as_ref().is_some_and(|compiled| compiled.is_exhausted(decided) || (spent && !compiled.is_empty()));
     let state = job.state(completed);
     let next_fire = compiled.as_ref().filter(|_| state == JobState::Active).and_then(|compiled| compiled.next(decided));
     v1::Job {

@@ -1,62 +1,78 @@
 //! Schedules of `punctual.v1` to the core's and back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use punctual_proto::v1;
 use scheduler_core::Violations;
 use scheduler_core::job::Job;
-use scheduler_core::schedule::{Compiled, Context, Dst, Schedule};
+use scheduler_core::schedule::{Calendar, Compiled, Context, Dst, Exclusion, Schedule};
 
 use crate::check::Check;
 use crate::definition::Rules;
 use crate::text::clean;
-use crate::{enums, not_yet, time};
+use crate::{enums, time};
 
 /// What the proto calls the zone that the core leaves empty.
-const UTC: &str = "UTC";
+pub(crate) const UTC: &str = "UTC";
 /// Stands in for a duration that was refused, so that the others keep their places.
 const REFUSED: Duration = Duration::from_secs(86_400);
 
-/// A schedule that need not belong to a job. `hash_key` is `namespace/job_id`, for `H`. The violations' paths
-/// start at the job's root: `schedule.every[0]`.
+/// Finds a calendar of the schedule's namespace by its id.
+pub type Find<'a> = &'a dyn Fn(&str) -> Option<Arc<Exclusion>>;
+
+/// As [`schedule_with`], where there are no calendars to look into.
 pub fn schedule(
     proto: &v1::Schedule,
     hash_key: Option<&str>,
     rules: &Rules,
 ) -> Result<(Schedule, Compiled), Violations> {
+    schedule_with(proto, hash_key, rules, &|_| None)
+}
+
+/// A schedule that need not belong to a job. `hash_key` is `namespace/job_id`, for `H`. The violations' paths
+/// start at the job's root: `schedule.every[0]`. Calendars that `find` does not know are among them.
+pub fn schedule_with(
+    proto: &v1::Schedule,
+    hash_key: Option<&str>,
+    rules: &Rules,
+    find: Find<'_>,
+) -> Result<(Schedule, Compiled), Violations> {
     let mut check = Check::default();
     let schedule = read(proto, &mut check);
-    not_yet::in_schedule(&schedule, &mut check.violations);
-    match (check_compiles(&schedule, hash_key, rules, &mut check), check.violations.0.is_empty()) {
+    match (check_compiles(&schedule, hash_key, rules, find, &mut check), check.violations.0.is_empty()) {
         (Some(compiled), true) => Ok((schedule, compiled)),
         _ => Err(check.violations),
     }
 }
 
-/// A stored job's schedule; `None` when this version cannot evaluate it.
-pub fn compile(job: &Job) -> Option<Compiled> {
+/// A stored job's schedule; `None` when this version cannot evaluate it, or `find` lacks one of its calendars.
+pub fn compile(job: &Job, find: Find<'_>) -> Option<Compiled> {
     let hash_key = job.key.to_string();
     let context = Context {
         hash_key: Some(&hash_key),
         create_time: job.create_time,
         // What was the shortest period then does not matter to a job that exists.
         min_every: Duration::ZERO,
-        calendars: &|_| None,
+        calendars: find,
     };
     Compiled::new(&job.definition.schedule, &context).ok()
+}
+
+/// Where nobody knows which calendars there are, every one is there and has no dates.
+pub fn any_calendar(_: &str) -> Option<Arc<Exclusion>> {
+    Exclusion::new(&Calendar::default()).ok().map(Arc::new)
 }
 
 pub(crate) fn check_compiles(
     schedule: &Schedule,
     hash_key: Option<&str>,
     rules: &Rules,
+    find: Find<'_>,
     check: &mut Check,
 ) -> Option<Compiled> {
-    let context =
-        Context { hash_key, create_time: rules.create_time, min_every: rules.min_every, calendars: &|_| None };
-    // Calendars are refused as a whole for now, not one by one for want of being known.
-    let known = Schedule { exclude_calendars: Vec::new(), ..schedule.clone() };
-    match Compiled::new(&known, &context) {
+    let context = Context { hash_key, create_time: rules.create_time, min_every: rules.min_every, calendars: find };
+    match Compiled::new(schedule, &context) {
         Ok(compiled) => Some(compiled),
         Err(mut violations) => {
             check.violations.0.append(&mut violations.0);

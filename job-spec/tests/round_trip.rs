@@ -12,9 +12,10 @@ use proptest::prelude::*;
 use prost_types::value::Kind;
 use prost_types::{Duration as ProtoDuration, ListValue, Struct, Timestamp as ProtoTimestamp, Value};
 use punctual_proto::v1;
+use scheduler_core::calendar::{Calendar, CalendarKey};
 use scheduler_core::ids::JobUid;
-use scheduler_core::job::{Definition, Job, JobKey, OnLost, OverlapPolicy, Payload, Retention, Retry, Task};
-use scheduler_core::schedule::{Dst, Gap, Overlap, Schedule};
+use scheduler_core::job::{Counts, Definition, Job, JobKey, OnLost, OverlapPolicy, Payload, Retention, Retry, Task};
+use scheduler_core::schedule::{self, Date, Dst, Exclusion, Gap, Overlap, Schedule};
 use scheduler_core::time::Timestamp;
 
 const CREATED: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -31,11 +32,12 @@ fn stored(key: JobKey, definition: Definition) -> Job {
         create_time: CREATED,
         update_time: CREATED,
         delete_time: None,
+        counts: Counts::default(),
     }
 }
 
 fn out_and_back(key: JobKey, definition: Definition) -> Result<(JobKey, Definition), TestCaseError> {
-    let shown = job_spec::job(&stored(key, definition), None, CREATED);
+    let shown = job_spec::job(&stored(key, definition), None, CREATED, &job_spec::any_calendar);
     job_spec::definition(&shown, &Rules::new(CREATED)).map_err(|violations| TestCaseError::fail(violations.to_string()))
 }
 
@@ -88,9 +90,15 @@ prop_compose! {
         end_time in option::of((2_000_000_000_i64..3_000_000_000).prop_map(Timestamp::from_millis)),
         gap in prop_oneof![Just(Gap::NextValid), Just(Gap::Skip)],
         overlap in prop_oneof![Just(Overlap::First), Just(Overlap::Last), Just(Overlap::Both)],
+        jitter in option::of(span(1, 9_000_000_000_000)),
+        exclude_calendars in vec("[a-z0-9]{1,9}", 0..3),
+        max_fires in option::of(1_u32..=1_000_000),
+        after_completion in option::of(span(0, 9_000_000_000_000)),
     ) -> Schedule {
+        let alone = every.is_empty() && at.is_empty();
         Schedule {
-            every, at, time_zone: time_zone.to_owned(), start_time, end_time, dst: Dst { gap, overlap },
+            after_completion: after_completion.filter(|_| alone),
+            jitter, exclude_calendars, max_fires, every, at, time_zone: time_zone.to_owned(), start_time, end_time, dst: Dst { gap, overlap },
             ..Schedule::default()
         }
     }
@@ -117,9 +125,11 @@ prop_compose! {
         counts in (-1_000_i32..=1_000, 1_u32..=10_000, 0_u32..1_000_000, 1_u32..=10_000_000),
         times in (span(0, 9_000_000_000_000), span(1, 9_000_000_000_000), span(0, 86_400_000_000), span(1, 9_000_000_000_000)),
         flags in (any::<bool>(), any::<bool>()),
-        overlap_policy in prop_oneof![Just(OverlapPolicy::Skip), Just(OverlapPolicy::Queue)],
+        overlap_policy in prop_oneof![Just(OverlapPolicy::Skip), Just(OverlapPolicy::Queue), Just(OverlapPolicy::CancelRunning)],
         on_lost in prop_oneof![Just(OnLost::Retry), Just(OnLost::Fail)],
         retry in retry(),
+        start_deadline in option::of(span(1, 9_000_000_000_000)),
+        pause_after_failures in 0_u32..1_000_000,
     ) -> Definition {
         Definition {
             display_name: texts.0,
@@ -138,6 +148,8 @@ prop_compose! {
             timeout: times.1,
             kill_grace: times.2,
             on_lost,
+            start_deadline,
+            pause_after_failures,
             retention: Retention { max_runs: counts.3, max_age: times.3 },
             enabled: flags.1,
             ..Definition::new(task)
@@ -241,6 +253,45 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn any_calendar()(
+        texts in (".{0,5}", ".{0,5}"),
+        time_zone in option::of(prop_oneof![Just("UTC"), Just("Europe/Paris"), Just("")]),
+        dates in vec(any_date(), 0..4),
+        ranges in vec((any_date(), any_date()), 0..4),
+    ) -> v1::Calendar {
+        let range = |(start_date, end_date)| v1::calendar::DateRange { start_date, end_date };
+        v1::Calendar {
+            calendar_id: "a".to_owned(),
+            display_name: texts.0,
+            description: texts.1,
+            time_zone: time_zone.map(str::to_owned),
+            dates,
+            ranges: ranges.into_iter().map(range).collect(),
+            ..v1::Calendar::default()
+        }
+    }
+}
+
+/// Often the same, so that some ranges are single days.
+fn any_date() -> impl Strategy<Value = String> {
+    prop_oneof![
+        16 => (1_u32..=12, 1_u32..=3).prop_map(|(month, day)| format!("2026-{month:02}-{day:02}")),
+        8 => Just("2026-06-02".to_owned()),
+        1 => ".{0,10}",
+    ]
+}
+
+fn calendar_out_and_back(
+    key: CalendarKey,
+    definition: scheduler_core::calendar::Definition,
+) -> Result<(CalendarKey, scheduler_core::calendar::Definition), TestCaseError> {
+    let (create_time, update_time) = (CREATED, CREATED);
+    let stored = Calendar { key, definition, revision: 1, change_seq: 1, create_time, update_time };
+    job_spec::calendar_definition(&job_spec::calendar(&stored))
+        .map_err(|violations| TestCaseError::fail(violations.to_string()))
+}
+
 fn key() -> JobKey {
     JobKey { namespace: "default".to_owned(), job_id: "a".to_owned() }
 }
@@ -260,6 +311,44 @@ proptest! {
             Err(violations) => prop_assert!(violations.0.iter().all(|violation| !violation.field.is_empty())),
         }
     }
+
+    #[test]
+    fn a_calendar_that_was_read_is_stable_from_then_on(calendar in any_calendar()) {
+        match job_spec::calendar_definition(&calendar) {
+            Ok((key, definition)) => {
+                prop_assert_eq!(calendar_out_and_back(key.clone(), definition.clone())?, (key, definition));
+            }
+            Err(violations) => prop_assert!(violations.0.iter().all(|violation| !violation.field.is_empty())),
+        }
+    }
+}
+
+#[test]
+fn a_job_whose_fires_are_used_up_is_completed_and_has_no_next_fire() {
+    let task = Task { task_type: "noop".to_owned(), payload: Payload::default() };
+    let schedule = Schedule { every: vec![Duration::from_secs(5)], max_fires: Some(3), ..Schedule::default() };
+    let mut job = stored(key(), Definition { schedule, ..Definition::new(task) });
+    let shown = |job: &Job| job_spec::job(job, None, CREATED, &job_spec::any_calendar);
+    job.counts.fires = 2;
+    assert_eq!(shown(&job).state(), v1::job::State::Active);
+    assert!(shown(&job).next_fire_time.is_some());
+    job.counts.fires = 3;
+    assert_eq!((shown(&job).state(), shown(&job).next_fire_time), (v1::job::State::Completed, None));
+}
+
+#[test]
+fn a_jobs_next_fire_is_one_that_its_calendars_leave() {
+    let task = Task { task_type: "noop".to_owned(), payload: Payload::default() };
+    let at = [1_700_000_010, 1_700_100_000].map(Timestamp::from_secs).to_vec();
+    let schedule = Schedule { at, exclude_calendars: vec!["freeze".to_owned()], ..Schedule::default() };
+    let job = stored(key(), Definition { schedule, ..Definition::new(task) });
+    let day = "2023-11-14".parse::<Date>().unwrap();
+    let dates = schedule::Calendar { name: "freeze".to_owned(), time_zone: String::new(), dates: vec![day.into()] };
+    let freeze = Arc::new(Exclusion::new(&dates).unwrap());
+    let next = |find: job_spec::Find<'_>| job_spec::job(&job, None, CREATED, find).next_fire_time;
+    assert_eq!(next(&job_spec::any_calendar).map(|time| time.seconds), Some(1_700_000_010));
+    let find = |name: &str| (name == "freeze").then(|| Arc::clone(&freeze));
+    assert_eq!(next(&find).map(|time| time.seconds), Some(1_700_100_000));
 }
 
 #[test]
@@ -270,7 +359,9 @@ fn a_zone_in_a_cron_expression_does_not_come_back_beside_utc() {
         ..v1::Job::default()
     };
     let mut definition = job_spec::definition(&job, &Rules::new(CREATED)).expect("it is valid").1;
-    let shown = |definition: &Definition| job_spec::job(&stored(key(), definition.clone()), None, CREATED).schedule;
+    let shown = |definition: &Definition| {
+        job_spec::job(&stored(key(), definition.clone()), None, CREATED, &job_spec::any_calendar).schedule
+    };
     assert_eq!(shown(&definition).and_then(|schedule| schedule.time_zone).as_deref(), Some("UTC"));
     definition.schedule.cron = vec!["CRON_TZ=Asia/Tokyo 0 2 * * *".to_owned()];
     assert_eq!(shown(&definition).and_then(|schedule| schedule.time_zone), None);

@@ -3,8 +3,8 @@
 use job_spec::time::proto_instant;
 use punctual_proto::v1;
 use scheduler_core::Violations;
-use scheduler_core::job::JobKey;
-use scheduler_core::schedule::{ChangeKind, Compiled, DstChange};
+use scheduler_core::job::{Job, JobKey};
+use scheduler_core::schedule::{ChangeKind, Compiled, DstChange, Schedule};
 use scheduler_core::time::Timestamp;
 
 use super::{Error, Service, lists};
@@ -22,24 +22,40 @@ impl Service {
         let mut violations = Violations::default();
         let key = (!request.job_id.is_empty())
             .then(|| job_spec::job_key(&request.namespace, &request.job_id, "", &mut violations));
+        let namespace = match request.namespace.as_str() {
+            "" => job_spec::DEFAULT_NAMESPACE.to_owned(),
+            named => named.to_owned(),
+        };
         let count = count(request.count, &mut violations);
         let after = lists::instant("after", request.after.as_ref(), &mut violations).unwrap_or_else(|| self.now());
         violations.or(()).map_err(Error::Invalid)?;
-        let compiled = match (&request.schedule, key) {
-            (Some(schedule), key) => self.given_schedule(schedule, key, after).await?,
+        let (compiled, left) = match (&request.schedule, key) {
+            (Some(schedule), key) => {
+                let left = schedule.max_fires.and_then(|fires| usize::try_from(fires).ok());
+                (self.given_schedule(schedule, &namespace, key, after).await?, left)
+            }
             (None, Some(key)) => {
                 let job = self.stored_job(&key).await?;
-                job_spec::compile(&job).ok_or_else(|| Error::field("job_id", "its schedule cannot be evaluated"))?
+                let left = job.fires_left().map(|left| usize::try_from(left).unwrap_or(usize::MAX));
+                (self.stored_schedule(&job).await?, left)
             }
             (None, None) => return Err(Error::field("schedule", "is required, unless there is a job_id")),
         };
-        Ok(shown(&compiled, after, count))
+        Ok(shown(&compiled, after, left.map_or(count, |left| left.min(count))))
+    }
+
+    async fn stored_schedule(&self, job: &Job) -> Result<Compiled, Error> {
+        let namespace = job.key.namespace.as_str();
+        let calendars = self.calendars_of([(namespace, &job.definition.schedule)]).await?;
+        job_spec::compile(job, &|name| calendars.find(namespace, name))
+            .ok_or_else(|| Error::field("job_id", "its schedule cannot be evaluated"))
     }
 
     /// A schedule beside a job counts from the job's creation; the job need not exist.
     async fn given_schedule(
         &self,
         schedule: &v1::Schedule,
+        namespace: &str,
         key: Option<JobKey>,
         after: Timestamp,
     ) -> Result<Compiled, Error> {
@@ -49,7 +65,11 @@ impl Service {
         };
         let rules = self.rules(stored.map_or(after, |job| job.create_time));
         let hash_key = key.map(|key| key.to_string());
-        let (_, compiled) = job_spec::schedule(schedule, hash_key.as_deref(), &rules).map_err(Error::Invalid)?;
+        let named = Schedule { exclude_calendars: schedule.exclude_calendars.clone(), ..Schedule::default() };
+        let calendars = self.calendars_of([(namespace, &named)]).await?;
+        let find = |name: &str| calendars.find(namespace, name);
+        let (_, compiled) =
+            job_spec::schedule_with(schedule, hash_key.as_deref(), &rules, &find).map_err(Error::Invalid)?;
         Ok(compiled)
     }
 }
