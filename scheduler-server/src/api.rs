@@ -3,6 +3,7 @@
 //! Agents' streams are not here: they go straight to the engine's shell, in [`crate::leader`].
 
 mod answer;
+mod calendar_service;
 mod errors;
 mod job_service;
 mod later;
@@ -25,10 +26,12 @@ use later::Later;
 pub fn services(service: Arc<Service>) -> Routes {
     Routes::new(v1::job_service_server::JobServiceServer::new(job_service::Jobs(Arc::clone(&service))))
         .add_service(v1::run_service_server::RunServiceServer::new(run_service::Runs(Arc::clone(&service))))
+        .add_service(v1::calendar_service_server::CalendarServiceServer::new(calendar_service::Calendars(Arc::clone(
+            &service,
+        ))))
         .add_service(v1::scheduler_service_server::SchedulerServiceServer::new(scheduler_service::Scheduler(service)))
         .add_service(v1::agent_service_server::AgentServiceServer::new(Later))
         .add_service(v1::task_type_service_server::TaskTypeServiceServer::new(Later))
-        .add_service(v1::calendar_service_server::CalendarServiceServer::new(Later))
         .add_service(v1::token_service_server::TokenServiceServer::new(Later))
         .add_service(v1::audit_service_server::AuditServiceServer::new(Later))
 }

@@ -27,6 +27,9 @@ impl From<Error> for Status {
             }
             Error::JobNotFound(_) => plain(Code::NotFound, ErrorReason::JobNotFound, &error),
             Error::RunNotFound { .. } => plain(Code::NotFound, ErrorReason::RunNotFound, &error),
+            Error::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &error),
+            Error::RunEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &error),
+            Error::RunNotEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunNotEnded, &error),
             Error::Later(_) => plain(Code::Unimplemented, ErrorReason::NotImplemented, &error),
             Error::Refused(refusal) => refused(refusal),
             Error::Unreadable(Unreadable::Unavailable(_)) => {

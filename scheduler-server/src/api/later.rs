@@ -35,13 +35,6 @@ later! {
         "ListTaskTypes" list_task_types(ListTaskTypesRequest) -> ListTaskTypesResponse;
         "GetTaskType" get_task_type(GetTaskTypeRequest) -> TaskType;
     }
-    calendar_service_server::CalendarService {
-        "CreateCalendar" create_calendar(CreateCalendarRequest) -> Calendar;
-        "GetCalendar" get_calendar(GetCalendarRequest) -> Calendar;
-        "ListCalendars" list_calendars(ListCalendarsRequest) -> ListCalendarsResponse;
-        "UpdateCalendar" update_calendar(UpdateCalendarRequest) -> Calendar;
-        "DeleteCalendar" delete_calendar(DeleteCalendarRequest) -> Calendar;
-    }
     token_service_server::TokenService {
         "CreateToken" create_token(CreateTokenRequest) -> Token;
         "ListTokens" list_tokens(ListTokensRequest) -> ListTokensResponse;

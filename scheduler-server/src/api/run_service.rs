@@ -33,12 +33,14 @@ impl v1::run_service_server::RunService for Runs {
         answer(&call, deadline, self.0.get_run_logs(request)).await
     }
 
-    async fn cancel_run(&self, _: Request<v1::CancelRunRequest>) -> Result<Response<v1::Run>, Status> {
-        Err(later("RunService.CancelRun"))
+    async fn cancel_run(&self, request: Request<v1::CancelRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.cancel_run(&call, request)).await
     }
 
-    async fn retry_run(&self, _: Request<v1::RetryRunRequest>) -> Result<Response<v1::Run>, Status> {
-        Err(later("RunService.RetryRun"))
+    async fn retry_run(&self, request: Request<v1::RetryRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.retry_run(&call, request)).await
     }
 
     async fn get_run_stats(

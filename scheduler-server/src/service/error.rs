@@ -1,4 +1,5 @@
 use ledger::Unreadable;
+use scheduler_core::calendar::CalendarKey;
 use scheduler_core::engine::Refusal;
 use scheduler_core::ids::RunId;
 use scheduler_core::job::JobKey;
@@ -17,6 +18,12 @@ pub enum Error {
     JobNotFound(JobKey),
     #[error("there is no run {run} in namespace {namespace}")]
     RunNotFound { namespace: String, run: RunId },
+    #[error("there is no calendar {0}")]
+    CalendarNotFound(CalendarKey),
+    #[error("run {0} has ended")]
+    RunEnded(RunId),
+    #[error("run {0} has not ended")]
+    RunNotEnded(RunId),
     /// Named as `JobService.BackfillJob`, or as a field of a request.
     #[error("{0} comes with a later release")]
     Later(&'static str),
@@ -44,9 +51,18 @@ impl Error {
 }
 
 /// Violations of a job's definition, as fields of a request that has the job under `job`.
-pub(super) fn in_job(mut violations: Violations) -> Violations {
+pub(super) fn in_job(violations: Violations) -> Violations {
+    under("job", violations)
+}
+
+/// As [`in_job`].
+pub(super) fn in_calendar(violations: Violations) -> Violations {
+    under("calendar", violations)
+}
+
+fn under(field: &str, mut violations: Violations) -> Violations {
     for violation in &mut violations.0 {
-        violation.field.insert_str(0, "job.");
+        violation.field = format!("{field}.{}", violation.field);
     }
     violations
 }

@@ -22,6 +22,7 @@ pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 #[derive(Default)]
 struct World {
     jobs: BTreeMap<JobKey, Job>,
+    calendars: BTreeMap<CalendarKey, Calendar>,
     runs: BTreeMap<RunId, Run>,
     logs: Vec<LoggedChunk>,
     requests: BTreeMap<RequestKey, (String, String)>,
@@ -64,6 +65,10 @@ impl Fake {
 
     pub(crate) fn log(&self, chunks: Vec<LoggedChunk>) {
         self.world().logs = chunks;
+    }
+
+    pub(crate) fn end(&self, run: RunId) {
+        self.world().runs.get_mut(&run).unwrap().state = RunState::Succeeded;
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -140,8 +145,57 @@ impl World {
         Ok(Job { revision: job.revision + 1, ..job })
     }
 
+    /// The calendar as the command leaves it, or as it was before it was deleted.
+    fn changed_calendar(&mut self, command: Command) -> Result<Calendar, Refusal> {
+        let stored = |key: &CalendarKey, etag: Option<String>| {
+            let calendar = self.calendars.get(key).ok_or_else(|| Refusal::CalendarNotFound(key.clone()))?;
+            if etag.is_some_and(|etag| etag != calendar.etag()) {
+                return Err(Refusal::StaleEtag { resource: key.to_string(), etag: calendar.etag() });
+            }
+            Ok(calendar.clone())
+        };
+        let (calendar, validate_only) = match command {
+            Command::CreateCalendar { calendar: key, definition, validate_only } => {
+                if self.calendars.contains_key(&key) {
+                    return Err(Refusal::CalendarExists(key));
+                }
+                let (definition, create_time, update_time) = (*definition, NOW, NOW);
+                (Calendar { key, definition, revision: 1, change_seq: 1, create_time, update_time }, validate_only)
+            }
+            Command::UpdateCalendar { calendar, definition, etag, validate_only } => {
+                let stored = stored(&calendar, etag)?;
+                (Calendar { definition: *definition, revision: stored.revision + 1, ..stored }, validate_only)
+            }
+            Command::DeleteCalendar { calendar, etag } => {
+                let stored = stored(&calendar, etag)?;
+                let names = |job: &&Job| job.definition.schedule.exclude_calendars.contains(&calendar.calendar_id);
+                if let Some(job) = self.jobs.values().find(names) {
+                    return Err(Refusal::CalendarInUse { calendar, job: job.key.clone() });
+                }
+                self.calendars.remove(&calendar);
+                return Ok(stored);
+            }
+            other => unreachable!("because {other:?} changes no calendar"),
+        };
+        if !validate_only {
+            self.calendars.insert(calendar.key.clone(), calendar.clone());
+        }
+        Ok(calendar)
+    }
+
+    fn cancel(&mut self, id: RunId) -> Result<Run, Refusal> {
+        let run = self.runs.get_mut(&id).filter(|run| !run.state.is_ended()).ok_or(Refusal::RunNotLive(id))?;
+        run.state = RunState::Cancelled;
+        run.cancel_requested_time = Some(NOW);
+        Ok(run.clone())
+    }
+
     fn trigger(&mut self, command: Command) -> Result<Run, Refusal> {
-        let Command::TriggerJob { job, payload, labels, not_before } = command else { unreachable!() };
+        let (job, payload, labels, not_before, retry_of) = match command {
+            Command::TriggerJob { job, payload, labels, not_before } => (job, payload, labels, not_before, None),
+            Command::RetryRun { job, of, payload, labels } => (job, payload, labels, None, Some(of)),
+            other => unreachable!("because {other:?} starts no run"),
+        };
         let stored = self.live(&job)?;
         if !stored.definition.enabled {
             return Err(Refusal::JobDisabled(job));
@@ -153,7 +207,7 @@ impl World {
             job_uid: stored.uid,
             job_key: job,
             job_revision: stored.revision,
-            trigger: Trigger::Manual,
+            trigger: if retry_of.is_some() { Trigger::Retry } else { Trigger::Manual },
             scheduled_time,
             occurrence: Run::occurrence_of(id),
             covers_from: None,
@@ -168,7 +222,7 @@ impl World {
             first_attempt: None,
             coalesced_count: 1,
             first_scheduled_time: None,
-            retry_of: None,
+            retry_of,
             labels,
             payload,
             cancel_requested_time: None,
@@ -194,7 +248,15 @@ impl World {
         }
         let (answer, resource) = match request.command {
             Command::Status => return Err(Refusal::Unavailable(Away::NoLeader)),
-            command @ Command::TriggerJob { .. } => {
+            Command::CancelRun { run, .. } => (Answer::Run(Box::new(self.cancel(run)?)), run.to_string()),
+            command @ (Command::CreateCalendar { .. }
+            | Command::UpdateCalendar { .. }
+            | Command::DeleteCalendar { .. }) => {
+                let calendar = self.changed_calendar(command)?;
+                let key = calendar.key.to_string();
+                (Answer::Calendar(Box::new(calendar)), key)
+            }
+            command @ (Command::TriggerJob { .. } | Command::RetryRun { .. }) => {
                 let run = self.trigger(command)?;
                 let id = run.id.to_string();
                 (Answer::Run(Box::new(run)), id)
@@ -294,17 +356,23 @@ impl Reader for Fake {
         Ok(page(found.cloned(), asked.size))
     }
 
-    async fn calendar(&self, _: &CalendarKey) -> Result<Option<Calendar>, Unreadable> {
-        Ok(None)
+    async fn calendar(&self, key: &CalendarKey) -> Result<Option<Calendar>, Unreadable> {
+        Ok(self.world().calendars.get(key).cloned())
     }
 
     async fn calendars(
         &self,
-        _: Option<&str>,
-        _: &str,
-        _: &Page<CalendarKey>,
+        namespace: Option<&str>,
+        query: &str,
+        asked: &Page<CalendarKey>,
     ) -> Result<PageOf<Calendar>, Unreadable> {
-        Ok(PageOf { items: Vec::new(), more: false })
+        let world = self.world();
+        let found = world.calendars.values().filter(|calendar| {
+            asked.after.as_ref().is_none_or(|after| calendar.key > *after)
+                && namespace.is_none_or(|namespace| namespace == calendar.key.namespace)
+                && calendar.key.calendar_id.starts_with(query)
+        });
+        Ok(page(found.cloned(), asked.size))
     }
 
     async fn count_jobs(&self) -> Result<u64, Unreadable> {

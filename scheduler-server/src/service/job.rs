@@ -101,8 +101,9 @@ impl Service {
         let payload = self.triggered_payload(&job, request.payload.as_ref()).await?;
         let request = v1::TriggerJobRequest { request_id: String::new(), ..request };
         let numbered = Numbered::new(METHOD, &job.namespace, request_id, &request);
+        let namespace = job.namespace.clone();
         let command = Command::TriggerJob { job, payload, labels, not_before };
-        self.write_run(call, numbered, command, METHOD).await
+        self.write_run(call, Some(numbered), command, namespace, METHOD).await
     }
 
     /// The job's payload with the trigger's laid over it; without one, the run takes the job's as it is then.

@@ -1,39 +1,69 @@
-//! Update masks: which fields of a job an update changes.
+//! Update masks: which fields of a job or a calendar an update changes.
 
 use std::sync::LazyLock;
 
+use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, Value};
 use prost_types::FieldMask;
 use punctual_proto::v1;
 use scheduler_core::Violations;
 
-static JOB: LazyLock<MessageDescriptor> = LazyLock::new(|| {
-    let pool = DescriptorPool::decode(punctual_proto::FILE_DESCRIPTOR_SET)
-        .expect("because the descriptor set is built with the code");
-    pool.get_message_by_name("punctual.v1.Job").expect("because the package has jobs")
+static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    DescriptorPool::decode(punctual_proto::FILE_DESCRIPTOR_SET)
+        .expect("because the descriptor set is built with the code")
 });
 
-/// Which job is meant, in which state, and what only the server says: no changes.
-const NO_CHANGES: [&str; 14] = [
-    "namespace",
-    "job_id",
-    "etag",
-    "uid",
-    "state",
-    "pause",
-    "next_fire_time",
-    "schedule_text",
-    "last_run",
-    "revision",
-    "create_time",
-    "update_time",
-    "delete_time",
-    "expire_time",
-];
+/// What can be updated field by field.
+pub(super) trait Resource: Message + Default + Clone {
+    const MESSAGE: &'static str;
+    /// Which one is meant, in which state, and what only the server says: no changes.
+    const NO_CHANGES: &'static [&'static str];
+
+    /// What a replacement of everything makes of `stored`.
+    fn replaced(stored: &Self, given: &Self) -> Self;
+}
+
+impl Resource for v1::Job {
+    const MESSAGE: &'static str = "punctual.v1.Job";
+    const NO_CHANGES: &'static [&'static str] = &[
+        "namespace",
+        "job_id",
+        "etag",
+        "uid",
+        "state",
+        "pause",
+        "next_fire_time",
+        "schedule_text",
+        "last_run",
+        "revision",
+        "create_time",
+        "update_time",
+        "delete_time",
+        "expire_time",
+    ];
+
+    /// An absent `enabled` stays as it is.
+    fn replaced(stored: &Self, given: &Self) -> Self {
+        Self { enabled: given.enabled.or(stored.enabled), ..given.clone() }
+    }
+}
+
+impl Resource for v1::Calendar {
+    const MESSAGE: &'static str = "punctual.v1.Calendar";
+    const NO_CHANGES: &'static [&'static str] = &["namespace", "calendar_id", "etag", "create_time", "update_time"];
+
+    fn replaced(_: &Self, given: &Self) -> Self {
+        given.clone()
+    }
+}
+
+fn descriptor<R: Resource>() -> MessageDescriptor {
+    POOL.get_message_by_name(R::MESSAGE).expect("because the package has the message")
+}
 
 #[derive(Debug)]
 pub(super) enum Mask {
-    /// All of the definition, but for an absent `enabled`.
+    /// All of the definition.
     Whole,
     Fields(Vec<Path>),
 }
@@ -47,10 +77,11 @@ pub(super) struct Path {
 
 impl Mask {
     /// Without a mask, the fields that are set.
-    pub(super) fn read(mask: Option<&FieldMask>, job: &v1::Job, violations: &mut Violations) -> Self {
+    pub(super) fn read<R: Resource>(mask: Option<&FieldMask>, given: &R, violations: &mut Violations) -> Self {
         let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
             let mut paths = Vec::new();
-            set_fields(&dynamic(job), &[], &mut paths);
+            set_fields(&dynamic(given), &[], &mut paths);
+            paths.retain(Path::is_change::<R>);
             return Self::Fields(paths);
         };
         if mask.paths.iter().any(|path| path == "*") {
@@ -61,34 +92,33 @@ impl Mask {
         }
         let mut paths = Vec::new();
         for path in &mask.paths {
-            match Path::resolve(path) {
-                Some(path) if path.is_change() => paths.push(path),
+            match Path::resolve(descriptor::<R>(), path) {
+                Some(path) if path.is_change::<R>() => paths.push(path),
                 Some(_) => {}
-                None => violations.add("update_mask", format!("{path:?} is no field of a job")),
+                None => violations.add("update_mask", format!("{path:?} is no field of a {}", R::MESSAGE)),
             }
         }
         Self::Fields(paths)
     }
 
     /// `stored` with what the mask names taken from `given`.
-    pub(super) fn apply(&self, stored: &v1::Job, given: &v1::Job) -> v1::Job {
+    pub(super) fn apply<R: Resource>(&self, stored: &R, given: &R) -> R {
         match self {
-            Self::Whole => v1::Job { enabled: given.enabled.or(stored.enabled), ..given.clone() },
+            Self::Whole => R::replaced(stored, given),
             Self::Fields(paths) => {
                 let (mut merged, given) = (dynamic(stored), dynamic(given));
                 for path in paths {
                     path.copy(&given, &mut merged);
                 }
-                merged.transcode_to().expect("because it is a job that was changed field by field")
+                merged.transcode_to().expect("because it is its own message, changed field by field")
             }
         }
     }
 }
 
 impl Path {
-    fn resolve(text: &str) -> Option<Self> {
+    fn resolve(mut message: MessageDescriptor, text: &str) -> Option<Self> {
         let mut fields = Vec::new();
-        let mut message = JOB.clone();
         let mut rest = text;
         loop {
             let (name, inner) = rest.split_once('.').map_or((rest, None), |(name, inner)| (name, Some(inner)));
@@ -106,8 +136,8 @@ impl Path {
         }
     }
 
-    fn is_change(&self) -> bool {
-        !self.fields.first().is_some_and(|field| NO_CHANGES.contains(&field.name()))
+    fn is_change<R: Resource>(&self) -> bool {
+        !self.fields.first().is_some_and(|field| R::NO_CHANGES.contains(&field.name()))
     }
 
     fn copy(&self, from: &DynamicMessage, to: &mut DynamicMessage) {
@@ -146,9 +176,6 @@ fn set_fields(message: &DynamicMessage, above: &[FieldDescriptor], paths: &mut V
             _ => paths.push(Path { fields, key: None }),
         }
     }
-    if above.is_empty() {
-        paths.retain(Path::is_change);
-    }
 }
 
 /// The message of a field that is changed part by part: not a list, a map, a payload or a time.
@@ -158,9 +185,9 @@ fn parts(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     (!field.is_list() && !field.is_map()).then(|| message.clone())
 }
 
-fn dynamic(job: &v1::Job) -> DynamicMessage {
-    let mut message = DynamicMessage::new(JOB.clone());
-    message.transcode_from(job).expect("because it is a job");
+fn dynamic<R: Resource>(resource: &R) -> DynamicMessage {
+    let mut message = DynamicMessage::new(descriptor::<R>());
+    message.transcode_from(resource).expect("because it is its own message");
     message
 }
 
@@ -248,5 +275,20 @@ mod tests {
         let mask = FieldMask { paths: vec!["*".to_owned(), "priority".to_owned()] };
         Mask::read(Some(&mask), &v1::Job::default(), &mut violations);
         assert_eq!(violations.0[0].field, "update_mask");
+    }
+
+    #[test]
+    fn a_list_of_a_calendar_is_replaced_as_a_whole() {
+        let dates = |dates: [&str; 2]| dates.map(str::to_owned).to_vec();
+        let stored = v1::Calendar {
+            calendar_id: "a".to_owned(),
+            description: "old".to_owned(),
+            dates: dates(["2026-12-24", "2026-12-25"]),
+            ..Default::default()
+        };
+        let given =
+            v1::Calendar { dates: dates(["2027-12-24", "2027-12-25"]), etag: "e".to_owned(), ..Default::default() };
+        let merged = Mask::read(None, &given, &mut Violations::default()).apply(&stored, &given);
+        assert_eq!(merged, v1::Calendar { dates: given.dates, ..stored });
     }
 }

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 use punctual_proto::v1;
+use scheduler_core::calendar::CalendarKey;
 use scheduler_core::ids::{JobUid, RunId};
 use scheduler_core::job::JobKey;
 use uuid::Uuid;
@@ -45,7 +46,7 @@ macro_rules! paged {
     };
 }
 
-paged!(ListJobsRequest, ListRunsRequest, GetRunLogsRequest);
+paged!(ListJobsRequest, ListRunsRequest, GetRunLogsRequest, ListCalendarsRequest);
 
 /// Where a page ended, as bytes within a token.
 pub(super) trait Position: Sized {
@@ -92,6 +93,17 @@ impl Position for (JobKey, JobUid) {
         let (namespace, job_id) = str::from_utf8(key).ok()?.split_once('\0')?;
         let key = JobKey { namespace: namespace.to_owned(), job_id: job_id.to_owned() };
         Some((key, JobUid(Uuid::from_slice(uid).ok()?)))
+    }
+}
+
+impl Position for CalendarKey {
+    fn write(&self) -> Vec<u8> {
+        [self.namespace.as_bytes(), &[0], self.calendar_id.as_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (namespace, calendar_id) = str::from_utf8(bytes).ok()?.split_once('\0')?;
+        Some(Self { namespace: namespace.to_owned(), calendar_id: calendar_id.to_owned() })
     }
 }
 
@@ -169,5 +181,7 @@ mod tests {
         assert_eq!(Position::read(&(3_u32, u64::MAX).write()), Some((3_u32, u64::MAX)));
         assert_eq!(Position::read(&RunId(Uuid::from_u128(9)).write()), Some(RunId(Uuid::from_u128(9))));
         assert_eq!(<(u32, u64)>::read(&[1, 2]), None);
+        let calendar = CalendarKey { namespace: "n".to_owned(), calendar_id: "a.b".to_owned() };
+        assert_eq!(Position::read(&calendar.write()), Some(calendar));
     }
 }

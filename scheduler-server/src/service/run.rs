@@ -6,9 +6,11 @@ use ledger::{LoggedChunk, Page, RunFilter, StoredRun};
 use punctual_proto::v1;
 use scheduler_core::Violations;
 use scheduler_core::agent::LogSource;
+use scheduler_core::engine::{Command, Refusal};
 use scheduler_core::ids::{AgentId, RunId};
 
-use super::{Error, Service, clean, lists, page, view};
+use super::write::Numbered;
+use super::{Call, Error, Service, clean, lists, page, view};
 
 impl Service {
     pub async fn get_run(&self, request: v1::GetRunRequest) -> Result<v1::Run, Error> {
@@ -26,6 +28,40 @@ impl Service {
             runs: found.items.iter().map(view::listed_run).collect(),
             next_page_token: next.map(|last| page::token(&request, &last)).unwrap_or_default(),
         })
+    }
+
+    pub async fn cancel_run(&self, call: &Call, request: v1::CancelRunRequest) -> Result<v1::Run, Error> {
+        const METHOD: &str = "CancelRun";
+        let StoredRun { run, .. } = self.stored_run(&request.namespace, &request.run_id).await?;
+        if !request.note.is_empty() {
+            return Err(Error::Later("the note of CancelRun"));
+        }
+        if run.state.is_ended() {
+            return Err(Error::RunEnded(run.id));
+        }
+        let namespace = run.job_key.namespace;
+        let command = Command::CancelRun { namespace: namespace.clone(), run: run.id };
+        self.write_run(call, None, command, namespace, METHOD).await
+    }
+
+    pub async fn retry_run(&self, call: &Call, request: v1::RetryRunRequest) -> Result<v1::Run, Error> {
+        const METHOD: &str = "RetryRun";
+        let mut violations = Violations::default();
+        let request_id = clean::request_id(&request.request_id, &mut violations);
+        violations.or(()).map_err(Error::Invalid)?;
+        let StoredRun { run, .. } = self.stored_run(&request.namespace, &request.run_id).await?;
+        if !run.state.is_ended() {
+            return Err(Error::RunNotEnded(run.id));
+        }
+        // Another job may have the deleted one's name by now.
+        if self.stored_job(&run.job_key).await?.uid != run.job_uid {
+            return Err(Error::Refused(Refusal::JobDeleted(run.job_key)));
+        }
+        let namespace = run.job_key.namespace.clone();
+        let request = v1::RetryRunRequest { request_id: String::new(), ..request };
+        let numbered = Numbered::new(METHOD, &namespace, request_id, &request);
+        let command = Command::RetryRun { job: run.job_key, of: run.id, payload: run.payload, labels: run.labels };
+        self.write_run(call, Some(numbered), command, namespace, METHOD).await
     }
 
     pub async fn get_run_logs(&self, request: v1::GetRunLogsRequest) -> Result<v1::GetRunLogsResponse, Error> {

@@ -1,4 +1,4 @@
-//! GetStatus: how the scheduler is doing, from the leader and the ledger.
+//! GetStatus: how the scheduler is doing, as its leader knows it.
 
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Service {
     pub async fn get_status(&self, call: &Call, _: v1::GetStatusRequest) -> Result<v1::GetStatusResponse, Error> {
-        let live_jobs = self.ledger.count_jobs().await?;
         let status = self.leader_status(call).await?;
         let status = status.as_ref();
         Ok(v1::GetStatusResponse {
@@ -33,21 +32,20 @@ impl Service {
                 clock_offset: None,
             }],
             agents: status.map(agents),
-            jobs: Some(jobs(live_jobs, status)),
+            jobs: status.map(jobs),
             rates: None,
             lag: status.map(|status| self.lag(status)),
         })
     }
 
     async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {
-        let request =
-            Request {
-                key: None,
-                is_new: false,
-                digest: String::new(),
-                author: call.author().to_owned(),
-                command: Command::Status,
-            };
+        let request = Request {
+            key: None,
+            is_new: false,
+            digest: String::new(),
+            author: call.author().to_owned(),
+            command: Command::Status,
+        };
         match tokio::time::timeout(PATIENCE, self.leader.request(request)).await {
             Ok(Ok(Answer::Status(status))) => Ok(Some(*status)),
             Ok(Ok(_)) => Err(Error::Misanswered("GetStatus")),
@@ -75,17 +73,14 @@ fn agents(status: &Status) -> Agents {
     }
 }
 
-/// Jobs are not counted by state yet: all that live are shown as active.
-fn jobs(live: u64, status: Option<&Status>) -> Jobs {
-    let running = status.map_or(0, |status| status.agents.iter().map(|agent| agent.running).sum());
-    let unended = status.map_or(0, |status| status.unended_runs);
+fn jobs(status: &Status) -> Jobs {
     Jobs {
-        active: i32::try_from(live).unwrap_or(i32::MAX),
-        paused: 0,
-        disabled: 0,
-        completed: 0,
-        pending_runs: number(unended.saturating_sub(running)),
-        running_runs: number(running),
+        active: number(status.jobs.active),
+        paused: number(status.jobs.paused),
+        disabled: number(status.jobs.disabled),
+        completed: number(status.jobs.completed),
+        pending_runs: number(status.unended_runs.saturating_sub(status.running_runs)),
+        running_runs: number(status.running_runs),
     }
 }
 

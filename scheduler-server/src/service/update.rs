@@ -12,8 +12,8 @@ use super::mask::Mask;
 use super::{Call, Error, Service};
 
 const METHOD: &str = "UpdateJob";
-/// How often a client without an etag may be overtaken by other changes of the job.
-const MOST_TRIES: usize = 8;
+/// How often a client without an etag may be overtaken by other changes.
+pub(super) const MOST_TRIES: usize = 8;
 
 impl Service {
     pub async fn update_job(&self, call: &Call, request: v1::UpdateJobRequest) -> Result<v1::Job, Error> {

@@ -2,11 +2,13 @@
 
 use prost::Message;
 use punctual_proto::v1;
+use scheduler_core::calendar::CalendarKey;
 use scheduler_core::engine::{Answer, Command, Refusal, Request};
 use scheduler_core::ids::{JobUid, RunId};
 use scheduler_core::txn::RequestKey;
 use uuid::Uuid;
 
+use super::error::{in_calendar, in_job};
 use super::{Call, Error, Handed, Service, digest, view};
 
 /// A request that the ledger remembers, so that it can be repeated.
@@ -40,13 +42,14 @@ impl Service {
         let (key, digest) = numbered.map(|numbered| (numbered.key, numbered.digest)).unzip();
         let handed = Handed { request_id: key.as_ref().map(|key| key.request_id.clone()) };
         let digest = digest.unwrap_or_default();
+        let in_request = if command.job().is_some() { in_job } else { in_calendar };
         let request = Request { key, is_new, digest, author: call.author().to_owned(), command };
         call.hand(Some(handed.clone()));
         let answer = self.leader.request(request).await;
         call.hand(None);
         answer.map_err(|refusal| match refusal {
             Refusal::OutcomeUnknown => Error::OutcomeUnknown { request_id: handed.request_id },
-            Refusal::Invalid(violations) => Error::Invalid(super::error::in_job(violations)),
+            Refusal::Invalid(violations) => Error::Invalid(in_request(violations)),
             other => Error::Refused(other),
         })
     }
@@ -71,17 +74,37 @@ impl Service {
         }
     }
 
+    /// A write that answers a calendar.
+    pub(super) async fn write_calendar(
+        &self,
+        call: &Call,
+        numbered: Option<Numbered>,
+        command: Command,
+        key: CalendarKey,
+        method: &'static str,
+    ) -> Result<v1::Calendar, Error> {
+        let request_id = numbered.as_ref().map(|numbered| numbered.key.request_id.clone());
+        match self.write(call, numbered, command).await? {
+            Answer::Calendar(calendar) => Ok(job_spec::calendar(&calendar)),
+            Answer::Repeated(_) => {
+                let stored = self.ledger.calendar(&key).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
+                stored.map(|stored| job_spec::calendar(&stored)).ok_or(Error::CalendarNotFound(key))
+            }
+            Answer::Job(_) | Answer::Run(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+        }
+    }
+
     /// A write that answers a run.
     pub(super) async fn write_run(
         &self,
         call: &Call,
-        numbered: Numbered,
+        numbered: Option<Numbered>,
         command: Command,
+        namespace: String,
         method: &'static str,
     ) -> Result<v1::Run, Error> {
-        let request_id = Some(numbered.key.request_id.clone());
-        let namespace = numbered.key.namespace.clone();
-        match self.write(call, Some(numbered), command).await? {
+        let request_id = numbered.as_ref().map(|numbered| numbered.key.request_id.clone());
+        match self.write(call, numbered, command).await? {
             Answer::Run(run) => Ok(job_spec::run(&run, &[], job_spec::RunView::Whole)),
             Answer::Repeated(id) => {
                 let id: RunId = id.parse().map_err(|_| Error::Misanswered(method))?;
