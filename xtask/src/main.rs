@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod dev;
+mod instructions;
 mod need;
 mod step;
 mod test;
@@ -20,6 +21,8 @@ usage: cargo xtask <command>
   test [ARGS]     gets what the tests need, then runs every test; ARGS go to `cargo nextest run`
                   and leave the doc tests out (for example: -E 'package(ledger)')
   bench [NAME]    runs all benchmarks or one, in release builds
+  bench instructions [--write]
+                  counts the instructions of a schedule's step against the stored baseline
 ";
 
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         Some(Chore::Dev(args)) => dev::run(args),
         Some(Chore::Test(args)) => test::run(args),
         Some(Chore::Bench(name)) => bench::run(name),
+        Some(Chore::Instructions { write }) => instructions::run(write),
         Some(Chore::Help) => {
             print!("{USAGE}");
             Ok(())
@@ -51,6 +55,7 @@ enum Chore<'a> {
     Dev(&'a [String]),
     Test(&'a [String]),
     Bench(Option<&'a str>),
+    Instructions { write: bool },
     Help,
 }
 
@@ -67,6 +72,10 @@ impl<'a> Chore<'a> {
             ("dev", args) => Some(Self::Dev(args)),
             ("test", args) => Some(Self::Test(args)),
             ("bench", []) => Some(Self::Bench(None)),
+            ("bench", [name]) if name == "instructions" => Some(Self::Instructions { write: false }),
+            ("bench", [name, flag]) if name == "instructions" && flag == "--write" => {
+                Some(Self::Instructions { write: true })
+            }
             ("bench", [name]) => Some(Self::Bench(Some(name))),
             ("help" | "--help" | "-h", []) => Some(Self::Help),
             _ => None,

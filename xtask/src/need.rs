@@ -15,6 +15,17 @@ pub(crate) struct Need {
     why: &'static str,
 }
 
+impl Need {
+    pub(crate) const fn new(
+        name: &'static str,
+        probe: &'static [&'static str],
+        packages: &'static [&'static str],
+        why: &'static str,
+    ) -> Self {
+        Self { name, probe, packages, why }
+    }
+}
+
 /// What the tests use.
 pub(crate) const TEST: &[Need] = &[
     Need {
