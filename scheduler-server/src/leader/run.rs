@@ -225,7 +225,7 @@ fn tell(alert: &Alert) {
         Alert::Disagreement(why) => tracing::error!(%why, "ledger and engine disagree; loading everything anew"),
         Alert::LedgerFails(why) => tracing::warn!(%why, "the ledger fails; repeating"),
         Alert::UnusableCalendar { calendar, why } => {
-            tracing::error!(%calendar, %why, "a calendar cannot be understood")
+            tracing::error!(%calendar, %why, "a calendar cannot be understood");
         }
         Alert::UnusableSchedule { job, why } => tracing::error!(%job, %why, "a schedule cannot be evaluated"),
         Alert::TookOver { epoch, jobs, unended_runs } => {
