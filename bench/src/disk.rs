@@ -12,7 +12,7 @@ use crate::clock::Watch;
 const MEASURED: Duration = Duration::from_secs(2);
 /// The log of SQLite grows by pages of this size, and so does this file.
 const PAGE: [u8; 4_096] = [7; 4_096];
-/// From here on pages are written over, as SQLite does with its log after a checkpoint.
+/// Written over again and again, as SQLite does with its log: a file that grows would cost more.
 const PAGES: u32 = 2_048;
 
 /// Syncs of one writer, one after the other, on the file system of a folder.
@@ -26,6 +26,10 @@ impl Syncs {
     pub(crate) fn measure(folder: &Path) -> Result<Self> {
         let path = folder.join("syncs");
         let mut file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        for _ in 0..PAGES {
+            file.write_all(&PAGE)?;
+        }
+        file.sync_all()?;
         let watch = Watch::start();
         let mut syncs = 0_u32;
         while watch.elapsed() < MEASURED {

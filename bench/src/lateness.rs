@@ -10,7 +10,7 @@ use crate::disk::Syncs;
 use crate::figures::{millis, per_second, share};
 use crate::fires::{self, Fires, Span};
 use crate::load;
-use crate::server::Server;
+use crate::server::{Server, Workers};
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// Jobs fire for the first time a period after they were made; the measurement starts with the second time.
@@ -27,11 +27,13 @@ pub(crate) struct Size {
     /// Seconds for which each is measured
     #[arg(long, default_value_t = Size::default().seconds)]
     seconds: u32,
+    #[command(flatten)]
+    workers: Workers,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { jobs: 100, many_jobs: 5_000, seconds: 20 }
+        Self { jobs: 100, many_jobs: 5_000, seconds: 20, workers: Workers::default() }
     }
 }
 
@@ -46,28 +48,25 @@ struct Measured {
 
 pub(crate) async fn run(size: &Size) -> Result<()> {
     let length = Duration::from_secs(size.seconds.into());
-    println!(
-        "\nlateness: {} jobs of every second for {} s, no-op tasks on the embedded agent",
-        size.jobs, size.seconds
-    );
-    let few = measure(size.jobs, length).await?;
+    println!("\nlateness: {} jobs of every second for {} s, no-op tasks", size.jobs, size.seconds);
+    let few = measure(size.jobs, length, size.workers).await?;
     few.tell_fires(size.jobs);
     few.tell_lateness();
     few.tell_commits();
-    println!("\nruns per second: {} jobs of every second for {} s, likewise", size.many_jobs, size.seconds);
-    let many = measure(size.many_jobs, length).await?;
+    println!("\nruns per second: {} jobs of every second for {} s, no-op tasks", size.many_jobs, size.seconds);
+    let many = measure(size.many_jobs, length, size.workers).await?;
     many.tell_fires(size.many_jobs);
     many.tell_lateness();
     many.tell_commits();
     Ok(())
 }
 
-async fn measure(jobs: usize, length: Duration) -> Result<Measured> {
-    let server = Server::start().await?;
+async fn measure(jobs: usize, length: Duration, workers: Workers) -> Result<Measured> {
+    let server = Server::start(workers).await?;
     let syncs = Syncs::measure(server.folder())?;
     let creating = Watch::start();
     load::create_jobs(&server, jobs, Some(PERIOD)).await?;
-    println!("  created in {:.2} s", creating.elapsed().as_secs_f64());
+    println!("  created in {:.2} s; {} slots", creating.elapsed().as_secs_f64(), server.slots());
     tokio::time::sleep(WARM_UP).await;
     let span = Span { start: clock::wall(), length };
     let before = server.transactions().await?;

@@ -9,7 +9,7 @@ use crate::disk::Syncs;
 use crate::figures::{per_second, share};
 use crate::fires;
 use crate::load::{self, AT_ONCE};
-use crate::server::Server;
+use crate::server::{Server, Workers};
 
 /// Runs are spread over this many jobs, because the writes of one job wait for each other.
 const JOBS: usize = 1_000;
@@ -19,18 +19,21 @@ pub(crate) struct Size {
     /// Runs to trigger
     #[arg(long, default_value_t = Size::default().runs)]
     runs: usize,
+    #[command(flatten)]
+    workers: Workers,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { runs: 20_000 }
+        Self { runs: 20_000, workers: Workers::default() }
     }
 }
 
 pub(crate) async fn run(size: &Size) -> Result<()> {
     let runs = size.runs;
     println!("\nsaturation: {runs} no-op runs of {JOBS} jobs, triggered over gRPC with {AT_ONCE} calls under way");
-    let server = Server::start().await?;
+    let server = Server::start(size.workers).await?;
+    println!("  {} slots", server.slots());
     let syncs = Syncs::measure(server.folder())?;
     load::create_jobs(&server, JOBS, None).await?;
     let before = server.transactions().await?;

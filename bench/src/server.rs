@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use punctual_proto::v1;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,33 +25,43 @@ const POLL: Duration = Duration::from_millis(20);
 /// A page of 1,000 runs with their attempts.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// Who runs the tasks.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Workers {
+    /// Run the tasks on an agent of its own with so many slots, rather than on the embedded one
+    #[arg(long)]
+    slots: Option<u32>,
+}
+
 /// It ends with this value, and its folder goes with it.
 pub(crate) struct Server {
     child: Child,
+    agent: Option<Child>,
+    slots: i32,
     address: String,
     channel: Channel,
     folder: TempDir,
 }
 
 impl Server {
-    /// Returns when the server leads and its embedded agent takes work.
-    pub(crate) async fn start() -> Result<Self> {
-        let program = beside_us("scheduler-server")?;
+    /// Returns when the server leads and an agent takes work.
+    pub(crate) async fn start(workers: Workers) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let address = free_address()?;
         let log = File::create(folder.path().join("log")).context("cannot create the server's log")?;
-        let child = Command::new(&program)
-            .args(["dev", "--listen", &address, "--data-dir"])
-            .arg(folder.path().join("data"))
-            .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let channel = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect_lazy();
-        let mut server = Self { child, address, channel, folder };
+        let url = format!("http://{address}");
+        let mut server = command("scheduler-server", log.try_clone()?)?;
+        server.args(["dev", "--listen", &address, "--data-dir"]).arg(folder.path().join("data"));
+        let agent = workers.slots.map(|slots| {
+            server.arg("--no-agent");
+            let mut agent = command("executor-agent", log)?;
+            agent.args(["--server", &url, "--id", "bench", "--slots", &slots.to_string(), "--state-dir"]);
+            agent.arg(folder.path().join("agent")).spawn().context("cannot start an agent")
+        });
+        let child = server.spawn().context("cannot start a server")?;
+        let agent = agent.transpose()?;
+        let channel = Endpoint::from_shared(url)?.tcp_nodelay(true).connect_lazy();
+        let mut server = Self { child, agent, slots: 0, address, channel, folder };
         server.ready().await?;
         Ok(server)
     }
@@ -63,7 +74,8 @@ impl Server {
             }
             let status = self.scheduler().get_status(v1::GetStatusRequest {}).await;
             let agents = status.ok().and_then(|status| status.into_inner().agents);
-            if agents.is_some_and(|agents| agents.alive > 0) {
+            if let Some(agents) = agents.filter(|agents| agents.alive > 0) {
+                self.slots = agents.slots;
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
@@ -81,6 +93,11 @@ impl Server {
 
     fn scheduler(&self) -> SchedulerServiceClient<Channel> {
         SchedulerServiceClient::new(self.channel.clone())
+    }
+
+    /// How many attempts can run at a time.
+    pub(crate) fn slots(&self) -> i32 {
+        self.slots
     }
 
     /// The folder whose file system the ledger is on.
@@ -106,6 +123,9 @@ impl Server {
 
     /// Ends the server and says what it has warned of, if anything.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        if let Some(mut agent) = self.agent.take() {
+            agent.kill().await.context("cannot end the agent")?;
+        }
         self.child.kill().await.context("cannot end the server")?;
         let log = self.log();
         if !log.is_empty() {
@@ -119,7 +139,14 @@ impl Server {
     }
 }
 
-/// A program of the same build.
+/// A program of the same build; it ends when its handle is dropped.
+fn command(name: &str, log: File) -> Result<Command> {
+    let mut command = Command::new(beside_us(name)?);
+    command.env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+    Ok(command)
+}
+
+/// The path of a program of the same build.
 fn beside_us(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe().context("cannot tell where this program lies")?;
     let path = here.with_file_name(name);
