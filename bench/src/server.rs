@@ -55,6 +55,8 @@ impl Server {
         let agent = workers.slots.map(|slots| {
             server.arg("--no-agent");
             let mut agent = command("executor-agent", log)?;
+            // It would warn that no server listens yet.
+            agent.env("RUST_LOG", "error");
             agent.args(["--server", &url, "--id", "bench", "--slots", &slots.to_string(), "--state-dir"]);
             agent.arg(folder.path().join("agent")).spawn().context("cannot start an agent")
         });
