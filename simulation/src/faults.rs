@@ -1,0 +1,332 @@
+//! What goes wrong, and when it is well again.
+
+use std::time::Duration;
+
+use crate::agent::Agent;
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::network::ConnectionId;
+use crate::trace::tell;
+use crate::world::World;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Fault {
+    KillServer,
+    KillLeader,
+    FreezeServer,
+    FreezeLeader,
+    KillAgent,
+    FreezeAgent,
+    DrainAgent,
+    /// A restart in which the proofs of the old instance's end are lost.
+    AgentForgets,
+    /// Another machine comes up under the same id.
+    TwinAgent,
+    BreakConnection,
+    CutAgent,
+    CutServerFromAgents,
+    CutFromCoordinator,
+    CutFromLedger,
+    LedgerOutage,
+    CoordinatorOutage,
+    LeaseEndsEarly,
+    ServerClockJumps,
+    ServerClockFarAhead,
+    AgentClockJumps,
+    LedgerClockJumps,
+    SlowEverything,
+}
+
+impl Fault {
+    pub const ALL: [Self; 22] = [
+        Self::KillServer,
+        Self::KillLeader,
+        Self::FreezeServer,
+        Self::FreezeLeader,
+        Self::KillAgent,
+        Self::FreezeAgent,
+        Self::DrainAgent,
+        Self::AgentForgets,
+        Self::TwinAgent,
+        Self::BreakConnection,
+        Self::CutAgent,
+        Self::CutServerFromAgents,
+        Self::CutFromCoordinator,
+        Self::CutFromLedger,
+        Self::LedgerOutage,
+        Self::CoordinatorOutage,
+        Self::LeaseEndsEarly,
+        Self::ServerClockJumps,
+        Self::ServerClockFarAhead,
+        Self::AgentClockJumps,
+        Self::LedgerClockJumps,
+        Self::SlowEverything,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KillServer => "server killed",
+            Self::KillLeader => "leader killed",
+            Self::FreezeServer => "server frozen",
+            Self::FreezeLeader => "leader frozen",
+            Self::KillAgent => "agent killed",
+            Self::FreezeAgent => "agent frozen",
+            Self::DrainAgent => "agent drained",
+            Self::AgentForgets => "agent killed, its state lost",
+            Self::TwinAgent => "second machine under one id",
+            Self::BreakConnection => "connection broken",
+            Self::CutAgent => "agent cut off from a server",
+            Self::CutServerFromAgents => "server cut off from agents",
+            Self::CutFromCoordinator => "server cut off from coordinator",
+            Self::CutFromLedger => "server cut off from ledger",
+            Self::LedgerOutage => "ledger down",
+            Self::CoordinatorOutage => "coordinator down",
+            Self::LeaseEndsEarly => "lease ended early",
+            Self::ServerClockJumps => "server's clock jumps",
+            Self::ServerClockFarAhead => "server's clock far ahead for a while",
+            Self::AgentClockJumps => "agent's clock jumps",
+            Self::LedgerClockJumps => "ledger's clock jumps",
+            Self::SlowEverything => "everything slow",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heal {
+    Server(usize),
+    Agent(usize),
+    TwinLeaves(usize),
+    Link(usize, usize),
+    Coordinator(usize),
+    Ledger(usize),
+    LedgerOutage,
+    CoordinatorOutage,
+    ServerClock(usize),
+    Speed(Duration, Duration),
+}
+
+impl World {
+    pub(crate) fn fault_strikes(&mut self) {
+        if self.profile.faults.is_empty() {
+            return;
+        }
+        let wait = self.profile.fault_every.mul_f64(self.random.below(2_000) as f64 / 1_000.0);
+        self.queue.plan(self.now.after(wait), Event::FaultStrikes);
+        let fault = self.random.pick(&self.profile.faults);
+        self.strike(fault);
+    }
+
+    /// How long a fault lasts: mostly short, at times longer than every TTL.
+    fn while_it_lasts(&mut self) -> Duration {
+        match self.random.below(10) {
+            0..=3 => self.random.millis(10, 500),
+            4..=7 => self.random.millis(500, 5_000),
+            _ => self.random.millis(5_000, 25_000),
+        }
+    }
+
+    fn heal_later(&mut self, heal: Heal) {
+        let lasts = self.while_it_lasts();
+        self.queue.plan(self.now.after(lasts), Event::Heals(heal));
+    }
+
+    fn leader_or_any(&mut self) -> usize {
+        let leader = self.coordinator.leader.map(|leader| leader.server);
+        leader.unwrap_or_else(|| self.random.index(self.servers.len()))
+    }
+
+    pub(crate) fn strike(&mut self, fault: Fault) {
+        self.tally.count("fault", fault.name());
+        tell!(self, "FAULT {}", fault.name());
+        let s = self.random.index(self.servers.len());
+        let a = self.random.index(self.agents.len());
+        match fault {
+            Fault::KillServer => self.kill_and_restart_server(s),
+            Fault::KillLeader => {
+                let leader = self.leader_or_any();
+                self.kill_and_restart_server(leader);
+            }
+            Fault::FreezeServer | Fault::FreezeLeader => {
+                let server = if fault == Fault::FreezeLeader { self.leader_or_any() } else { s };
+                self.freeze_server(server);
+                self.heal_later(Heal::Server(server));
+            }
+            Fault::KillAgent | Fault::AgentForgets => {
+                let silently = self.random.chance(0.3);
+                self.kill_agent(a, silently);
+                self.agents[a].forgets_state |= fault == Fault::AgentForgets;
+                let lasts = self.while_it_lasts();
+                self.queue.plan(self.now.after(lasts), Event::AgentStarts { agent: a });
+            }
+            Fault::FreezeAgent => {
+                self.freeze_agent(a);
+                self.heal_later(Heal::Agent(a));
+            }
+            Fault::DrainAgent => self.drain_agent(a),
+            Fault::TwinAgent => self.twin_comes(a),
+            Fault::BreakConnection => {
+                let ids: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
+                if !ids.is_empty() {
+                    let id = self.random.pick(&ids);
+                    self.break_connection(id);
+                }
+            }
+            Fault::CutAgent => {
+                self.network.cut.insert((a, s));
+                self.heal_later(Heal::Link(a, s));
+            }
+            Fault::CutServerFromAgents => {
+                let lasts = self.while_it_lasts();
+                for a in 0..self.agents.len() {
+                    self.network.cut.insert((a, s));
+                    self.queue.plan(self.now.after(lasts), Event::Heals(Heal::Link(a, s)));
+                }
+            }
+            Fault::CutFromCoordinator => {
+                let server = self.leader_or_any();
+                self.coordinator.cut.insert(server);
+                self.heal_later(Heal::Coordinator(server));
+            }
+            Fault::CutFromLedger => {
+                let server = self.leader_or_any();
+                self.ledger.cut.insert(server);
+                self.heal_later(Heal::Ledger(server));
+            }
+            Fault::LedgerOutage => {
+                self.ledger_goes_down();
+                self.heal_later(Heal::LedgerOutage);
+            }
+            Fault::CoordinatorOutage => {
+                self.coordinator.is_down = true;
+                self.heal_later(Heal::CoordinatorOutage);
+            }
+            Fault::LeaseEndsEarly => {
+                if let Some(leader) = self.coordinator.leader {
+                    self.revoke_lease(leader.server, leader.generation);
+                }
+            }
+            Fault::ServerClockJumps | Fault::ServerClockFarAhead | Fault::AgentClockJumps | Fault::LedgerClockJumps => {
+                self.clock_jumps(fault, s, a);
+            }
+            Fault::SlowEverything => {
+                let (network, ledger) = (self.profile.network_delay, self.profile.ledger_delay);
+                self.profile.network_delay = network.max(Duration::from_millis(100));
+                self.profile.ledger_delay = ledger.max(Duration::from_millis(100));
+                self.heal_later(Heal::Speed(network, ledger));
+            }
+        }
+    }
+
+    /// Nodes are within `max_clock_skew` of the ledger, or refused by it.
+    fn clock_jumps(&mut self, fault: Fault, s: usize, a: usize) {
+        let now = self.now;
+        let offset = |most: u64, random: &mut crate::random::Random| {
+            i64::try_from(random.below(2 * most)).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
+        };
+        match fault {
+            Fault::ServerClockJumps => {
+                let (to, drift) = (offset(2_000_000, &mut self.random), offset(500, &mut self.random));
+                self.servers[s].clock.set(now, to, drift);
+                self.plan_wake(s);
+            }
+            Fault::ServerClockFarAhead => {
+                self.servers[s].clock.set(now, 30_000_000, 0);
+                self.plan_wake(s);
+                let at = self.now.after(self.random.millis(100, 4_000));
+                self.queue.plan(at, Event::Heals(Heal::ServerClock(s)));
+            }
+            Fault::AgentClockJumps => {
+                let (to, drift) = (offset(600_000_000, &mut self.random), offset(500, &mut self.random));
+                self.agents[a].clock.set(now, to, drift);
+            }
+            _ => {
+                let to = offset(1_500_000, &mut self.random);
+                self.ledger.clock.set(now, to, 0);
+            }
+        }
+    }
+
+    fn kill_and_restart_server(&mut self, s: usize) {
+        let silently = self.random.chance(0.2);
+        self.kill_server(s, silently);
+        let lasts = self.while_it_lasts();
+        self.queue.plan(self.now.after(lasts), Event::ServerStarts { server: s });
+    }
+
+    fn twin_comes(&mut self, a: usize) {
+        if self.agents.iter().any(|agent| agent.is_twin && agent.session.is_some()) {
+            return;
+        }
+        let twin = match self.agents.iter().position(|agent| agent.is_twin) {
+            Some(twin) => twin,
+            None => {
+                self.agents.push(Agent::new(String::new(), 2, "a", Clock::new(Duration::from_secs(77), 0)));
+                self.agents.len() - 1
+            }
+        };
+        self.agents[twin].is_twin = true;
+        self.agents[twin].id = self.agents[a].id.clone();
+        self.agents[twin].forgets_state = true;
+        self.start_agent(twin);
+        self.heal_later(Heal::TwinLeaves(twin));
+    }
+
+    pub(crate) fn heals(&mut self, heal: Heal) {
+        tell!(self, "well again: {heal:?}");
+        match heal {
+            Heal::Server(s) => self.wake_server(s),
+            Heal::Agent(a) => self.wake_agent(a),
+            Heal::TwinLeaves(a) => self.kill_agent(a, false),
+            Heal::Link(a, s) => self.heal_link(a, s),
+            Heal::Coordinator(s) => {
+                self.coordinator.cut.remove(&s);
+            }
+            Heal::Ledger(s) => {
+                self.ledger.cut.remove(&s);
+            }
+            Heal::LedgerOutage => self.ledger.is_down = false,
+            Heal::CoordinatorOutage => self.coordinator_returns(),
+            Heal::ServerClock(s) => {
+                let now = self.now;
+                self.servers[s].clock.set(now, 0, 0);
+                self.plan_wake(s);
+            }
+            Heal::Speed(network, ledger) => {
+                self.profile.network_delay = network;
+                self.profile.ledger_delay = ledger;
+            }
+        }
+    }
+
+    /// Faults stop for good, and what they did is undone.
+    pub(crate) fn heal_all(&mut self) {
+        self.is_draining = true;
+        self.clients.have_stopped = true;
+        self.profile.calm_down();
+        for s in 0..self.servers.len() {
+            self.coordinator.cut.remove(&s);
+            self.ledger.cut.remove(&s);
+            for a in 0..self.agents.len() {
+                self.heal_link(a, s);
+            }
+        }
+        self.ledger.is_down = false;
+        self.coordinator_returns();
+        let now = self.now;
+        self.ledger.clock.set(now, 0, 0);
+        for s in 0..self.servers.len() {
+            self.servers[s].clock.set(now, 0, 0);
+            self.wake_server(s);
+            self.start_server(s);
+            self.plan_wake(s);
+        }
+        for a in 0..self.agents.len() {
+            self.wake_agent(a);
+            if self.agents[a].is_twin {
+                self.kill_agent(a, false);
+            } else {
+                self.start_agent(a);
+            }
+        }
+    }
+}

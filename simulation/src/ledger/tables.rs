@@ -1,0 +1,155 @@
+//! What the ledger holds, and the constraints that the promises rest on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use scheduler_core::calendar::{Calendar, CalendarKey};
+use scheduler_core::ids::{Epoch, FencingToken, JobUid, RunId};
+use scheduler_core::job::Job;
+use scheduler_core::run::{Attempt, Run};
+use scheduler_core::time::Timestamp;
+use scheduler_core::txn::{CalendarWrite, Failure, RequestKey, RequestRow, Snapshot, TakeOver, TookOver, Transaction};
+
+const TOKENS_PER_EPOCH: i64 = 1 << 20;
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) epoch: Epoch,
+    pub(crate) watermark: Timestamp,
+    ceiling: FencingToken,
+    longest_agent_ttl: Duration,
+    pub(crate) jobs: BTreeMap<JobUid, Job>,
+    /// The latest revision before the present one, for a planted bug.
+    pub(crate) jobs_before: BTreeMap<JobUid, Job>,
+    pub(crate) calendars: BTreeMap<CalendarKey, Calendar>,
+    pub(crate) runs: BTreeMap<RunId, Run>,
+    unended: BTreeSet<RunId>,
+    pub(crate) attempts: BTreeMap<(RunId, u32), Attempt>,
+    /// The end of each span of instants, with its beginning.
+    covered: BTreeMap<JobUid, BTreeMap<Timestamp, (Timestamp, RunId)>>,
+    requests: BTreeMap<RequestKey, RequestRow>,
+}
+
+impl Tables {
+    pub(crate) fn take_over(&mut self, asked: &TakeOver, clock: Timestamp, tokens_restart: bool) -> TookOver {
+        if self.epoch == Epoch::default() {
+            self.watermark = clock;
+        }
+        let after_tokens = self.ceiling.0 / TOKENS_PER_EPOCH + 1;
+        self.epoch = Epoch((self.epoch.0 + 1).max(after_tokens).max(clock.as_millis()));
+        self.ceiling = FencingToken::nth(self.epoch, TOKENS_PER_EPOCH - 1);
+        self.longest_agent_ttl = self.longest_agent_ttl.max(asked.agent_ttl);
+        if tokens_restart {
+            // The epoch is fenced by a number of its own; the tokens' part of it begins anew.
+            self.epoch = Epoch(self.epoch.0 % 1_000_000 + 1);
+        }
+        TookOver {
+            epoch: self.epoch,
+            watermark: self.watermark,
+            token_ceiling: self.ceiling,
+            longest_agent_ttl: self.longest_agent_ttl,
+        }
+    }
+
+    pub(crate) fn load(&self, entered_since: Timestamp) -> Snapshot {
+        let mut covered = Vec::new();
+        for (uid, spans) in &self.covered {
+            // As by the index: rows by id, of which the latest that decides instants counts.
+            let recent = spans.iter().rev().find(|(_, (_, id))| id.time() >= entered_since);
+            covered.extend(recent.map(|(last, _)| (*uid, *last)));
+        }
+        let unended = self.unended.iter().filter_map(|id| self.runs.get(id));
+        let seqs = self.jobs.values().map(|job| job.change_seq);
+        let seqs = seqs.chain(self.calendars.values().map(|calendar| calendar.change_seq));
+        Snapshot {
+            last_change_seq: seqs.max().unwrap_or_default(),
+            jobs: self.jobs.values().cloned().collect(),
+            covered,
+            unended: unended
+                .map(|run| {
+                    let later = self.attempts.get(&(run.id, run.attempt)).cloned();
+                    (run.clone(), later)
+                })
+                .collect(),
+            calendars: self.calendars.values().cloned().collect(),
+        }
+    }
+
+    pub(crate) fn find(&self, keys: &[RequestKey]) -> Vec<RequestRow> {
+        keys.iter().filter_map(|key| self.requests.get(key).cloned()).collect()
+    }
+
+    /// What the SQL refuses.
+    pub(crate) fn check(&self, transaction: &Transaction, clock: Timestamp) -> Result<(), Failure> {
+        let latest = transaction.watermark.map_or(transaction.decided_at, |w| w.max(transaction.decided_at));
+        if latest > clock.saturating_add(MAX_CLOCK_SKEW) {
+            return Err(Failure::Clock { ledger_time: clock });
+        }
+        for run in &transaction.entered {
+            if let Some(from) = run.covers_from.filter(|_| !self.runs.contains_key(&run.id))
+                && self.overlaps(run.job_uid, from, run.scheduled_time)
+            {
+                return Err(Failure::Conflict { job_uid: run.job_uid, scheduled_time: run.scheduled_time });
+            }
+        }
+        Ok(())
+    }
+
+    fn overlaps(&self, uid: JobUid, from: Timestamp, last: Timestamp) -> bool {
+        let Some(spans) = self.covered.get(&uid) else { return false };
+        // Of spans that do not overlap, the first that ends after `from` is the only one that can be in the way first.
+        spans.range(from.saturating_add(Duration::from_micros(1))..).next().is_some_and(|(_, (other, _))| *other < last)
+    }
+
+    pub(crate) fn apply(&mut self, transaction: &Transaction) {
+        for run in transaction.entered.iter().chain(&transaction.updated) {
+            if let Some(from) = run.covers_from {
+                self.covered.entry(run.job_uid).or_default().insert(run.scheduled_time, (from, run.id));
+            }
+            if run.state.is_ended() {
+                self.unended.remove(&run.id);
+            } else {
+                self.unended.insert(run.id);
+            }
+            self.runs.insert(run.id, run.clone());
+        }
+        for (run, attempt) in &transaction.attempts {
+            self.attempts.insert((*run, attempt.number), attempt.clone());
+        }
+        for write in &transaction.jobs {
+            if let Some(before) = self.jobs.insert(write.job.uid, write.job.clone())
+                && before.revision < write.job.revision
+            {
+                self.jobs_before.insert(before.uid, before);
+            }
+        }
+        for (uid, counts) in &transaction.counts {
+            if let Some(job) = self.jobs.get_mut(uid) {
+                job.counts = *counts;
+            }
+        }
+        for write in &transaction.calendars {
+            match write {
+                CalendarWrite::Put(calendar) => {
+                    self.calendars.insert(calendar.key.clone(), calendar.clone());
+                }
+                CalendarWrite::Delete(key) => {
+                    self.calendars.remove(key);
+                }
+            }
+        }
+        for row in &transaction.requests {
+            self.requests.insert(row.key.clone(), row.clone());
+        }
+        self.watermark = transaction.watermark.unwrap_or(self.watermark);
+        self.ceiling = transaction.token_ceiling.map_or(self.ceiling, |ceiling| self.ceiling.max(ceiling));
+    }
+
+    /// A planted bug: see [`crate::Plant::RetentionDeletesRecentRows`].
+    pub(crate) fn lose_ended_rows(&mut self) {
+        let unended = &self.unended;
+        self.runs.retain(|id, _| unended.contains(id));
+        self.covered.clear();
+    }
+}

@@ -1,0 +1,59 @@
+//! Simulates seeds from the command line.
+
+use clap::Parser;
+use simulation::{Options, run_many, story};
+
+/// Simulates clusters of Punctual, one for each seed.
+#[derive(Parser)]
+struct Arguments {
+    /// Simulate this seed only, and tell its story.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many seeds.
+    #[arg(long, default_value_t = 200)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Steps with faults in each.
+    #[arg(long, default_value_t = 10_000)]
+    steps: u64,
+    /// Go on until a promise is broken.
+    #[arg(long)]
+    forever: bool,
+    /// Lines of the story of a seed that fails.
+    #[arg(long, default_value_t = 60)]
+    trace: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let options = Options { steps: arguments.steps, plant: None, trace: false };
+    if let Some(seed) = arguments.seed {
+        print!("{}", story(seed, options, usize::MAX));
+        return Ok(());
+    }
+    let mut first = arguments.first;
+    loop {
+        let batch = run_many(first, arguments.seeds, options);
+        println!("{}", batch.tally);
+        println!(
+            "{} seeds from {first}, {} steps, {:.0} simulated seconds, {} broken",
+            batch.seeds,
+            batch.steps,
+            batch.simulated_secs,
+            batch.broken.len()
+        );
+        for (seed, broken) in &batch.broken {
+            println!("seed {seed}: {broken}");
+        }
+        if let Some((seed, _)) = batch.broken.first() {
+            print!("{}", story(*seed, options, arguments.trace));
+            anyhow::bail!("{} of {} seeds broke a promise", batch.broken.len(), batch.seeds);
+        }
+        if !arguments.forever {
+            return Ok(());
+        }
+        first += arguments.seeds;
+    }
+}

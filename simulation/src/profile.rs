@@ -1,0 +1,102 @@
+//! What a seed decides once: how large the cluster is, how slow everything is, and which faults there are. Each run has
+//! a random part of the faults only, so that some runs go deep where others go wide.
+
+use std::time::Duration;
+
+use crate::faults::Fault;
+use crate::random::Random;
+
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub servers: usize,
+    pub agents: usize,
+    pub clients: usize,
+    pub jobs: usize,
+    pub agent_ttl: Duration,
+    /// A node of another setting among the others.
+    pub other_agent_ttl: Option<Duration>,
+    pub faults: Vec<Fault>,
+    /// From one fault to the next, on average.
+    pub fault_every: Duration,
+    pub client_every: Duration,
+    /// One way, usually.
+    pub network_delay: Duration,
+    pub slow_messages: f64,
+    pub ledger_delay: Duration,
+    pub slow_statements: f64,
+    pub answers_lost: f64,
+    pub refused_unapplied: f64,
+    pub proofs_lost: f64,
+    pub schedules: Schedules,
+}
+
+/// Which kinds of schedules the clients like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Schedules {
+    Mixed,
+    Dense,
+    Sparse,
+}
+
+impl Profile {
+    pub fn of(random: &mut Random) -> Self {
+        let sometimes = |random: &mut Random, probability: f64, most: u64| {
+            if random.chance(probability) { random.below(most) as f64 / 1_000.0 } else { 0.0 }
+        };
+        let faults = Fault::ALL.iter().copied().filter(|_| random.chance(0.45)).collect();
+        let ttls = [Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(10)];
+        Self {
+            servers: random.pick(&[1, 2, 2, 3, 3]),
+            agents: random.pick(&[1, 2, 2, 3, 4]),
+            clients: random.pick(&[1, 2, 3]),
+            jobs: random.pick(&[1, 2, 3, 4, 5]),
+            agent_ttl: random.pick(&ttls),
+            other_agent_ttl: random.chance(0.15).then(|| random.pick(&ttls)),
+            faults,
+            fault_every: random.millis(400, 8_000),
+            client_every: random.millis(200, 4_000),
+            network_delay: Duration::from_micros(random.pick(&[100, 500, 2_000, 20_000])),
+            slow_messages: sometimes(random, 0.4, 60),
+            ledger_delay: Duration::from_micros(random.pick(&[200, 1_000, 5_000, 40_000])),
+            slow_statements: sometimes(random, 0.4, 100),
+            answers_lost: sometimes(random, 0.5, 80),
+            refused_unapplied: sometimes(random, 0.4, 80),
+            proofs_lost: sometimes(random, 0.4, 100),
+            schedules: random.pick(&[Schedules::Mixed, Schedules::Mixed, Schedules::Dense, Schedules::Sparse]),
+        }
+    }
+
+    /// A cluster in which nothing goes wrong unless a directed case says so.
+    pub fn calm(servers: usize, agents: usize) -> Self {
+        Self {
+            servers,
+            agents,
+            clients: 0,
+            jobs: 1,
+            agent_ttl: Duration::from_secs(10),
+            other_agent_ttl: None,
+            faults: Vec::new(),
+            fault_every: Duration::from_secs(1),
+            client_every: Duration::from_secs(1),
+            network_delay: Duration::from_micros(500),
+            slow_messages: 0.0,
+            ledger_delay: Duration::from_micros(500),
+            slow_statements: 0.0,
+            answers_lost: 0.0,
+            refused_unapplied: 0.0,
+            proofs_lost: 0.0,
+            schedules: Schedules::Mixed,
+        }
+    }
+
+    /// No more trouble.
+    pub(crate) fn calm_down(&mut self) {
+        let Self { slow_messages, slow_statements, answers_lost, refused_unapplied, proofs_lost, .. } = self;
+        for rate in [slow_messages, slow_statements, answers_lost, refused_unapplied, proofs_lost] {
+            *rate = 0.0;
+        }
+        self.faults.clear();
+        self.network_delay = self.network_delay.min(Duration::from_millis(2));
+        self.ledger_delay = self.ledger_delay.min(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,507 @@
+//! A server process: the engine, and a model of the shell round it. The shell decides nothing: effects are started at
+//! once and end in any order.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use agent_wire::{Credits, server_messages};
+use punctual_proto::v1;
+use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
+use scheduler_core::engine::{Alert, Config, Effect, Engine, Input, ProofId, Request, RequestHandle};
+use scheduler_core::ids::NodeId;
+use scheduler_core::txn::{Call, CallId, Done, Failure};
+
+use crate::clock::{Clock, Instant};
+use crate::coordinator::Candidate;
+use crate::event::Event;
+use crate::network::{ConnectionId, End, Packet, Side};
+use crate::plant::Plant;
+use crate::promise::Promise;
+use crate::trace::tell;
+use crate::world::World;
+
+/// What reaches a server process.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Elected(u64),
+    Unelected(u64),
+    LeaderIs(Option<usize>),
+    Proved(ProofId),
+    Called(CallId, Result<Done, Failure>),
+    Packet(ConnectionId, Packet),
+    Request(RequestHandle, Box<Request>),
+    Abandoned(RequestHandle),
+}
+
+#[derive(Default)]
+pub(crate) struct Stream {
+    credits: Credits,
+    inventory: Option<Inventory>,
+    /// The Hello waits for a leader.
+    waits: bool,
+}
+
+pub(crate) struct Server {
+    pub(crate) engine: Option<Engine>,
+    pub(crate) generation: u32,
+    pub(crate) is_frozen: bool,
+    pub(crate) backlog: VecDeque<Arrival>,
+    pub(crate) clock: Clock,
+    wakes_at: Option<Instant>,
+    pub(crate) leader_hint: Option<usize>,
+    pub(crate) candidacy: Option<u64>,
+    pub(crate) is_elected: bool,
+    streams: BTreeMap<ConnectionId, Stream>,
+}
+
+impl Server {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            engine: None,
+            generation: 0,
+            is_frozen: false,
+            backlog: VecDeque::new(),
+            clock,
+            wakes_at: None,
+            leader_hint: None,
+            candidacy: None,
+            is_elected: false,
+            streams: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn is_leading(&self) -> bool {
+        self.engine.as_ref().is_some_and(Engine::is_leading)
+    }
+}
+
+pub(crate) fn address(server: usize) -> String {
+    format!("s{server}")
+}
+
+impl World {
+    pub(crate) fn start_server(&mut self, s: usize) {
+        if self.servers[s].engine.is_some() {
+            return;
+        }
+        let agent_ttl = match self.profile.other_agent_ttl {
+            Some(other) if s == 0 => other,
+            _ => self.profile.agent_ttl,
+        };
+        let config = Config {
+            node: NodeId::from(format!("n{s}")),
+            agent_ttl,
+            min_every: std::time::Duration::from_millis(100),
+            seed: self.random.wide(),
+        };
+        let now = self.now;
+        let server = &mut self.servers[s];
+        let generation = server.generation + 1;
+        *server = Server { generation, ..Server::new(server.clock) };
+        let mut engine = Engine::new(config, server.clock.server(now));
+        let mut effects = Vec::new();
+        engine.start(&mut effects);
+        server.engine = Some(engine);
+        tell!(self, "server {s} starts (generation {generation})");
+        self.queue.plan(now, Event::KeepAlive { server: s, generation });
+        self.carry_out(s, &mut effects);
+        self.plan_wake(s);
+    }
+
+    pub(crate) fn kill_server(&mut self, s: usize, silently: bool) {
+        if self.servers[s].engine.take().is_none() {
+            return;
+        }
+        tell!(self, "server {s} is killed");
+        let generation = self.servers[s].generation;
+        self.servers[s].backlog.clear();
+        self.servers[s].is_frozen = false;
+        self.drop_connections(|c| c.server == s && c.server_open, Side::Server, silently);
+        // Calls that are in the ledger's hands go on; their answers reach nobody.
+        self.servers[s].generation = generation;
+    }
+
+    pub(crate) fn freeze_server(&mut self, s: usize) {
+        if self.servers[s].engine.is_some() {
+            tell!(self, "server {s} freezes");
+            self.servers[s].is_frozen = true;
+        }
+    }
+
+    /// On waking its clock is handled before anything else (rule 32).
+    pub(crate) fn wake_server(&mut self, s: usize) {
+        if !std::mem::take(&mut self.servers[s].is_frozen) {
+            return;
+        }
+        tell!(self, "server {s} wakes");
+        self.give(s, Input::Wake);
+        while let Some(arrival) = self.servers[s].backlog.pop_front() {
+            self.take(s, arrival);
+        }
+    }
+
+    pub(crate) fn arrive(&mut self, s: usize, generation: u32, arrival: Arrival) {
+        let server = &mut self.servers[s];
+        if server.generation != generation || server.engine.is_none() {
+            return;
+        }
+        if server.is_frozen {
+            server.backlog.push_back(arrival);
+        } else {
+            self.take(s, arrival);
+        }
+    }
+
+    fn take(&mut self, s: usize, arrival: Arrival) {
+        if self.servers[s].engine.is_none() {
+            return;
+        }
+        match arrival {
+            Arrival::Elected(candidacy) if self.servers[s].candidacy == Some(candidacy) => {
+                self.servers[s].is_elected = true;
+                self.give(s, Input::Elected);
+            }
+            Arrival::Unelected(candidacy) if self.servers[s].candidacy == Some(candidacy) => {
+                self.servers[s].is_elected = false;
+                self.servers[s].candidacy = None;
+                tell!(self, "server {s} hears that it leads no more");
+                self.give(s, Input::Unelected);
+                self.campaign_later(s);
+            }
+            Arrival::Elected(_) | Arrival::Unelected(_) => {}
+            Arrival::LeaderIs(leader) => {
+                self.servers[s].leader_hint = leader;
+                self.redirect_waiting(s);
+            }
+            Arrival::Proved(proof) => self.give(s, Input::LeadershipProved(proof)),
+            Arrival::Called(id, result) => self.give(s, Input::Called(id, result)),
+            Arrival::Packet(connection, packet) => self.take_packet(s, connection, packet),
+            Arrival::Request(handle, request) => {
+                tell!(self, "server {s} gets request {}: {:?}", handle.0, request.command);
+                self.give(s, Input::Request(handle, *request));
+            }
+            Arrival::Abandoned(handle) => self.give(s, Input::RequestAbandoned(handle)),
+        }
+    }
+
+    fn take_packet(&mut self, s: usize, id: ConnectionId, packet: Packet) {
+        let stream = StreamId(id.0);
+        match packet {
+            Packet::Open => {
+                self.servers[s].streams.insert(id, Stream::default());
+                self.send_packet(id, Side::Agent, Packet::Opened);
+            }
+            Packet::End(_) => {
+                if self.servers[s].streams.remove(&id).is_some() {
+                    self.give(s, Input::StreamClosed(stream));
+                }
+            }
+            Packet::ToServer(message) => self.take_message(s, id, *message),
+            Packet::Opened | Packet::ToAgent(_) => {}
+        }
+    }
+
+    fn take_message(&mut self, s: usize, id: ConnectionId, message: v1::AgentMessage) {
+        use v1::agent_message::Message;
+        if !self.servers[s].streams.contains_key(&id) {
+            return;
+        }
+        let goes_on = matches!(&message.message, Some(Message::Inventory(part)) if part.more);
+        if let Some(Message::Hello(hello)) = message.message {
+            let hello = agent_wire::hello(hello).expect("because the session says a whole Hello");
+            if let Some(stream) = self.servers[s].streams.get_mut(&id) {
+                stream.waits = true;
+            }
+            self.tally.count("agent's message", "Hello");
+            self.give(s, Input::Hello(StreamId(id.0), hello));
+            self.redirect_waiting(s);
+            return;
+        }
+        let message = agent_wire::from_agent(message).expect("because the session says what can be understood");
+        let Some(mut message) = message else { return };
+        let Some(stream) = self.servers[s].streams.get_mut(&id) else { return };
+        if let FromAgent::Inventory(part) = &message {
+            let mut whole = stream.inventory.take().unwrap_or_default();
+            whole.held.extend(part.held.iter().copied());
+            whole.reports.extend(part.reports.iter().cloned());
+            if goes_on {
+                stream.inventory = Some(whole);
+                return;
+            }
+            message = FromAgent::Inventory(whole);
+        }
+        stream.credits.spend(&message);
+        self.alter_inventory(id, &mut message);
+        self.tally.count("agent's message", kind_from_agent(&message));
+        self.acknowledge_early(s, id, &message);
+        self.give(s, Input::FromAgent(StreamId(id.0), message));
+    }
+
+    fn alter_inventory(&mut self, id: ConnectionId, message: &mut FromAgent) {
+        let FromAgent::Inventory(inventory) = message else { return };
+        match self.plant {
+            Some(Plant::InventoryIgnored) => {
+                let agent = self.network.connections.get(&id).map(|connection| connection.agent);
+                let instance = agent.map(|agent| self.agents[agent].instance);
+                inventory.held = self.witness.unended_of(instance);
+            }
+            Some(Plant::InventoryBelievedEmpty) => {
+                inventory.held.clear();
+                inventory.reports.clear();
+            }
+            _ => {}
+        }
+    }
+
+    fn acknowledge_early(&mut self, s: usize, id: ConnectionId, message: &FromAgent) {
+        if self.plant != Some(Plant::ReportAcknowledgedEarly) {
+            return;
+        }
+        let FromAgent::Reports(reports) = message else { return };
+        let acks = reports.iter().map(|report| scheduler_core::agent::Ack {
+            attempt: report.attempt,
+            sequence: report.sequence,
+            refused: false,
+        });
+        let acks = acks.collect();
+        self.send(s, StreamId(id.0), ToAgent::Ack(acks));
+    }
+
+    /// A node that knows another to lead sends its agents there.
+    fn redirect_waiting(&mut self, s: usize) {
+        let server = &self.servers[s];
+        let Some(leader) = server.leader_hint.filter(|leader| *leader != s && !server.is_elected) else { return };
+        let waiting: Vec<_> = server.streams.iter().filter(|(_, stream)| stream.waits).map(|(id, _)| *id).collect();
+        for id in waiting {
+            let redirect = v1::Redirect { leader_address: address(leader), node_id: format!("n{leader}") };
+            let message = v1::ServerMessage { message: Some(v1::server_message::Message::Redirect(redirect)) };
+            self.tally.count("server's message", "Redirect");
+            self.send_packet(id, Side::Agent, Packet::ToAgent(Box::new(message)));
+            self.servers[s].streams.remove(&id);
+            self.give(s, Input::StreamClosed(StreamId(id.0)));
+            self.end_connection(id, Side::Server, End::Broken);
+        }
+    }
+
+    fn give(&mut self, s: usize, input: Input) {
+        let now = self.now;
+        let server = &mut self.servers[s];
+        let Some(engine) = &mut server.engine else { return };
+        let mut effects = std::mem::take(&mut self.effects);
+        engine.handle(server.clock.server(now), input, &mut effects);
+        self.carry_out(s, &mut effects);
+        self.effects = effects;
+        self.plan_wake(s);
+    }
+
+    pub(crate) fn plan_wake(&mut self, s: usize) {
+        let server = &mut self.servers[s];
+        let Some(wakeup) = server.engine.as_ref().and_then(Engine::next_wakeup) else { return };
+        let at = server.clock.when_server(wakeup).max(self.now);
+        if server.wakes_at.is_none_or(|planned| at < planned || planned < self.now) {
+            server.wakes_at = Some(at);
+            self.queue.plan(at, Event::ServerWakes { server: s, generation: server.generation });
+        }
+    }
+
+    pub(crate) fn server_wakes(&mut self, s: usize, generation: u32) {
+        let now = self.now;
+        let server = &mut self.servers[s];
+        if server.generation != generation || server.engine.is_none() || server.wakes_at != Some(now) {
+            return;
+        }
+        server.wakes_at = None;
+        if server.is_frozen {
+            return;
+        }
+        let boot = server.clock.server(now).boot;
+        if server.engine.as_ref().and_then(Engine::next_wakeup).is_some_and(|at| at <= boot) {
+            self.give(s, Input::Wake);
+        } else {
+            self.plan_wake(s);
+        }
+    }
+
+    fn carry_out(&mut self, s: usize, effects: &mut Vec<Effect>) {
+        let mut deposed = false;
+        for effect in effects.drain(..) {
+            self.tally.count("effect", kind_of_effect(&effect));
+            match effect {
+                Effect::Campaign => self.campaign(s),
+                Effect::ProveLeadership(proof) => {
+                    if let Some(candidacy) = self.servers[s].candidacy {
+                        let generation = self.servers[s].generation;
+                        let at = self.now.after(self.network_delay());
+                        self.queue.plan(at, Event::ProofAsked { server: s, generation, candidacy, proof });
+                    }
+                }
+                Effect::Call(id, call) => {
+                    self.answer_change_early(s, &call);
+                    self.call_ledger(s, id, call);
+                }
+                Effect::Send(stream, message) => self.send(s, stream, message),
+                Effect::Close(stream, why) => {
+                    let id = ConnectionId(stream.0);
+                    self.tally.count("server's message", "close");
+                    if self.servers[s].streams.remove(&id).is_some() {
+                        self.end_connection(id, Side::Server, why.into());
+                    }
+                }
+                Effect::Answer(handle, answer) => self.answer(s, handle, answer),
+                Effect::Alert(alert) => {
+                    tell!(self, "server {s}: {alert:?}");
+                    self.tally.count("alert", kind_of_alert(&alert));
+                    match alert {
+                        Alert::Deposed(_) => deposed = true,
+                        Alert::Disagreement(why) => {
+                            self.broken(Promise::P2, format!("server {s} and the ledger disagree: {why}"));
+                        }
+                        Alert::UnusableSchedule { job, why } => {
+                            self.broken(Promise::P1, format!("the schedule of {job} became unusable: {why}"));
+                        }
+                        Alert::TookOver { .. } => {}
+                        Alert::LedgerFails(_) | Alert::AgentLost { .. } => {}
+                        Alert::UnusableCalendar { calendar, why } => {
+                            self.broken(Promise::P1, format!("calendar {calendar} became unusable: {why}"));
+                        }
+                    }
+                }
+            }
+        }
+        if deposed && self.servers[s].candidacy.is_some() {
+            self.step_down(s);
+        }
+    }
+
+    /// Deposed by the ledger: the shell gives its key up, and its process ends or stands again.
+    fn step_down(&mut self, s: usize) {
+        let generation = self.servers[s].generation;
+        if !self.coordinator.cut.contains(&s) && !self.coordinator.is_down {
+            self.revoke_lease(s, generation);
+        }
+        self.servers[s].is_elected = false;
+        self.servers[s].candidacy = None;
+        if self.random.chance(0.5) {
+            self.kill_server(s, false);
+            self.queue.plan(self.now.after(self.random.millis(50, 2_000)), Event::ServerStarts { server: s });
+        } else {
+            self.campaign_later(s);
+        }
+    }
+
+    fn campaign_later(&mut self, s: usize) {
+        let at = self.now.after(self.random.millis(10, 1_000));
+        self.queue.plan(at, Event::Campaigns { server: s, generation: self.servers[s].generation });
+    }
+
+    pub(crate) fn campaign(&mut self, s: usize) {
+        let generation = self.servers[s].generation;
+        if self.servers[s].engine.is_none() || self.servers[s].candidacy.is_some() {
+            return;
+        }
+        if self.servers[s].is_frozen {
+            return self.campaign_later(s);
+        }
+        let candidacy = self.coordinator.next_candidacy();
+        self.servers[s].candidacy = Some(candidacy);
+        let Candidate { server, generation, candidacy } = Candidate { server: s, generation, candidacy };
+        let at = self.now.after(self.network_delay());
+        self.queue.plan(at, Event::CampaignArrives { server, generation, candidacy });
+    }
+
+    fn send(&mut self, s: usize, stream: StreamId, message: ToAgent) {
+        let id = ConnectionId(stream.0);
+        self.tally.count("server's message", kind_to_agent(&message));
+        self.check_sent(s, &message);
+        if let (Some(open), ToAgent::Welcome(_)) = (self.servers[s].streams.get_mut(&id), &message) {
+            open.waits = false;
+        }
+        let Some(open) = self.servers[s].streams.get_mut(&id) else { return };
+        let doubled = matches!(message, ToAgent::Assign(_)) && self.plant == Some(Plant::AssignedTwice);
+        let copy = (doubled && self.random.chance(0.05)).then(|| message.clone());
+        let parts = server_messages(message, &format!("n{s}"), &mut open.credits);
+        for part in parts {
+            self.send_packet(id, Side::Agent, Packet::ToAgent(Box::new(part)));
+        }
+        if let Some(copy) = copy {
+            self.send_to_another(s, id, copy);
+        }
+    }
+
+    fn send_to_another(&mut self, s: usize, not: ConnectionId, message: ToAgent) {
+        let ToAgent::Assign(mut assignments) = message else { return };
+        let others: Vec<_> = self.servers[s].streams.iter().filter(|(id, o)| **id != not && !o.waits).collect();
+        let Some(other) = others.first().map(|(id, _)| **id) else { return };
+        let Some(agent) = self.network.connections.get(&other).map(|connection| connection.agent) else { return };
+        for assign in &mut assignments {
+            assign.instance = scheduler_core::ids::AgentInstance(self.agents[agent].instance);
+        }
+        for part in server_messages(ToAgent::Assign(assignments), "n", &mut Credits::default()) {
+            self.send_packet(other, Side::Agent, Packet::ToAgent(Box::new(part)));
+        }
+    }
+
+    /// A planted bug: see [`Plant::ChangeAnsweredEarly`].
+    fn answer_change_early(&mut self, s: usize, call: &Call) {
+        if self.plant != Some(Plant::ChangeAnsweredEarly) {
+            return;
+        }
+        let Call::Commit(transaction) = call else { return };
+        for write in &transaction.jobs {
+            if let Some(handle) = self.clients.handle_of(&write.author) {
+                let answer = Ok(scheduler_core::engine::Answer::Job(Box::new(write.job.clone())));
+                self.answer(s, handle, answer);
+            }
+        }
+    }
+}
+
+fn kind_from_agent(message: &FromAgent) -> &'static str {
+    match message {
+        FromAgent::Inventory(_) => "Inventory",
+        FromAgent::Heartbeat { .. } => "Heartbeat",
+        FromAgent::Reports(_) => "Reports",
+        FromAgent::Logs(_) => "Logs",
+        FromAgent::Rejected { .. } => "Rejected",
+        FromAgent::Revoked { .. } => "Revoked",
+        FromAgent::Draining => "Draining",
+    }
+}
+
+fn kind_to_agent(message: &ToAgent) -> &'static str {
+    match message {
+        ToAgent::Welcome(_) => "Welcome",
+        ToAgent::HeartbeatConfirmed { .. } => "HeartbeatConfirmed",
+        ToAgent::Assign(_) => "Assign",
+        ToAgent::Cancel { .. } => "Cancel",
+        ToAgent::Ack(_) => "Ack",
+        ToAgent::LogAck(_) => "LogAck",
+    }
+}
+
+fn kind_of_effect(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Campaign => "Campaign",
+        Effect::ProveLeadership(_) => "ProveLeadership",
+        Effect::Call(_, Call::TakeOver(_)) => "TakeOver",
+        Effect::Call(_, Call::Load { .. }) => "Load",
+        Effect::Call(_, Call::FindRequests(_)) => "FindRequests",
+        Effect::Call(_, Call::Commit(_)) => "Commit",
+        Effect::Send(..) => "Send",
+        Effect::Close(..) => "Close",
+        Effect::Answer(_, Ok(_)) => "Answer",
+        Effect::Answer(_, Err(_)) => "Answer with a refusal",
+        Effect::Alert(_) => "Alert",
+    }
+}
+
+fn kind_of_alert(alert: &Alert) -> &'static str {
+    match alert {
+        Alert::Deposed(_) => "Deposed",
+        Alert::Disagreement(_) => "Disagreement",
+        Alert::LedgerFails(_) => "LedgerFails",
+        Alert::TookOver { .. } => "TookOver",
+        Alert::UnusableSchedule { .. } => "UnusableSchedule",
+        Alert::UnusableCalendar { .. } => "UnusableCalendar",
+        Alert::AgentLost { .. } => "AgentLost",
+    }
+}

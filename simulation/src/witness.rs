@@ -1,0 +1,122 @@
+//! The independent record that the promises are judged by: what agents physically ran, what clients were told, and what
+//! was committed, written down beside the models and never read from them. Checked with every step, at the cost of what
+//! the step touches.
+
+mod attempts;
+mod commits;
+mod fires;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use scheduler_core::agent::Outcome;
+use scheduler_core::ids::{AttemptId, Epoch, FencingToken, JobUid, RunId};
+use scheduler_core::job::{Job, Payload};
+use scheduler_core::run::{AttemptState, Reason, Trigger};
+use scheduler_core::schedule::Compiled;
+use scheduler_core::time::Timestamp;
+use uuid::Uuid;
+
+use crate::client::WriteId;
+
+pub(crate) struct Version {
+    job: Job,
+    compiled: Arc<Compiled>,
+}
+
+pub(crate) struct JobRecord {
+    current: i64,
+    versions: BTreeMap<i64, Version>,
+    /// Every instant up to here that the job owed has been found covered.
+    checked: Timestamp,
+    /// Spans that rows cover, by their end.
+    covered: BTreeMap<Timestamp, (Timestamp, RunId)>,
+    /// Decided instants, while there is a bound on them.
+    counted: u64,
+    unended_attempts: BTreeSet<AttemptId>,
+    unended_scheduled: BTreeSet<RunId>,
+    running: BTreeSet<AttemptId>,
+    /// Of each slot: a later holder of it has a higher token.
+    last_tokens: BTreeMap<u32, FencingToken>,
+}
+
+impl JobRecord {
+    fn version(&self) -> &Version {
+        &self.versions[&self.current]
+    }
+}
+
+pub(crate) struct RunRecord {
+    job: JobUid,
+    revision: i64,
+    trigger: Trigger,
+    is_ended: bool,
+    not_before: Timestamp,
+    payload: Option<Payload>,
+    latest: u32,
+    text: &'static str,
+}
+
+pub(crate) struct AttemptRecord {
+    job: JobUid,
+    instance: Uuid,
+    slot: u32,
+    ended: Option<(AttemptState, Option<Reason>)>,
+    /// `max_instances` when it was handed out.
+    limit: u32,
+}
+
+/// What an attempt did physically.
+#[derive(Default)]
+pub(crate) struct Deeds {
+    started_by: Option<Uuid>,
+    runs: bool,
+    /// Its process is frozen.
+    is_suspended: bool,
+    /// Number and content of its last report.
+    reported: Option<(u64, Outcome)>,
+    /// The last order for it: its true epoch, and its payload.
+    order: Option<(i64, Vec<u8>)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Witness {
+    epoch: Epoch,
+    highest_token: FencingToken,
+    pub(crate) jobs: BTreeMap<JobUid, JobRecord>,
+    pub(crate) runs: BTreeMap<RunId, RunRecord>,
+    unended: BTreeSet<RunId>,
+    attempts: BTreeMap<AttemptId, AttemptRecord>,
+    deeds: BTreeMap<AttemptId, Deeds>,
+    /// The highest epoch that each instance was told.
+    epochs: BTreeMap<Uuid, i64>,
+    runs_by: BTreeMap<WriteId, u32>,
+    changes_by: BTreeMap<WriteId, BTreeSet<(JobUid, i64)>>,
+}
+
+impl Witness {
+    /// How many things a write brought into the ledger.
+    pub(crate) fn done_by(&self, write: WriteId) -> usize {
+        let runs = self.runs_by.get(&write).copied().unwrap_or_default() as usize;
+        runs + self.changes_by.get(&write).map_or(0, BTreeSet::len)
+    }
+
+    pub(crate) fn unended_of(&self, instance: Option<Uuid>) -> Vec<AttemptId> {
+        let of = self.attempts.iter().filter(|(_, a)| a.ended.is_none() && Some(a.instance) == instance);
+        of.map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn unended_runs(&self) -> impl Iterator<Item = RunId> {
+        self.unended.iter().copied()
+    }
+
+    /// Of a directed case: the attempts that run now.
+    pub(crate) fn running(&self) -> Vec<AttemptId> {
+        self.deeds.iter().filter(|(_, deeds)| deeds.runs && !deeds.is_suspended).map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn starts(&self) -> usize {
+        self.deeds.values().filter(|deeds| deeds.started_by.is_some()).count()
+    }
+}
