@@ -83,7 +83,7 @@ fn wire_assign(assign: Assign) -> v1::Assign {
         task_type: assign.task_type,
         payload: assign.payload.0.as_bytes().to_vec().into(),
         scheduled_time: Some(to_wire(assign.scheduled_time)),
-        start_at: Some(to_wire(assign.start_at)),
+        start_at: assign.start_at.map(to_wire),
         timeout: duration(assign.timeout),
         kill_grace: duration(assign.kill_grace),
         trace_parent: String::new(),

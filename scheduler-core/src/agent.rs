@@ -174,8 +174,8 @@ pub struct Assign {
     pub task_type: String,
     pub payload: Payload,
     pub scheduled_time: Timestamp,
-    /// Not before this instant of the server's clock.
-    pub start_at: Timestamp,
+    /// Not before this instant of the server's clock; `None`: at once.
+    pub start_at: Option<Timestamp>,
     pub timeout: Duration,
     pub kill_grace: Duration,
 }

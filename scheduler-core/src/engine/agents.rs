@@ -98,8 +98,10 @@ pub(super) struct Agents {
     pub(super) by_stream: BTreeMap<StreamId, AgentInstance>,
     /// Heartbeats received since the question under way was asked.
     pub(super) unasked: BTreeMap<AgentInstance, Beat>,
-    /// The question to the coordinator under way, and the heartbeats that its answer confirms.
-    pub(super) asked: Option<(ProofId, BTreeMap<AgentInstance, Beat>)>,
+    /// Questions to the coordinator under way, and the heartbeats that came before each: its answer confirms
+    /// them, and those of the questions before it. Not every question is answered.
+    pub(super) asked: BTreeMap<ProofId, BTreeMap<AgentInstance, Beat>>,
+    pub(super) last_asked: Boot,
 }
 
 impl Agents {

@@ -45,6 +45,7 @@ impl Term {
         let uid = live.run.job_uid;
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         let next = next(live, end, &entry.job.definition.retry, entry.job.definition.on_lost, self.random.unit());
+        let next = unless_stopped(next, &entry.job);
         close(live, end, self.now.wall);
         if matches!(end, End::NotStarted(_)) {
             live.run.uncounted_attempts += 1;
@@ -223,6 +224,15 @@ fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) ->
                 Outcome::TimedOut => Next::End(RunEvent::TimedOut, Some(Reason::Timeout)),
             }
         }
+    }
+}
+
+/// Disable and delete cancel all that waits: what would begin to wait, too.
+fn unless_stopped(next: Next, job: &Job) -> Next {
+    match next {
+        Next::Retry(..) if job.delete_time.is_some() => Next::End(RunEvent::Cancelled, Some(Reason::Deleted)),
+        Next::Retry(..) if !job.definition.enabled => Next::End(RunEvent::Cancelled, Some(Reason::Disabled)),
+        Next::Retry(..) | Next::End(..) => next,
     }
 }
 

@@ -53,7 +53,7 @@ impl Term {
                 self.enter_uncovered(uid, at, batch);
             }
         }
-        if catch_up {
+        if catch_up && job.fires() {
             self.make_up(uid, was_covered, batch);
         }
         self.enter_next_after_completion(uid, job.definition.schedule.start_time, batch);

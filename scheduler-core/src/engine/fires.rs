@@ -54,7 +54,11 @@ impl Term {
                 entry.parked.push(Candidate::Due(uid));
                 continue;
             }
-            let Some(first) = entry.next.filter(|next| *next <= self.now.wall) else { continue };
+            let Some(first) = entry.next.filter(|next| *next <= self.now.wall) else {
+                // The clock has been put back since: its time will come again.
+                self.jobs.not_due_yet(uid);
+                continue;
+            };
             let (class, rank, hold_until) = (Arc::clone(&entry.class), entry.rank(first), first.saturating_add(HOLD));
             let due = self.decide(uid, self.now.wall, Lateness::Counts);
             let starts = due.iter().any(|row| matches!(row, Decision::Start(_)));
@@ -183,6 +187,11 @@ impl Term {
         let Some(live) = self.runs.get(&id) else { return };
         let uid = live.run.job_uid;
         let Some(entry) = self.jobs.get(uid) else { return };
+        // A change of the job may have queued it, and handed it out, since it came due.
+        let waits = self.queue.contains(Candidate::Run(id)) || entry.waiting.iter().any(|(_, waiting)| *waiting == id);
+        if live.run.attempt > 0 || waits {
+            return;
+        }
         let definition = Arc::clone(&entry.job.definition);
         let full = self.active_runs(entry, Some(id)) >= definition.max_instances as usize;
         match definition.overlap_policy {

@@ -15,11 +15,16 @@ impl Term {
     /// Hands out, best first, as long as agents have room. Whether more was there than fits a batch.
     pub(super) fn hand_out(&mut self, batch: &mut Batch) -> bool {
         let (now, fresh) = (self.now.boot, self.freshness());
-        while batch.rows() < self.batch_limit() && !self.tokens.is_spent() {
+        while !self.tokens.is_spent() {
             let Some((candidate, instance)) = self.queue.first(|class| self.agents.place(class, now, fresh).ok())
             else {
                 return false;
             };
+            // An attempt of a run that this batch enters is no further row.
+            let is_entered = matches!(candidate, Candidate::Run(run) if batch.entered.contains(&run));
+            if batch.rows() >= self.batch_limit() && !is_entered {
+                return true;
+            }
             let uid = match candidate {
                 Candidate::Due(uid) => uid,
                 Candidate::Run(run) => match self.runs.get(&run) {
@@ -171,7 +176,7 @@ impl Term {
                 task_type: definition.task.task_type.clone(),
                 payload: live.run.payload.clone().unwrap_or_else(|| definition.task.payload.clone()),
                 scheduled_time: live.run.scheduled_time,
-                start_at: live.run.not_before,
+                start_at: Some(live.run.not_before).filter(|start| *start > self.now.wall),
                 timeout: definition.timeout,
                 kill_grace: definition.kill_grace,
             },

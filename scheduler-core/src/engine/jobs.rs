@@ -158,6 +158,15 @@ impl Jobs {
         }
     }
 
+    /// An instant that was taken for due goes back to the timers.
+    pub(super) fn not_due_yet(&mut self, uid: JobUid) {
+        if let Some(next) = self.by_uid.get(&uid).and_then(|entry| entry.next)
+            && self.undecided.remove(&(next, uid))
+        {
+            self.fires.insert((next, uid));
+        }
+    }
+
     /// The first instant of any job that has not been decided.
     pub(super) fn first_undecided(&self) -> Option<Timestamp> {
         let due = self.undecided.first().map(|(time, _)| *time);

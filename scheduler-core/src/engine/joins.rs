@@ -1,6 +1,6 @@
 //! Agents joining, beating and leaving: PROTOCOL.md, rules 18, 19, 22, 23 and 24.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::agent::{CancelReason, Closed, FromAgent, Hello, Inventory, StreamId, ToAgent, Welcome};
@@ -15,6 +15,8 @@ use super::live::Dispatch;
 use super::term::Term;
 
 const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Questions to the coordinator that may be without an answer; older ones are given up.
+const MAX_QUESTIONS: usize = 16;
 
 impl Term {
     pub(super) fn hello(&mut self, stream: StreamId, hello: Hello, out: &mut Vec<Effect>) {
@@ -118,7 +120,9 @@ impl Term {
         }
         for attempt in ours {
             let Some(live) = self.live_attempt(attempt) else { continue };
-            let asked_to_stop = live.run.cancel_requested_time.is_some();
+            // A cancel whose commit is under way is sent after it.
+            let is_busy = self.jobs.get(live.run.job_uid).is_some_and(|entry| entry.busy.is_some());
+            let asked_to_stop = live.run.cancel_requested_time.is_some() && !is_busy;
             match live.dispatch {
                 Dispatch::Sent if !known.contains(&attempt) => {
                     let end = End::NotStarted("the agent never got it".to_owned());
@@ -159,18 +163,32 @@ impl Term {
         }
     }
 
-    /// One question at a time; its answer confirms all heartbeats received before it was asked (rule 18).
+    /// One question at a time, unless its answer is overdue; it confirms all heartbeats received before it was
+    /// asked (rule 18).
     fn ask_for_proof(&mut self, out: &mut Vec<Effect>) {
-        if self.agents.asked.is_some() || self.agents.unasked.is_empty() {
+        let (now, agents) = (self.now.boot, &mut self.agents);
+        let is_waiting = !agents.asked.is_empty() && now.since(agents.last_asked) < LONGEST_HEARTBEAT_INTERVAL;
+        if is_waiting || agents.unasked.is_empty() {
             return;
         }
+        let beats = std::mem::take(&mut agents.unasked);
+        agents.last_asked = now;
+        if agents.asked.len() >= MAX_QUESTIONS {
+            agents.asked.pop_first();
+        }
         let id = self.next_proof_id();
-        self.agents.asked = Some((id, std::mem::take(&mut self.agents.unasked)));
+        self.agents.asked.insert(id, beats);
         out.push(Effect::ProveLeadership(id));
     }
 
     pub(super) fn proved(&mut self, id: ProofId, out: &mut Vec<Effect>) {
-        let Some((_, heartbeats)) = self.agents.asked.take_if(|(asked, _)| *asked == id) else { return };
+        if !self.agents.asked.contains_key(&id) {
+            return;
+        }
+        let mut heartbeats = BTreeMap::new();
+        while let Some(entry) = self.agents.asked.first_entry().filter(|entry| *entry.key() <= id) {
+            heartbeats.extend(entry.remove());
+        }
         for (instance, Beat { n, received }) in heartbeats {
             let Some(entry) = self.agents.by_instance.get_mut(&instance) else { continue };
             entry.confirmed = self.now.boot;

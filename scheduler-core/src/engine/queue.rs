@@ -29,10 +29,11 @@ impl Class {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Candidate {
+    /// A run in the ledger, or in the batch that is being made, without an unended attempt. Of candidates of
+    /// one rank it comes first, so that a fire is entered with its attempt before the next is entered (rule 8).
+    Run(RunId),
     /// A job with due instants that nothing has been decided about.
     Due(JobUid),
-    /// A run in the ledger, or in the batch that is being made, without an unended attempt.
-    Run(RunId),
 }
 
 /// The order of dispatch: lower goes first. A point of priority is worth a fixed time of waiting, so that

@@ -72,7 +72,6 @@ pub(super) struct Term {
     pub(super) ledger_fails: bool,
     batch_limit: usize,
     pub(super) stats: Stats,
-    next_proof: u64,
 }
 
 /// Up to where every fire is decided and entered.
@@ -160,7 +159,6 @@ impl Term {
             ledger_fails: false,
             batch_limit: BATCH_MIN,
             stats: beginning.stats,
-            next_proof: 0,
         }
     }
 
@@ -174,8 +172,9 @@ impl Term {
     }
 
     pub(super) fn next_proof_id(&mut self) -> super::input::ProofId {
-        self.next_proof += 1;
-        super::input::ProofId(self.next_proof)
+        // Of the same numbers as calls, which go on over terms: no late answer means a question of this term.
+        self.next_call += 1;
+        super::input::ProofId(self.next_call)
     }
 
     /// Ids never descend, though the clock may: rows entered since an instant are a range of ids (rule 6).

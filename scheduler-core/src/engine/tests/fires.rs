@@ -143,3 +143,26 @@ fn the_watermark_never_passes_a_fire_that_is_not_entered() {
     world.pass(seconds(10));
     assert!(world.ledger.watermark > created.saturating_add(seconds(30)));
 }
+
+#[test]
+fn a_burst_is_entered_with_its_attempts_in_one_insert_each() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 500));
+    for n in 0..200 {
+        world.create(&format!("job-{n}"), every(60));
+    }
+    world.pass_beating(59, &[1]);
+    world.ledger_works = false;
+    world.pass(seconds(1));
+    let entered: Vec<_> = world.commits().iter().flat_map(|(_, transaction)| transaction.entered.clone()).collect();
+    assert!(entered.len() >= 128, "{}", entered.len());
+    assert!(entered.iter().all(|run| run.attempt == 1));
+    world.ledger_catches_up();
+    let mut executed = 0;
+    while executed < 200 {
+        let more = world.execute_all();
+        assert!(more > 0);
+        executed += more;
+    }
+    assert!(world.ledger.runs.values().all(|run| run.state == RunState::Succeeded && run.attempt == 1));
+}
