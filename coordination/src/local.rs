@@ -33,7 +33,8 @@ impl Local {
         let failed = |source| LockError::Io { ledger: ledger.to_owned(), source };
         let mut path = ledger.as_os_str().to_owned();
         path.push(".lock");
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {

@@ -72,6 +72,10 @@ pub(crate) fn check_compiles(
     check: &mut Check,
 ) -> Option<Compiled> {
     let context = Context { hash_key, create_time: rules.create_time, min_every: rules.min_every, calendars: find };
+    if schedule.after_completion.is_some_and(|delay| delay < rules.min_every) {
+        let shortest = rules.min_every.as_millis();
+        check.refuse("schedule.after_completion", format!("is below {shortest}ms, the shortest delay here"));
+    }
     match Compiled::new(schedule, &context) {
         Ok(compiled) => Some(compiled),
         Err(mut violations) => {

@@ -136,9 +136,16 @@ pub enum FromAgent {
 pub enum ToAgent {
     Welcome(Welcome),
     /// With the server's clock when the heartbeat came and now, for the agent to measure its own by.
-    HeartbeatConfirmed { n: u64, received_time: Timestamp, sent_time: Timestamp },
+    HeartbeatConfirmed {
+        n: u64,
+        received_time: Timestamp,
+        sent_time: Timestamp,
+    },
     Assign(Vec<Assign>),
-    Cancel { attempt: AttemptId, reason: CancelReason },
+    Cancel {
+        attempt: AttemptId,
+        reason: CancelReason,
+    },
     Ack(Vec<Ack>),
     LogAck(Vec<LogAck>),
 }

@@ -43,11 +43,10 @@ mod triggers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::agent::{Closed, Hello, StreamId};
 use crate::run::{AttemptState, Run};
-use crate::schedule::{self, Compiled};
+use crate::schedule::{self, Compiled, SHORTEST_EVERY};
 use crate::time::{Boot, Now};
 use crate::txn::{Call, CallId, Done, Failure, Snapshot, TakeOver, TookOver};
 
@@ -140,7 +139,12 @@ impl Engine {
         match input {
             Input::Wake => {}
             Input::Elected => self.elected(out),
-            Input::Unelected => self.end_term("the coordinator says so".to_owned(), out),
+            Input::Unelected => self.depose("the coordinator says so".to_owned(), out),
+            Input::Stop => {
+                if let Phase::Leading(term) = &mut self.phase {
+                    term.stop(out);
+                }
+            }
             Input::Called(id, result) => self.called(id, result, out),
             Input::Hello(stream, hello) => match &mut self.phase {
                 Phase::Leading(term) => term.hello(stream, hello, out),
@@ -254,11 +258,12 @@ impl Engine {
                 };
                 match over {
                     Ok(()) => {}
-                    Err(Over::Deposed(why)) => self.end_term(why, out),
+                    Err(Over::Deposed(why)) => self.depose(why, out),
                     Err(Over::Disagreement(why)) => {
-                        out.push(Effect::Alert(Alert::Disagreement(why.clone())));
-                        self.end_term(why, out);
-                        self.elected(out);
+                        out.push(Effect::Alert(Alert::Disagreement(why)));
+                        self.end_term(out);
+                        let retry_at = self.now.boot.saturating_add(LEDGER_RETRY);
+                        self.phase = Phase::TakingOver { call: None, retry_at };
                     }
                 }
             }
@@ -307,7 +312,7 @@ impl Engine {
         };
         let mut term = Box::new(Term::new(Arc::clone(&self.config), self.now, beginning));
         let (jobs, unended_runs) = (snapshot.jobs.len(), snapshot.unended.len());
-        let unusable = fill(&mut term, took_over, snapshot, self.config.min_every);
+        let unusable = fill(&mut term, took_over, snapshot);
         out.extend(unusable.into_iter().map(Effect::Alert));
         out.push(Effect::Alert(Alert::TookOver { epoch: took_over.epoch, jobs, unended_runs }));
         for (stream, hello) in std::mem::take(&mut self.hellos) {
@@ -320,7 +325,7 @@ impl Engine {
     }
 
     /// Forgets everything: what is not in the ledger was never promised to anybody.
-    fn end_term(&mut self, why: String, out: &mut Vec<Effect>) {
+    fn end_term(&mut self, out: &mut Vec<Effect>) {
         let Phase::Leading(term) = std::mem::replace(&mut self.phase, Phase::Standby) else { return };
         self.stats = term.stats;
         self.calls = term.call_count();
@@ -330,13 +335,20 @@ impl Engine {
         for (handle, refusal) in term.unanswered() {
             out.push(Effect::Answer(handle, Err(refusal)));
         }
-        out.push(Effect::Alert(Alert::Deposed(why)));
+    }
+
+    /// Somebody else leads.
+    fn depose(&mut self, why: String, out: &mut Vec<Effect>) {
+        if self.is_leading() {
+            self.end_term(out);
+            out.push(Effect::Alert(Alert::Deposed(why)));
+        }
     }
 }
 
 /// Makes the memory of a term from what the ledger holds. A job whose schedule cannot be evaluated any more
 /// (the time zone data lost its zone) does not fire, and a human is told.
-fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot, min_every: Duration) -> Vec<Alert> {
+fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert> {
     let mut unusable = Vec::new();
     let covered: BTreeMap<_, _> = snapshot.covered.into_iter().collect();
     for calendar in snapshot.calendars {
@@ -346,9 +358,10 @@ fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot, min_every: Du
         }
     }
     for job in snapshot.jobs {
-        let cursor = took_over.watermark.max(job.effective_from);
+        // What passes while a job is paused or disabled is not decided by the watermark: `catch_up` may still want it.
+        let cursor = if job.fires() { took_over.watermark.max(job.effective_from) } else { job.effective_from };
         let cursor = covered.get(&job.uid).map_or(cursor, |last| cursor.max(*last));
-        match term.calendars.compile(&job.key, &job.definition, job.create_time, min_every) {
+        match term.calendars.compile(&job.key, &job.definition, job.create_time, SHORTEST_EVERY) {
             Ok(compiled) => term.jobs.insert(JobEntry::new(job, compiled, cursor)),
             Err(why) => {
                 unusable.push(Alert::UnusableSchedule { job: job.key.clone(), why });

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::LogChunk;
-use crate::ids::{AttemptId, Epoch, FencingToken, JobUid, NodeId, RunId};
 use crate::calendar::{Calendar, CalendarKey};
+use crate::ids::{AttemptId, Epoch, FencingToken, JobUid, NodeId, RunId};
 use crate::job::{Counts, Job};
 use crate::run::{Attempt, Run};
 use crate::text_enum::text_enum;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use scheduler_server::settings::{Command, LogFormat, Program};
 use scheduler_server::server;
+use scheduler_server::settings::{Command, LogFormat, Program};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {

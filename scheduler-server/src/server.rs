@@ -89,6 +89,7 @@ async fn supervise(tasks: &mut Tasks, signals: &mut Signals, agent: Option<Runni
     tokio::select! {
         biased;
         () = signals.next() => {
+            tracing::info!("stopping: the embedded agent's tasks are killed");
             agent.stop();
             if tokio::time::timeout(AGENT_STOP, agent.ended()).await.is_err() {
                 tracing::warn!("the embedded agent has not left in time");

@@ -61,7 +61,7 @@ fn runs(status: &GetStatusResponse) -> String {
 }
 
 fn rates(status: &GetStatusResponse) -> String {
-    let rates = status.rates.unwrap_or_default();
+    let Some(rates) = status.rates else { return "not measured".to_owned() };
     format!("{:.1} fires/s, {:.1} dispatches/s, {:.1} completions/s", rates.fires, rates.dispatches, rates.completions)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::agent::{Finished, Outcome};
 use crate::ids::{AttemptId, JobUid, RunId};
 use crate::job::{Job, OnLost, Pause, Retry};
-use crate::run::{AttemptEvent, Reason, RunEvent, TaskError, Trigger};
+use crate::run::{AttemptEvent, Reason, RunEvent, RunState, TaskError, Trigger};
 use crate::time::Timestamp;
 use crate::txn::Change;
 
@@ -20,6 +20,9 @@ const NOT_STARTED_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), D
 
 /// Who changes jobs without being asked.
 const AUTHOR: &str = "punctual";
+
+/// The code with which an agent reports what it killed because it was told to leave at once.
+const AGENT_STOPPED: &str = "AGENT_STOPPED";
 
 /// How an attempt ended, whoever says so.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,11 +48,11 @@ impl Term {
         let uid = live.run.job_uid;
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         let next = next(live, end, &entry.job.definition.retry, entry.job.definition.on_lost, self.random.unit());
-        let next = unless_stopped(next, &entry.job);
         close(live, end, self.now.wall);
         if matches!(end, End::NotStarted(_)) {
             live.run.uncounted_attempts += 1;
         }
+        let next = unless_stopped(next, live, &entry.job);
         if let Some(attempt) = live.attempt() {
             entry.slots.remove(&attempt.slot);
             if let Some(agent) = self.agents.by_instance.get_mut(&attempt.agent_instance) {
@@ -80,6 +83,7 @@ impl Term {
 
     fn end_run(&mut self, id: RunId, event: RunEvent, reason: Option<Reason>, batch: &mut Batch) {
         self.clean(id);
+        self.release_deadline(id);
         let Some(mut live) = self.runs.remove(&id) else { return };
         live.run.state = live.run.state.on(event).expect("because only unended runs are in memory");
         live.run.end_time = Some(self.now.wall);
@@ -141,8 +145,15 @@ impl Term {
         self.run_timers.remove(&(due, id));
         self.unqueue(Candidate::Run(id), uid);
         if let Some(entry) = self.jobs.get_mut(uid) {
-            entry.waiting.retain(|(_, waiting)| *waiting != id);
+            let rank = entry.rank(due);
+            entry.waiting.remove(&(rank, id));
             entry.parked.retain(|parked| *parked != Candidate::Run(id));
+        }
+        if let Some(live) = self.runs.get_mut(&id)
+            && event != RunEvent::Expired
+        {
+            // What it waited for is no reason for this end; of one that waited too long it is.
+            live.run.reason_message.clear();
         }
         self.end_run(id, event, Some(reason), batch);
         self.promote(uid);
@@ -162,7 +173,7 @@ impl Term {
 fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
     let (event, time, reason, error, exit_code) = match end {
         End::Reported(finished, time) => {
-            let reason = (finished.outcome == Outcome::Lost).then_some(Reason::RightToRunEnded);
+            let reason = (finished.outcome == Outcome::Lost).then(|| why_lost(finished));
             (event(finished.outcome), *time, reason, finished.error.clone(), finished.exit_code)
         }
         End::AgentLost => (AttemptEvent::Lost, now, Some(Reason::AgentLost), None, None),
@@ -217,7 +228,7 @@ fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) ->
             match finished.outcome {
                 Outcome::Succeeded => Next::End(RunEvent::Succeeded, None),
                 Outcome::Cancelled => Next::End(RunEvent::Cancelled, why_cancelled),
-                Outcome::Lost => lost(left && on_lost == OnLost::Retry, backoff(), Reason::RightToRunEnded),
+                Outcome::Lost => lost(left && on_lost == OnLost::Retry, backoff(), why_lost(finished)),
                 Outcome::Failed if again => Next::Retry(backoff(), Reason::RetryBackoff),
                 Outcome::TimedOut if again => Next::Retry(backoff(), Reason::RetryBackoff),
                 Outcome::Failed => Next::End(RunEvent::Failed, Some(Reason::TaskFailed)),
@@ -227,9 +238,15 @@ fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) ->
     }
 }
 
-/// Disable and delete cancel all that waits: what would begin to wait, too.
-fn unless_stopped(next: Next, job: &Job) -> Next {
+/// Disable and delete cancel all that waits, and a pause skips what was never handed out: what would begin to
+/// wait, too.
+fn unless_stopped(next: Next, live: &LiveRun, job: &Job) -> Next {
     match next {
+        Next::Retry(..)
+            if job.pause.is_some() && live.is_fire_not_handed_out() && live.run.state == RunState::Pending =>
+        {
+            Next::End(RunEvent::Skipped, Some(Reason::Paused))
+        }
         Next::Retry(..) if job.delete_time.is_some() => Next::End(RunEvent::Cancelled, Some(Reason::Deleted)),
         Next::Retry(..) if !job.definition.enabled => Next::End(RunEvent::Cancelled, Some(Reason::Disabled)),
         Next::Retry(..) | Next::End(..) => next,
@@ -238,6 +255,12 @@ fn unless_stopped(next: Next, job: &Job) -> Next {
 
 fn lost(again: bool, backoff: Duration, reason: Reason) -> Next {
     if again { Next::Retry(backoff, reason) } else { Next::End(RunEvent::Failed, Some(reason)) }
+}
+
+/// An agent that is told to stop at once gives up attempts that it had the right to run.
+fn why_lost(finished: &Finished) -> Reason {
+    let stopped = finished.error.as_ref().is_some_and(|error| error.code == AGENT_STOPPED);
+    if stopped { Reason::AgentLost } else { Reason::RightToRunEnded }
 }
 
 fn is_final(error: Option<&TaskError>, retry: &Retry) -> bool {

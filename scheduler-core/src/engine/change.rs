@@ -1,19 +1,25 @@
 //! A change of a job carried out: it closes the books of the old definition in its own transaction, and
 //! enters what it owes itself (rule 7).
 
-use crate::ids::{JobUid, RunId};
+use std::time::Duration;
+
+use crate::ids::{AttemptId, JobUid, RunId};
 use crate::job::Job;
-use crate::run::{Reason, RunEvent, RunState, Trigger};
+use crate::run::{Reason, RunEvent, RunState};
 use crate::schedule::Compiled;
 use crate::time::Timestamp;
 use crate::txn::{Change, JobWrite};
 
+use super::attempts::End;
 use super::batch::Batch;
 use super::decide::Lateness;
 use super::jobs::JobEntry;
+use super::live::Dispatch;
 use super::plan::{Planned, owed};
 use super::queue::{Candidate, Class};
 use super::term::Term;
+
+const TICK: Duration = Duration::from_micros(1);
 
 impl Term {
     /// Puts the change and all that it brings with it into the batch, and into memory.
@@ -36,6 +42,10 @@ impl Term {
             if reschedules || change == Change::Calendar {
                 job.effective_from = self.change_time();
                 self.close_books(uid, job.effective_from, batch);
+                if old.fires() {
+                    // Until the change is in the ledger, the old definition may still owe what comes after it.
+                    batch.decided(job.effective_from.saturating_add(TICK));
+                }
             }
             // What was counted on the way: the closing of the books, and transactions since the plan was made.
             job.counts = self.jobs.get(uid).map_or(job.counts, |entry| entry.job.counts);
@@ -46,6 +56,7 @@ impl Term {
         if change == Change::Resume {
             self.forget_failures(uid, batch);
         }
+        self.take_back_unsent(uid, batch);
         self.end_what_waits(uid, change, batch);
         if matches!(change, Change::Create | Change::Update) && job.fires() {
             let oldest = self.now.wall.saturating_sub(job.definition.misfire_grace_time);
@@ -76,6 +87,17 @@ impl Term {
         }
     }
 
+    /// What is in the ledger and was never sent is not handed out: it would be so after the change, under the
+    /// definition of before.
+    fn take_back_unsent(&mut self, uid: JobUid, batch: &mut Batch) {
+        let Some(entry) = self.jobs.get(uid) else { return };
+        let unsent = |id: &AttemptId| self.live_attempt(*id).is_some_and(|live| live.dispatch == Dispatch::Unsent);
+        let unsent: Vec<AttemptId> = entry.slots.values().copied().filter(unsent).collect();
+        for id in unsent {
+            self.end_attempt(id, &End::NotStarted("its job was changed before it was sent".to_owned()), batch);
+        }
+    }
+
     /// The new definition takes the old one's place; what waits is queued anew under it.
     fn replace(&mut self, job: Job, compiled: Compiled) {
         let uid = job.uid;
@@ -103,7 +125,9 @@ impl Term {
 
     /// Pause: scheduled runs that were never handed out are skipped. Disable and delete: all that waits ends.
     fn end_what_waits(&mut self, uid: JobUid, change: Change, batch: &mut Batch) {
+        let is_enabled = self.jobs.get(uid).is_some_and(|entry| entry.job.definition.enabled);
         let (event, reason) = match change {
+            Change::Update if !is_enabled => (RunEvent::Cancelled, Reason::Disabled),
             Change::Pause => (RunEvent::Skipped, Reason::Paused),
             Change::Disable => (RunEvent::Cancelled, Reason::Disabled),
             Change::Delete => (RunEvent::Cancelled, Reason::Deleted),
@@ -114,8 +138,7 @@ impl Term {
         let Some(entry) = self.jobs.get(uid) else { return };
         let ends = |id: &RunId| {
             self.runs.get(id).is_some_and(|live| {
-                live.unended_attempt().is_none()
-                    && (change != Change::Pause || (live.run.attempt == 0 && live.run.trigger == Trigger::Schedule))
+                live.unended_attempt().is_none() && (change != Change::Pause || live.is_fire_not_handed_out())
             })
         };
         let ended: Vec<RunId> = entry.live.iter().copied().filter(ends).collect();

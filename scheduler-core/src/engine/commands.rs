@@ -25,6 +25,7 @@ impl Term {
         batch: &mut Batch,
     ) -> Result<Decided, Refusal> {
         let planned = match command {
+            // It is answered when it comes, whatever the ledger does.
             Command::Status => return Ok(Decided::Now(Ok(Answer::Status(Box::new(self.status()))))),
             Command::TriggerJob { job, payload, labels, not_before } => {
                 return self.trigger(handle, &job, payload, labels, not_before, batch);

@@ -11,7 +11,7 @@ use super::batch::{InFlight, Then};
 use super::config::LEDGER_RETRY;
 use super::input::{Alert, Effect};
 use super::queue::Candidate;
-use super::request::Answer;
+use super::request::{Answer, Away};
 use super::term::Term;
 
 /// What the term cannot go on after.
@@ -34,7 +34,7 @@ impl Term {
             self.tokens.ceiling = ceiling;
             self.tokens.raising = false;
         }
-        self.follow_up(&flight, out);
+        self.follow_up(id, &flight, out);
         for uid in flight.touched {
             self.release(uid);
         }
@@ -43,10 +43,17 @@ impl Term {
         }
     }
 
-    fn follow_up(&mut self, flight: &InFlight, out: &mut Vec<Effect>) {
+    /// A transaction with earlier output of the attempt that is not in the ledger yet: an acknowledgement is one
+    /// of all before it.
+    fn earlier_log(&mut self, id: CallId, attempt: AttemptId) -> Option<&mut InFlight> {
+        let mut earlier = self.in_flight.range_mut(..id).map(|(_, flight)| flight);
+        earlier.find(|flight| flight.transaction.logs.iter().any(|chunk| chunk.attempt == attempt))
+    }
+
+    fn follow_up(&mut self, id: CallId, flight: &InFlight, out: &mut Vec<Effect>) {
         let mut acks = BTreeMap::<AgentInstance, Vec<Ack>>::new();
         let mut log_acks = BTreeMap::<AgentInstance, BTreeMap<AttemptId, u64>>::new();
-        let mut assigned = Vec::new();
+        let (mut assigned, mut cancelled) = (Vec::new(), Vec::new());
         for then in &flight.then {
             match then {
                 Then::AnswerJob(handle, uid) => {
@@ -74,14 +81,22 @@ impl Term {
                     acks.entry(*instance).or_default().push(*ack);
                 }
                 Then::LogAck(instance, ack) => {
+                    if let Some(earlier) = self.earlier_log(id, ack.attempt) {
+                        earlier.then.push(Then::LogAck(*instance, *ack));
+                        continue;
+                    }
                     let stored = log_acks.entry(*instance).or_default().entry(ack.attempt).or_default();
                     *stored = ack.sequence.max(*stored);
                 }
                 Then::Assign(attempt) => assigned.push(*attempt),
-                Then::Cancel(attempt) => self.send_cancel(*attempt, out),
+                Then::Cancel(attempt) => cancelled.push(*attempt),
             }
         }
         self.send_assignments(&assigned, out);
+        // After the Assign of the same attempt, if this transaction has both.
+        for attempt in cancelled {
+            self.send_cancel(attempt, out);
+        }
         for (instance, acks) in acks {
             self.send(instance, ToAgent::Ack(acks), out);
         }
@@ -126,6 +141,7 @@ impl Term {
             Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Clock { .. } => {
                 if !self.ledger_fails {
                     out.push(Effect::Alert(Alert::LedgerFails(failure.to_string())));
+                    self.refuse_waiting(Away::Ledger, out);
                 }
                 self.ledger_fails = true;
                 if let Some(flight) = self.in_flight.get_mut(&id) {

@@ -9,7 +9,7 @@ use crate::run::{Reason, Run, RunEvent, RunState, Trigger};
 use crate::time::Timestamp;
 
 use super::batch::Batch;
-use super::config::HOLD;
+use super::config::{BATCH_MAX, HOLD};
 use super::decide::{Decision, Due, Lateness, Span};
 use super::inbox::Event;
 use super::jobs::JobEntry;
@@ -48,7 +48,8 @@ impl Term {
 
     /// Looks at jobs with due fires: what needs no agent is decided at once, the rest joins the queue.
     pub(super) fn consider_due(&mut self, batch: &mut Batch) {
-        while let Some(uid) = self.to_consider.pop_first() {
+        while batch.rows() < BATCH_MAX {
+            let Some(uid) = self.to_consider.pop_first() else { break };
             let Some(entry) = self.jobs.get_mut(uid) else { continue };
             if entry.busy.is_some() {
                 entry.parked.push(Candidate::Due(uid));
@@ -73,7 +74,9 @@ impl Term {
                 self.enter_due(uid, batch);
             }
         }
-        while let Some(&(until, uid)) = self.holds.first().filter(|(until, _)| *until <= self.now.wall) {
+        while batch.rows() < BATCH_MAX {
+            let due = self.holds.first().filter(|(until, _)| *until <= self.now.wall);
+            let Some(&(until, uid)) = due else { break };
             self.holds.remove(&(until, uid));
             if self.unqueue(Candidate::Due(uid), uid) {
                 match self.jobs.get_mut(uid) {
@@ -212,8 +215,18 @@ impl Term {
         let Some(live) = self.runs.get(&id).filter(|live| live.run.attempt == 0) else { return };
         let not_before = live.run.not_before;
         let deadline = self.jobs.get(live.run.job_uid).and_then(|entry| entry.job.definition.start_deadline);
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((not_before.saturating_add(deadline), id));
+        if let Some(deadline) = deadline.map(|deadline| not_before.saturating_add(deadline)) {
+            self.deadlines.insert((deadline, id));
+            if let Some(live) = self.runs.get_mut(&id) {
+                live.deadline = Some(deadline);
+            }
+        }
+    }
+
+    /// It has started, or ended.
+    pub(super) fn release_deadline(&mut self, id: RunId) {
+        if let Some(deadline) = self.runs.get_mut(&id).and_then(|live| live.deadline.take()) {
+            self.deadlines.remove(&(deadline, id));
         }
     }
 

@@ -119,6 +119,7 @@ impl Term {
 
     /// Makes an attempt of a run on an agent; it is sent when the transaction is in the ledger.
     fn start_attempt(&mut self, id: RunId, instance: AgentInstance, batch: &mut Batch) {
+        self.release_deadline(id);
         let Some(live) = self.runs.get_mut(&id) else { return };
         let Some(entry) = self.jobs.get_mut(live.run.job_uid) else { return };
         let Some(agent) = self.agents.by_instance.get_mut(&instance) else { return };

@@ -38,13 +38,22 @@ impl Term {
     pub(super) fn take_events(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
         while batch.rows() < BATCH_MAX {
             let Some(event) = self.inbox.pop_front() else { return };
-            match self.runs.get(&event.run()).map(|live| live.run.job_uid) {
+            match self.job_of(event.run()) {
                 Some(uid) if self.must_wait(uid) => {
                     self.parked_events.entry(uid).or_default().push_back(event);
                 }
                 _ => self.take_event(event, batch, out),
             }
         }
+    }
+
+    /// The job of a run that has not ended, as far as the ledger knows.
+    fn job_of(&self, id: RunId) -> Option<JobUid> {
+        let live = self.runs.get(&id).map(|live| live.run.job_uid);
+        live.or_else(|| {
+            let in_flight = self.in_flight.values().flat_map(|flight| &flight.transaction.updated);
+            in_flight.filter(|run| run.id == id).map(|run| run.job_uid).next()
+        })
     }
 
     fn must_wait(&self, uid: JobUid) -> bool {
@@ -142,6 +151,11 @@ impl Term {
     /// The attempt has ended, or was never known, or is another instance's: no more than a note.
     fn refuse_report(&mut self, from: AgentInstance, report: &Report, batch: &mut Batch, out: &mut Vec<Effect>) {
         let ack = Ack { attempt: report.attempt, sequence: report.sequence, refused: true };
+        if batch.runs.contains_key(&report.attempt.run) {
+            // It ended in this very transaction: nothing is acknowledged before it.
+            batch.then.push(Then::Ack(from, ack));
+            return;
+        }
         let ReportEvent::Finished(finished) = &report.event else {
             return self.send(from, ToAgent::Ack(vec![ack]), out);
         };

@@ -22,6 +22,8 @@ pub enum Input {
     Elected,
     /// The coordinator says that this node leads no more.
     Unelected,
+    /// Begin nothing new: the process is about to end. What the ledger has been asked for is followed up.
+    Stop,
     /// This node led at some instant after the question was asked.
     LeadershipProved(ProofId),
     Called(CallId, Result<Done, Failure>),

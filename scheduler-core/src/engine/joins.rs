@@ -129,6 +129,10 @@ impl Term {
                     self.inbox.push_back(Event::End(attempt, end));
                 }
                 Dispatch::Sent if asked_to_stop => self.send_cancel(attempt, out),
+                Dispatch::Unsent if asked_to_stop => {
+                    let end = End::NotStarted("it was cancelled before it was sent".to_owned());
+                    self.inbox.push_back(Event::End(attempt, end));
+                }
                 Dispatch::Unsent => self.send_assignments(&[attempt], out),
                 Dispatch::Sent | Dispatch::Committing => {}
             }
@@ -141,7 +145,9 @@ impl Term {
         let mut by_agent = std::collections::BTreeMap::<AgentInstance, Vec<_>>::new();
         for id in attempts {
             let Some((instance, assign)) = self.assignment(*id) else { continue };
-            let there = self.agents.by_instance.get(&instance).is_some_and(|entry| entry.joined);
+            // An agent that was lost and came back holds it no more: its end is on the way into the ledger.
+            let is_there = |entry: &AgentEntry| entry.joined && entry.held.contains(id);
+            let there = self.agents.by_instance.get(&instance).is_some_and(is_there);
             if let Some(live) = self.runs.get_mut(&id.run) {
                 live.dispatch = if there { Dispatch::Sent } else { Dispatch::Unsent };
             }
@@ -215,6 +221,10 @@ impl Term {
         if !entry.held.is_empty() {
             out.push(Effect::Alert(Alert::AgentLost { agent: entry.id, attempts: entry.held.len() }));
         }
-        self.inbox.extend(entry.held.into_iter().map(|attempt| Event::End(attempt, End::AgentLost)));
+        for attempt in entry.held {
+            let was_sent = self.live_attempt(attempt).is_none_or(|live| live.dispatch != Dispatch::Unsent);
+            let end = if was_sent { End::AgentLost } else { End::NotStarted("its agent was lost".to_owned()) };
+            self.inbox.push_back(Event::End(attempt, end));
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! A run that has not ended, as the leader holds it in memory.
 
 use crate::ids::AttemptId;
-use crate::run::{Attempt, Run};
-use crate::time::Boot;
+use crate::run::{Attempt, Run, Trigger};
+use crate::time::{Boot, Timestamp};
 
 /// How far the latest attempt has got on its way to the agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +24,8 @@ pub(super) struct LiveRun {
     pub(super) last_sequence: u64,
     /// … and up to this one they are in the ledger.
     pub(super) stored_sequence: u64,
+    /// Until when it must have started.
+    pub(super) deadline: Option<Timestamp>,
     /// Since when the run differs from its row.
     pub(super) dirty_since: Option<Boot>,
 }
@@ -36,6 +38,7 @@ impl LiveRun {
             dispatch: Dispatch::Committing,
             last_sequence: 0,
             stored_sequence: 0,
+            deadline: None,
             dirty_since: None,
         }
     }
@@ -52,6 +55,11 @@ impl LiveRun {
 
     pub(super) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
         if self.run.attempt <= 1 { self.run.first_attempt.as_mut() } else { self.later.as_mut() }
+    }
+
+    /// Of the schedule, and no agent ever had it.
+    pub(super) fn is_fire_not_handed_out(&self) -> bool {
+        self.run.trigger == Trigger::Schedule && self.run.counted_attempts() == 0
     }
 
     /// The attempt that holds a slot.

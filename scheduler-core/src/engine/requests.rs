@@ -35,9 +35,13 @@ pub(super) enum Decided {
 
 impl Term {
     pub(super) fn receive_request(&mut self, handle: RequestHandle, request: Request, out: &mut Vec<Effect>) {
-        let needs_ledger = request.command != Command::Status;
-        if needs_ledger && self.ledger_fails {
-            out.push(Effect::Answer(handle, Err(Refusal::Unavailable(Away::Ledger))));
+        if request.command == Command::Status {
+            out.push(Effect::Answer(handle, Ok(Answer::Status(Box::new(self.status())))));
+            return;
+        }
+        if self.stopping || self.ledger_fails {
+            let away = if self.stopping { Away::Stopping } else { Away::Ledger };
+            out.push(Effect::Answer(handle, Err(Refusal::Unavailable(away))));
             return;
         }
         let pending = Pending { handle, request, looked_up: None };
@@ -52,6 +56,15 @@ impl Term {
         for parked in self.parked_requests.values_mut() {
             parked.retain(|pending| pending.handle != handle);
         }
+    }
+
+    /// Answers everybody whose request has not begun: it never will.
+    pub(super) fn refuse_waiting(&mut self, away: Away, out: &mut Vec<Effect>) {
+        let waiting = (self.requests.drain(..))
+            .chain(self.look_ups.drain(..))
+            .chain(std::mem::take(&mut self.parked_requests).into_values().flatten())
+            .chain(std::mem::take(&mut self.parked_for_calendar));
+        out.extend(waiting.map(|pending| Effect::Answer(pending.handle, Err(Refusal::Unavailable(away)))));
     }
 
     pub(super) fn take_requests(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {

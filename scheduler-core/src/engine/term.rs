@@ -19,7 +19,7 @@ use super::jobs::Jobs;
 use super::live::LiveRun;
 use super::queue::Queue;
 use super::random::Random;
-use super::request::Stats;
+use super::request::{Away, Stats};
 use super::requests::Pending;
 
 const TICK: Duration = Duration::from_micros(1);
@@ -70,6 +70,7 @@ pub(super) struct Term {
 
     pub(super) in_flight: BTreeMap<CallId, InFlight>,
     pub(super) ledger_fails: bool,
+    pub(super) stopping: bool,
     batch_limit: usize,
     pub(super) stats: Stats,
 }
@@ -157,6 +158,7 @@ impl Term {
             logs: VecDeque::new(),
             in_flight: BTreeMap::new(),
             ledger_fails: false,
+            stopping: false,
             batch_limit: BATCH_MIN,
             stats: beginning.stats,
         }
@@ -190,6 +192,9 @@ impl Term {
 
     /// Makes transactions of what has come up, as long as another may be in flight.
     pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
+        if self.stopping {
+            return;
+        }
         self.wake_timers();
         while self.in_flight.len() < MAX_IN_FLIGHT {
             let id = self.next_call_id();
@@ -210,6 +215,12 @@ impl Term {
             self.launch(batch, out);
         }
         self.look_up_requests(out);
+    }
+
+    /// Begins nothing new; who waits for what has not begun is told.
+    pub(super) fn stop(&mut self, out: &mut Vec<Effect>) {
+        self.stopping = true;
+        self.refuse_waiting(Away::Stopping, out);
     }
 
     pub(super) fn batch_limit(&self) -> usize {
@@ -288,7 +299,7 @@ impl Term {
             self.deadlines.first().map(|(time, _)| *time),
         ];
         let wall = wall.into_iter().flatten().min().map(|time| self.now.boot.saturating_add(time.since(self.now.wall)));
-        let room = self.in_flight.len() < MAX_IN_FLIGHT;
+        let room = self.in_flight.len() < MAX_IN_FLIGHT && !self.stopping;
         let boot = [
             wall.filter(|_| room),
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),

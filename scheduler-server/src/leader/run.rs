@@ -93,6 +93,7 @@ impl Loop {
                 return Stopped::Deposed(why);
             }
         }
+        self.take(clock::now(), Message::Input(Input::Stop), &mut effects);
         // What the ledger has been asked for is finished, so that an answer given is an answer kept.
         self.effects.close();
         self.drain(&mut effects).await;

@@ -16,7 +16,8 @@ fn a_pause_skips_what_waits_and_nothing_fires_until_it_is_resumed() {
     world.pass(seconds(61));
     assert_eq!(world.rows(RunState::Pending).len(), 1);
     world.request(pause("tick")).unwrap();
-    assert_eq!(world.rows(RunState::Skipped)[0].reason, Some(Reason::Paused));
+    let skipped = &world.rows(RunState::Skipped)[0];
+    assert_eq!((skipped.reason, skipped.reason_message.as_str()), (Some(Reason::Paused), ""));
     world.join(1, hello("a", 1, 1));
     world.pass_beating(120, &[1]);
     assert!(world.assigned().is_empty());

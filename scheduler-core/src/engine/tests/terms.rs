@@ -145,3 +145,71 @@ fn an_idle_engine_sleeps() {
     let wait = world.engine.next_wakeup().unwrap().since(world.now.boot);
     assert!(wait > seconds(1), "{wait:?}");
 }
+
+#[test]
+fn a_disagreement_with_the_ledger_begins_a_new_term_and_deposes_nobody() {
+    let mut world = World::leading();
+    world.create("one", job());
+    world.ledger_works = false;
+    let handle = world.begin(None, trigger("one"));
+    let (id, _) = world.commits().remove(0);
+    world.calls.clear();
+    world.answer_call(id, Err(Failure::Refused("bad bytes".into())));
+    assert_eq!(world.answers.remove(&handle), Some(Err(Refusal::OutcomeUnknown)));
+    assert!(!world.alerts.iter().any(|alert| matches!(alert, Alert::Deposed(_))));
+    world.ledger_works = true;
+    world.pass(seconds(1));
+    assert!(world.engine.is_leading());
+    world.trigger("one");
+}
+
+#[test]
+fn a_resent_report_is_not_acknowledged_before_the_first_is_in_the_ledger() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("one", job());
+    world.trigger("one");
+    let attempt = world.assigned()[0].1.attempt;
+    world.ledger_works = false;
+    world.finish(1, attempt, Outcome::Succeeded);
+    world.sent.clear();
+    world.finish(1, attempt, Outcome::Succeeded);
+    assert!(world.sent.is_empty(), "{:?}", world.sent);
+    world.ledger_catches_up();
+    world.pass(seconds(1));
+    assert_eq!(world.rows(RunState::Succeeded).len(), 1);
+    assert!(!world.sent.is_empty());
+}
+
+#[test]
+fn a_stop_begins_nothing_new_and_keeps_what_was_begun() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("tick", every(1));
+    world.ledger_works = false;
+    let begun = world.begin(None, trigger("tick"));
+    let waiting = world.begin(None, trigger("tick"));
+    world.input(Input::Stop);
+    assert!(matches!(world.answers.remove(&waiting), Some(Err(Refusal::Unavailable(_)))));
+    let calls = world.calls.len();
+    world.pass(seconds(3));
+    assert_eq!(world.calls.len(), calls);
+    world.ledger_catches_up();
+    assert!(world.answers.remove(&begun).unwrap().is_ok());
+    assert!(world.calls.is_empty());
+}
+
+#[test]
+fn while_the_ledger_fails_what_has_not_begun_is_refused_at_once() {
+    let mut world = World::leading();
+    world.create("one", job());
+    world.ledger_works = false;
+    let begun = world.begin(None, trigger("one"));
+    let waiting = world.begin(None, trigger("one"));
+    let (id, _) = world.commits().remove(0);
+    world.answer_call(id, Err(Failure::Unavailable("full".into())));
+    assert!(matches!(world.answers.remove(&waiting), Some(Err(Refusal::Unavailable(_)))));
+    assert!(!world.answers.contains_key(&begun));
+    let status = world.begin(None, crate::engine::Command::Status);
+    assert!(world.answers.remove(&status).unwrap().is_ok());
+}

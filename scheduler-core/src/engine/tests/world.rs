@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::agent::{
     Assign, Finished, FromAgent, Hello, Inventory, Outcome, Report, ReportEvent, StreamId, TaskType, ToAgent,
 };
-use crate::engine::{Alert, Answer, Command, Config, Effect, Engine, Input, Refusal, Request, RequestHandle};
+use crate::engine::{Alert, Answer, Command, Config, Effect, Engine, Input, ProofId, Refusal, Request, RequestHandle};
 use crate::ids::{AgentInstance, AttemptId, FencingToken, NodeId};
 use crate::job::{Definition, Job, JobKey, Payload, Task};
 use crate::run::{Run, RunState, TaskError};
@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) ledger_works: bool,
     /// The coordinator answers that this node leads.
     pub(super) coordinator_works: bool,
+    /// Questions that it has not answered.
+    pub(super) questions: Vec<ProofId>,
     pub(super) sent: Vec<(StreamId, ToAgent)>,
     pub(super) closed: Vec<StreamId>,
     pub(super) answers: BTreeMap<RequestHandle, Result<Answer, Refusal>>,
@@ -84,6 +86,7 @@ impl World {
             calls: Vec::new(),
             ledger_works: true,
             coordinator_works: true,
+            questions: Vec::new(),
             sent: Vec::new(),
             closed: Vec::new(),
             answers: BTreeMap::new(),
@@ -122,7 +125,7 @@ impl World {
                     Effect::ProveLeadership(id) if self.coordinator_works => {
                         inputs.insert(0, Input::LeadershipProved(id));
                     }
-                    Effect::ProveLeadership(_) => {}
+                    Effect::ProveLeadership(id) => self.questions.push(id),
                     Effect::Call(id, call) if self.ledger_works => {
                         let result = self.ledger.call(&call, self.now.wall);
                         inputs.insert(0, Input::Called(id, result));
