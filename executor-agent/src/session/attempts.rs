@@ -153,7 +153,7 @@ impl Session {
         if self.held == 0 || self.right.first_stop().is_none_or(|first| now < first) {
             return;
         }
-        let kill_at = self.right.kill_at().expect("because the right has a first stop");
+        let right_kills_at = self.right.kill_at().expect("because the right has a first stop");
         let keys: Vec<_> = self.held().collect();
         let mut stopping = 0;
         for key in keys {
@@ -169,9 +169,11 @@ impl Session {
             let before = attempt.stop;
             if before.is_none_or(|stop| stop.why != Why::Lost) {
                 stopping += 1;
-                let kill_at = before.map_or(kill_at, |stop| stop.kill_at.min(kill_at));
+                let kill_at = before.map_or(right_kills_at, |stop| stop.kill_at.min(right_kills_at));
                 let killed = before.is_some_and(|stop| stop.killed);
-                let abort_at = before.and_then(|stop| stop.abort_at);
+                // What was killed before, and has not gone, must be gone by then too.
+                let last = right_kills_at + self.right.abort_after();
+                let abort_at = before.and_then(|stop| stop.abort_at).map(|at| at.min(last));
                 attempt.stop = Some(Stop { why: Why::Lost, kill_at, killed, abort_at });
                 if before.is_none() {
                     self.emit(Effect::Cancel { attempt: key });

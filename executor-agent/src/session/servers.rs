@@ -91,7 +91,10 @@ impl Servers {
         let found = self.known.iter().position(|server| server.address == address);
         let target = found.unwrap_or_else(|| self.learn(address));
         if hops > 3 {
-            self.known[target].retry_at = self.known[target].retry_at.max(now + delay);
+            // Once: redirects that come before it is tried must not put it off for ever.
+            if self.known[target].retry_at <= now {
+                self.known[target].retry_at = now + delay;
+            }
         } else if self.known[target].failures == 0 {
             self.known[target].retry_at = now;
         }
@@ -162,6 +165,20 @@ mod tests {
         assert_eq!(servers.address(target), "c");
         servers.redirected(target, "a", 4, Boot(0));
         assert_eq!(servers.pick(Boot(0)).map(|server| servers.address(server).to_owned()).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_leader_that_others_keep_pointing_to_is_tried_before_long() {
+        let mut servers = Servers::new(&["a".to_owned(), "b".to_owned(), "c".to_owned()], 1);
+        let mut now = Boot(0);
+        for hops in 4..40 {
+            servers.redirected(usize::from(hops % 2 == 0), "c", hops, now);
+            if servers.may_try(2, now + Duration::from_millis(900)) {
+                return;
+            }
+            now = now + Duration::from_millis(900);
+        }
+        panic!("the leader is never tried");
     }
 
     #[test]

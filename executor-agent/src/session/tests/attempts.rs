@@ -133,6 +133,15 @@ fn a_task_in_this_process_that_cannot_be_killed_ends_the_process() {
 }
 
 #[test]
+fn a_task_that_was_killed_and_stays_ends_the_process_before_the_right_to_run_does() {
+    let (mut rig, stream) = Rig::ready();
+    let short = Some(prost_types::Duration { seconds: 7, nanos: 0 });
+    rig.assign(stream, Assign { timeout: short, task_type: "noop".to_owned(), ..assign(1) });
+    assert!(kinds(&rig.pass(Duration::from_secs(8))).contains(&"kill"), "its deadline and its grace are over");
+    assert!(kinds(&rig.pass(Duration::from_secs(2))).contains(&"abort"), "no heartbeat was confirmed for a TTL");
+}
+
+#[test]
 fn a_cancelled_attempt_is_reported_so_whether_it_ran_or_not() {
     let (mut rig, stream) = Rig::ready();
     let later = Wall(rig.now.wall.0 + 1_000_000);
