@@ -343,6 +343,8 @@ impl Engine {
             self.end_term(out);
             out.push(Effect::Alert(Alert::Deposed(why)));
         }
+        // A take-over that was under way is given up too: it would end the term of who leads now.
+        self.phase = Phase::Standby;
     }
 }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod changes;
 mod fires;
+mod found;
 mod ledger;
 mod policies;
 mod terms;
