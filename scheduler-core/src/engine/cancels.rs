@@ -26,10 +26,15 @@ impl Term {
         let Some(live) = self.runs.get_mut(&id) else { return };
         live.run.cancel_requested_time = Some(self.now.wall);
         live.run.reason = Some(reason);
-        let Some(attempt) = live.unended_attempt().map(|attempt| attempt.number) else {
+        let Some(attempt) = live.unended_attempt() else {
             return self.end_waiting(id, RunEvent::Cancelled, reason, batch);
         };
+        let number = attempt.number;
+        if number > 1 {
+            // What the run's row says of its start, the attempt's must say too.
+            batch.attempts.insert((id, number), attempt.clone());
+        }
         batch.write(&live.run);
-        batch.then.push(Then::Cancel(AttemptId { run: id, number: attempt }));
+        batch.then.push(Then::Cancel(AttemptId { run: id, number }));
     }
 }

@@ -64,7 +64,7 @@ impl Term {
                 self.enter_uncovered(uid, at, batch);
             }
         }
-        if catch_up && job.fires() {
+        if catch_up {
             self.make_up(uid, was_covered, batch);
         }
         self.enter_next_after_completion(uid, job.definition.schedule.start_time, batch);
