@@ -85,10 +85,6 @@ impl Agent {
             is_twin: false,
         }
     }
-
-    pub(crate) fn running(&self) -> usize {
-        self.tasks.values().filter(|task| task.runs).count()
-    }
 }
 
 pub(crate) fn attempt_id(key: AttemptKey) -> AttemptId {
@@ -300,6 +296,7 @@ impl World {
             Effect::Connect { stream, server } => {
                 let server = (0..self.servers.len()).find(|s| address(*s) == server);
                 let server = server.expect("because agents are told of the simulated servers only");
+                tell!(self, "agent {a} connects to server {server}");
                 let id = self.connect(a, stream, server);
                 self.agents[a].connections.insert(stream, id);
             }
@@ -328,7 +325,10 @@ impl World {
                 }
             }
             Effect::ProofsTaken => self.agents[a].past.retain(|(of, _)| *of == generation),
-            Effect::Say(notice) => self.tally.count("agent says", kind_of_notice(&notice)),
+            Effect::Say(notice) => {
+                tell!(self, "agent {a} says {notice:?}");
+                self.tally.count("agent says", kind_of_notice(&notice));
+            }
             Effect::Abort { .. } => {
                 self.tally.count("agent says", "Abort");
                 self.kill_agent(a, false);

@@ -101,6 +101,11 @@ impl World {
             return;
         }
         let ends = self.now.after(LEASE);
+        let ours = self.coordinator.leader.filter(|l| (l.server, l.generation) == (server, generation));
+        if ours.is_some_and(|leader| self.servers[server].candidacy != Some(leader.candidacy)) {
+            // Given up while the coordinator could not be told.
+            self.revoke_lease(server, generation);
+        }
         let leader = self.coordinator.leader.map(|leader| leader.server);
         match self.coordinator.leases.get_mut(&(server, generation)) {
             Some(lease) => *lease = ends,

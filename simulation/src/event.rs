@@ -7,7 +7,7 @@ use executor_agent::session::{AttemptKey, Input as AgentInput};
 use scheduler_core::engine::{Answer, ProofId, Refusal, RequestHandle};
 
 use crate::clock::Instant;
-use crate::faults::{Fault, Heal};
+use crate::faults::Heal;
 use crate::ledger::CallNumber;
 use crate::network::{ConnectionId, Packet, Side};
 use crate::server::Arrival;
@@ -103,8 +103,6 @@ pub(crate) enum Event {
         answer: Box<Result<Answer, Refusal>>,
     },
     FaultStrikes,
-    /// A planned one, for directed cases.
-    Strikes(Fault),
     Heals(Heal),
 }
 
@@ -149,9 +147,5 @@ impl Queue {
 
     pub(crate) fn next(&mut self) -> Option<(Instant, Event)> {
         self.planned.pop().map(|planned| (planned.at, planned.event))
-    }
-
-    pub(crate) fn next_time(&self) -> Option<Instant> {
-        self.planned.peek().map(|planned| planned.at)
     }
 }

@@ -145,6 +145,11 @@ impl World {
                 if matches!(packet, Packet::End(_)) {
                     connection.server_open = false;
                 }
+                if let Packet::ToServer(message) = &packet
+                    && !matches!(message.message, Some(v1::agent_message::Message::Heartbeat(_)))
+                {
+                    tell!(self, "agent {} to server {server}: {}", connection.agent, brief(message));
+                }
                 self.arrive(server, generation, Arrival::Packet(id, packet));
             }
             Side::Agent => {
@@ -152,6 +157,11 @@ impl World {
                     return;
                 }
                 let (agent, generation, stream) = (connection.agent, connection.agent_generation, connection.stream);
+                if let Packet::ToAgent(message) = &packet
+                    && !matches!(message.message, Some(v1::server_message::Message::HeartbeatConfirmed(_)))
+                {
+                    tell!(self, "server {} to agent {agent}: {}", connection.server, brief(message));
+                }
                 let input = match packet {
                     Packet::Opened => agent::Input::Connected { stream },
                     Packet::ToAgent(message) => {
@@ -250,4 +260,11 @@ impl World {
             }
         }
     }
+}
+
+/// The beginning of a message, for the trace.
+fn brief(message: &impl std::fmt::Debug) -> String {
+    let text = format!("{message:?}");
+    let text = text.trim_start_matches(|c: char| c != '{').trim_start_matches("{ message: Some(");
+    text.chars().take(160).collect()
 }

@@ -110,13 +110,4 @@ impl Witness {
     pub(crate) fn unended_runs(&self) -> impl Iterator<Item = RunId> {
         self.unended.iter().copied()
     }
-
-    /// Of a directed case: the attempts that run now.
-    pub(crate) fn running(&self) -> Vec<AttemptId> {
-        self.deeds.iter().filter(|(_, deeds)| deeds.runs && !deeds.is_suspended).map(|(id, _)| *id).collect()
-    }
-
-    pub(crate) fn starts(&self) -> usize {
-        self.deeds.values().filter(|deeds| deeds.started_by.is_some()).count()
-    }
 }

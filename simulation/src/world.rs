@@ -150,7 +150,6 @@ impl World {
             Event::ClientTires { client, handle } => self.client_tires(client, handle),
             Event::Answered { handle, answer } => self.answered(handle, *answer),
             Event::FaultStrikes => self.fault_strikes(),
-            Event::Strikes(fault) => self.strike(fault),
             Event::Heals(heal) => self.heals(heal),
         }
     }

@@ -136,13 +136,14 @@ impl Session {
 
     fn kill(&mut self, key: AttemptKey) {
         let now = self.now.boot;
-        let right_abort = self.right.abort_after();
+        let right_aborts_at = self.right.kill_at().map(|at| at + self.right.abort_after());
         let Some(attempt) = self.attempts.get_mut(&key) else { return };
         let Some(stop) = attempt.stop.as_mut().filter(|stop| !stop.killed) else { return };
         stop.killed = true;
         if attempt.in_process {
-            let patience = if stop.why == Why::Lost { right_abort } else { ABORT_AFTER };
-            stop.abort_at = Some(now + patience);
+            // Past the right to run there is no patience: after a freeze others may have the attempt already.
+            let right_aborts_at = right_aborts_at.filter(|_| stop.why == Why::Lost);
+            stop.abort_at = Some(right_aborts_at.unwrap_or(now + ABORT_AFTER));
         }
         self.emit(Effect::Kill { attempt: key });
     }

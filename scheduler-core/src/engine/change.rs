@@ -40,7 +40,9 @@ impl Term {
             self.to_consider.remove(&uid);
             let reschedules = old.fires() != job.fires() || old.definition.schedule != job.definition.schedule;
             if reschedules || change == Change::Calendar {
-                job.effective_from = self.change_time();
+                // By a clock that has gone back since, more may be decided than the watermark tells.
+                let decided = self.jobs.get(uid).map_or(Timestamp::MIN, |entry| entry.cursor);
+                job.effective_from = self.change_time().max(decided);
                 self.close_books(uid, job.effective_from, batch);
                 if old.fires() {
                     // Until the change is in the ledger, the old definition may still owe what comes after it.

@@ -123,6 +123,7 @@ impl World {
             Call::Commit(transaction) => {
                 if let Err(failure) = self.ledger.tables.check(transaction, clock) {
                     self.tally.count("ledger", kind_of_failure(&failure));
+                    tell!(self, "the ledger refuses ({failure}) {}", summary(transaction));
                     self.finish(number, Err(failure));
                     return;
                 }

@@ -80,7 +80,7 @@ impl World {
         }
         let Some(from) = run.covers_from else { return };
         let (last, compiled, definition) = (run.scheduled_time, Arc::clone(&version.compiled), &version.job.definition);
-        let grace = definition.misfire_grace_time;
+        let (grace, effective_from) = (definition.misfire_grace_time, version.job.effective_from);
         let overlaps =
             record.covered.range(from.saturating_add(TICK)..).next().is_some_and(|(_, (other, _))| *other < last);
         record.covered.insert(last, (from, run.id));
@@ -93,7 +93,7 @@ impl World {
             (compiled.prev(last.saturating_add(TICK)) != Some(last), Promise::P1, format!("ends at {last}, no fire")),
             (count != run.coalesced_count, Promise::P1, format!("counts {} of {count} fires", run.coalesced_count)),
             (
-                last > run.decided_at && run.reason != Some(Reason::JobChanged),
+                last > run.decided_at.max(effective_from) && run.reason != Some(Reason::JobChanged),
                 Promise::P1,
                 "is entered ahead".to_owned(),
             ),

@@ -65,13 +65,16 @@ impl World {
     fn check_ack(&mut self, s: usize, ack: Ack) {
         let name = short_attempt(ack.attempt);
         let ended = self.witness.attempts.get(&ack.attempt).map(|record| record.ended);
-        if ack.refused {
-            // Also refused: what another instance says of it.
-            return;
-        }
         let reported = self.witness.deeds.get(&ack.attempt).and_then(|deeds| deeds.reported);
         let Some((sequence, outcome)) = reported else { return };
         if sequence > ack.sequence {
+            return;
+        }
+        if ack.refused {
+            if ended == Some(None) {
+                let how = format!("server {s} refuses how {name} ended, and the ledger has no end of it");
+                self.broken(Promise::P5, how);
+            }
             return;
         }
         if ended.flatten().map(|(state, _)| state) != Some(state_of(outcome)) {

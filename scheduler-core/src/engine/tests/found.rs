@@ -242,3 +242,23 @@ fn a_run_that_is_cancelled_in_its_second_attempt_is_taken_over_as_it_was() {
     world.finish(2, second, Outcome::Cancelled);
     assert_eq!(world.rows(RunState::Cancelled).len(), 1);
 }
+
+#[test]
+fn what_was_decided_by_a_clock_that_went_back_is_not_made_up_again() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("tick", every(10));
+    world.now.wall = world.now.wall.saturating_add(seconds(20));
+    world.input(Input::Wake);
+    world.pass(seconds(1));
+    world.now.wall = world.now.wall.saturating_sub(seconds(20));
+    let watermark = world.ledger.watermark.saturating_sub(seconds(20));
+    world.ledger.watermark = watermark;
+    world.crash();
+    world.request(pause("tick")).unwrap();
+    world.pass(seconds(40));
+    world.crash();
+    world.request(resume("tick", true)).unwrap();
+    world.pass(seconds(1));
+    assert_eq!(covered(&world), 6, "each fire once");
+}
