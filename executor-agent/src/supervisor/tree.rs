@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, getsid, kill_process, wait, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, wait, waitpid};
 
 /// Between two looks at what is left.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
+/// Parent and session are unknown where they are outside of our pid namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Process {
     pid: Pid,
@@ -36,9 +37,11 @@ pub(super) fn kill_descendants(mut reaped: impl FnMut(Pid, WaitStatus)) {
 /// Kills what dead supervisors have left to this process: its children in a foreign session, `spared` aside, and all
 /// below them. False when there was none: otherwise it is to be called again, for what they leave in turn.
 pub(super) fn kill_orphans(spared: &HashSet<Pid>) -> bool {
-    let session = getsid(None).ok();
-    let is_orphan = |process: &Process| process.session != session && !spared.contains(&process.pid);
-    let orphans = below(getpid(), &processes(), is_orphan);
+    let processes = processes();
+    // Not by `getsid`: the leader of our session may be outside of our pid namespace, and it knows no answer then.
+    let Some(own) = processes.iter().find(|process| process.pid == getpid()) else { return false };
+    let is_orphan = |process: &Process| process.session != own.session && !spared.contains(&process.pid);
+    let orphans = below(own.pid, &processes, is_orphan);
     for pid in &orphans {
         kill(*pid);
         // Only our own children can be waited for; the others come to us when their parents are gone.
