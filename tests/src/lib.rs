@@ -9,10 +9,12 @@
 
 mod agent;
 mod cli;
+mod clock;
 mod jobs;
 mod ports;
 mod process;
 mod programs;
+mod random;
 mod rest;
 mod runs;
 mod server;
@@ -22,11 +24,13 @@ mod witness;
 
 pub use agent::Agent;
 pub use cli::{Cli, Said};
+pub use clock::now;
 pub use jobs::{job, noop, shell};
 pub use ports::Port;
 pub use process::Process;
 pub use programs::program;
-pub use rest::{Answer, Rest};
+pub use random::Random;
+pub use rest::{Answer, Heard, Rest};
 pub use runs::{Attempt, Run, assert_no_gap};
 pub use server::Server;
 pub use tools::{grpcurl, node, root};

@@ -15,6 +15,16 @@ pub struct Rest {
     agent: ureq::Agent,
 }
 
+/// What a client knows of a write after it has asked once.
+#[derive(Debug)]
+pub enum Heard {
+    Done(Value),
+    /// UNAVAILABLE: not done, and it never will be.
+    NotDone,
+    /// The connection broke, or the server does not know either.
+    Nothing,
+}
+
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -73,6 +83,22 @@ impl Rest {
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
+    /// One write of a client that has to reckon with the server's death.
+    #[track_caller]
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Heard {
+        let text = body.to_string();
+        let headers = [("content-type", "application/json")];
+        match self.try_call(method, &format!("{API}{path}"), &headers, Some(&text)) {
+            Ok(answer) if answer.status == 200 => Heard::Done(answer.json()),
+            Ok(answer) => match answer.json()["error"]["status"].as_str() {
+                Some("UNAVAILABLE") => Heard::NotDone,
+                Some("UNKNOWN") => Heard::Nothing,
+                _ => panic!("{method} {path}: {answer:?}"),
+            },
+            Err(_) => Heard::Nothing,
+        }
+    }
+
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
         self.call("GET", path, None).ok()
@@ -104,7 +130,7 @@ impl Rest {
     /// All runs of a job, newest first.
     #[track_caller]
     pub fn history(&self, job_id: &str) -> Vec<Run> {
-        self.pages(&format!("/jobs/{job_id}/history?pageSize=100"))
+        self.pages(&format!("/jobs/{job_id}/history?pageSize=1000"))
     }
 
     /// All runs of all pages of a list; `path` has a query.

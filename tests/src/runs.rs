@@ -1,5 +1,7 @@
 //! A run as REST tells it, and what must hold for all runs of a job together.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,6 +25,8 @@ pub struct Run {
     pub end_time: Option<DateTime<Utc>>,
     pub exit_code: Option<i32>,
     #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
     pub attempts: Vec<Attempt>,
 }
 
@@ -32,6 +36,16 @@ pub struct Attempt {
     pub number: u32,
     pub state: String,
     pub agent_id: String,
+    pub slot: u64,
+    fencing_token: String,
+    pub create_time: DateTime<Utc>,
+    pub not_started: bool,
+}
+
+impl Attempt {
+    pub fn fencing_token(&self) -> u64 {
+        number(&self.fencing_token)
+    }
 }
 
 impl Run {
@@ -41,7 +55,7 @@ impl Run {
     }
 
     pub fn fencing_token(&self) -> u64 {
-        self.fencing_token.parse().expect("because a token is a number")
+        number(&self.fencing_token)
     }
 
     pub fn succeeded(&self) -> bool {
@@ -53,9 +67,13 @@ impl Run {
     }
 
     /// The first of the instants that this record stands for.
-    fn first(&self) -> DateTime<Utc> {
+    pub fn first(&self) -> DateTime<Utc> {
         self.first_scheduled_time.unwrap_or(self.scheduled_time)
     }
+}
+
+fn number(token: &str) -> u64 {
+    token.parse().expect("because a token is a number")
 }
 
 /// Promises 1 and 2, for the scheduled runs of a job with one `every`: from its first instant on, each is covered by

@@ -45,15 +45,27 @@ impl Server {
 
     #[track_caller]
     pub fn start(&mut self) {
+        self.launch();
+        self.wait_until_ready();
+    }
+
+    /// Starts it, and does not wait until it is ready.
+    #[track_caller]
+    pub fn launch(&mut self) {
         let listen = self.address();
         let mut args = vec!["dev", "--listen", &listen, "--data-dir", "data"];
         args.extend(self.flags.iter().map(String::as_str));
-        let mut process = Process::start("server", &self.folder, "scheduler-server", &args);
+        self.process = Some(Process::start("server", &self.folder, "scheduler-server", &args));
+    }
+
+    #[track_caller]
+    pub fn wait_until_ready(&mut self) {
+        let rest = self.rest.clone();
+        let process = self.process();
         until("a server that is ready", 30, || {
             assert!(process.status().is_none(), "the server has ended instead of getting ready");
-            self.rest.try_call("GET", "/readyz", &[], None).ok().filter(|answer| answer.status == 200)
+            rest.try_call("GET", "/readyz", &[], None).ok().filter(|answer| answer.status == 200)
         });
-        self.process = Some(process);
     }
 
     /// `kill -9`.
@@ -71,6 +83,11 @@ impl Server {
 
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("because the test knows that its server runs")
+    }
+
+    /// Where its data and its log are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn address(&self) -> String {

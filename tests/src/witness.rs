@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A file to which tasks append lines, each with one write (`echo … >> file` in `sh`).
+#[derive(Clone)]
 pub struct Witness {
     path: PathBuf,
 }

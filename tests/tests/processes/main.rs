@@ -6,6 +6,7 @@ mod clients;
 mod command_line;
 mod doors;
 mod fires;
+mod kills;
 mod load;
 mod refusals;
 mod server_killed;

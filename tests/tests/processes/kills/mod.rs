@@ -1,0 +1,93 @@
+//! `kill -9` of server and agents, hundreds of times, at moments that chance picks, under load on the real ledger; then
+//! the ledger is held against what the tasks and the clients wrote down themselves (promises 1 to 5 and 9, rule 32).
+//!
+//! `PUNCTUAL_TEST_KILLS` says how often, `PUNCTUAL_TEST_SEED` picks the moments. They are not to the microsecond: the
+//! same seed gives the same story, and only roughly the same kills.
+
+mod accounts;
+mod audit;
+mod clients;
+mod load;
+
+use std::thread;
+use std::time::Duration;
+
+use punctual_tests::{Agent, Random, Server, Witness, folder, until};
+use rustix::process::Signal;
+
+use clients::Clients;
+use load::Load;
+
+const KILLS: u64 = 200;
+/// How long server and agents work between two kills, in milliseconds.
+const WORK: std::ops::Range<u64> = 20..220;
+/// Within this many milliseconds of its start a server is killed that is not to get ready.
+const START: u64 = 60;
+/// How long an agent's silence may last. Short, for the few agents that cannot prove their predecessor gone.
+const AGENT_TTL: &str = "4s";
+
+#[test]
+fn the_ledger_and_an_independent_witness_agree_after_hundreds_of_kills() {
+    let kills = std::env::var("PUNCTUAL_TEST_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number of kills"));
+    let mut random = Random::seeded();
+    let folder = folder();
+    let witness = Witness::new(folder.path());
+    let server = Server::dev(folder.path(), &["--agent-ttl", AGENT_TTL]);
+    let mut cluster = Cluster { agent: worker(&server), server };
+    cluster.server.has_agents(2);
+    let load = Load::create(&cluster.server.rest, &witness);
+    let clients = Clients::start(&cluster.server.rest, &witness, &mut random);
+
+    for _ in 0..kills {
+        thread::sleep(Duration::from_millis(WORK.start + random.below(WORK.end - WORK.start)));
+        cluster.kill_something(&mut random);
+    }
+    let records = clients.stop();
+    let closed = load.close(&cluster.server.rest);
+    let rest = &cluster.server.rest;
+    until("all runs to end", 60, || {
+        rest.pages("/runs?states=PENDING&states=RUNNING&pageSize=1000").is_empty().then_some(())
+    });
+
+    let seen = audit::check(rest, &load, &records, &witness, closed);
+    println!("{kills} kills: {seen:#?}");
+    if kills >= KILLS {
+        seen.assert_that_much_was_broken();
+    }
+}
+
+struct Cluster {
+    server: Server,
+    /// Beside the one in the server.
+    agent: Agent,
+}
+
+fn worker(server: &Server) -> Agent {
+    Agent::start(server.folder(), "worker", server, &["--slots", "16"])
+}
+
+impl Cluster {
+    /// Kills the server, an agent or both, and starts again what was killed.
+    fn kill_something(&mut self, random: &mut Random) {
+        match random.below(10) {
+            0..6 => self.server.kill_and_start(),
+            6 => {
+                self.server.kill();
+                self.server.launch();
+                thread::sleep(Duration::from_millis(random.below(START)));
+                self.server.kill_and_start();
+            }
+            7 => {
+                self.server.process().signal(Signal::KILL);
+                self.kill_agent();
+                self.server.kill_and_start();
+            }
+            _ => self.kill_agent(),
+        }
+    }
+
+    fn kill_agent(&mut self) {
+        self.agent.process.kill();
+        self.agent = worker(&self.server);
+    }
+}
