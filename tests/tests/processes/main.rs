@@ -2,6 +2,7 @@
 
 mod actions;
 mod agent_killed;
+mod answers;
 mod clients;
 mod command_line;
 mod doors;
