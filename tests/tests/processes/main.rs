@@ -3,6 +3,7 @@
 mod actions;
 mod agent_killed;
 mod answers;
+mod away;
 mod clients;
 mod command_line;
 mod doors;
