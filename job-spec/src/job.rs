@@ -86,7 +86,8 @@ fn count(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-fn pause(pause: &Pause) -> v1::Pause {
+/// Who halted a job, when and why.
+pub fn pause(pause: &Pause) -> v1::Pause {
     v1::Pause { note: pause.note.clone(), author: pause.author.clone(), time: Some(proto_instant(pause.time)) }
 }
 

@@ -23,7 +23,7 @@ pub use calendar::{calendar, calendar_definition};
 pub use check::labels;
 pub use definition::{Rules, definition};
 pub use ids::{DEFAULT_NAMESPACE, calendar_key, id, job_key};
-pub use job::{job, summary};
+pub use job::{job, pause, summary};
 pub use run::{RunView, run};
 pub use schedule::{Find, any_calendar, compile, schedule, schedule_with};
 pub use text::clean;

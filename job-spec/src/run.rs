@@ -42,7 +42,7 @@ pub fn run(run: &Run, later_attempts: &[Attempt], view: RunView) -> v1::Run {
         coalesced_count: i32::try_from(run.coalesced_count).unwrap_or(i32::MAX),
         first_scheduled_time: run.first_scheduled_time.map(proto_instant),
         retry_of: run.retry_of.map(|id| id.to_string()).unwrap_or_default(),
-        backfill_id: String::new(),
+        backfill_id: run.backfill_id.map(|id| id.to_string()).unwrap_or_default(),
         labels: run.labels.clone(),
         cancel_requested_time: run.cancel_requested_time.map(proto_instant),
         create_time: Some(proto_instant(run.create_time)),

@@ -5,9 +5,11 @@
 //! What the leader writes is decided by the engine and comes in as data ([`scheduler_core::txn`]); here it
 //! becomes a transaction that checks the leader's epoch, or nothing.
 
+mod fire;
 mod leader;
 mod reader;
 pub mod sqlite;
 
+pub use fire::FireRecord;
 pub use leader::Leader;
-pub use reader::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
+pub use reader::{JobFilter, LoggedChunk, Page, PageOf, Reader, Revision, RunFilter, StoredRun, Unreadable};

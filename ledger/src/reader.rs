@@ -2,11 +2,15 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use scheduler_core::agent::LogSource;
+use scheduler_core::backfill::Backfill;
 use scheduler_core::calendar::{Calendar, CalendarKey};
-use scheduler_core::ids::{AgentId, JobUid, RunId};
+use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
 use scheduler_core::job::{Job, JobKey};
 use scheduler_core::run::{Attempt, Run, RunState, Trigger};
 use scheduler_core::time::Timestamp;
+use scheduler_core::txn::Change;
+
+use crate::fire::FireRecord;
 
 /// A read that failed; reads change nothing, so there is nothing more to know.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -39,6 +43,7 @@ pub struct RunFilter {
     pub states: Vec<RunState>,
     pub triggers: Vec<Trigger>,
     pub agent_id: Option<AgentId>,
+    pub backfill_id: Option<BackfillId>,
     /// All must match.
     pub labels: BTreeMap<String, String>,
     /// Inclusive.
@@ -74,6 +79,15 @@ impl StoredRun {
     pub fn latest_attempt(&self) -> Option<&Attempt> {
         self.later_attempts.last().or(self.run.first_attempt.as_ref())
     }
+}
+
+/// A job as one change left it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    pub job: Job,
+    pub change: Change,
+    pub author: String,
+    pub note: String,
 }
 
 /// A piece of a task's output, as it was read.
@@ -113,6 +127,11 @@ pub trait Reader: Send + Sync {
 
     /// The latest row of each job that is a run or a recorded non-run, for those that have one.
     async fn last_runs(&self, jobs: &[JobUid]) -> Result<BTreeMap<JobUid, Run>, Unreadable>;
+
+    async fn backfill(&self, id: BackfillId) -> Result<Option<Backfill>, Unreadable>;
+
+    /// All that is known of an instant of a job; `None`: no job ever had the name.
+    async fn fire(&self, key: &JobKey, time: Timestamp) -> Result<Option<FireRecord>, Unreadable>;
 
     async fn run(&self, id: RunId) -> Result<Option<StoredRun>, Unreadable>;
 

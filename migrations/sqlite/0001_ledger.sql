@@ -96,6 +96,7 @@ CREATE TABLE runs (
     coalesced_count INTEGER NOT NULL,
     first_scheduled_time INTEGER,
     retry_of BLOB,
+    backfill_id BLOB,
     labels TEXT NOT NULL,
     payload TEXT,
     cancel_requested_time INTEGER,
@@ -115,6 +116,7 @@ CREATE UNIQUE INDEX runs_by_fire ON runs (job_uid, scheduled_time, occurrence);
 CREATE INDEX runs_of_job ON runs (job_uid, id);
 CREATE INDEX runs_of_namespace ON runs (namespace, id);
 CREATE INDEX runs_of_agent ON runs (agent_id, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX runs_of_backfill ON runs (backfill_id, id) WHERE backfill_id IS NOT NULL;
 CREATE INDEX runs_unended ON runs (id) WHERE state IN ('PENDING', 'RUNNING');
 CREATE INDEX runs_not_succeeded ON runs (id) WHERE state NOT IN ('PENDING', 'RUNNING', 'SUCCEEDED');
 
@@ -137,6 +139,28 @@ CREATE TABLE attempts (
     late_outcome_time INTEGER,
     PRIMARY KEY (run_id, number)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE backfills (
+    id BLOB NOT NULL PRIMARY KEY,
+    job_uid BLOB NOT NULL REFERENCES jobs (uid) ON DELETE CASCADE,
+    namespace TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    job_revision INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    start_time INTEGER NOT NULL,
+    end_time INTEGER NOT NULL,
+    concurrency INTEGER NOT NULL,
+    -- A list: settled when it begins, whatever becomes of the schedule.
+    instants TEXT NOT NULL,
+    create_time INTEGER NOT NULL,
+    -- How many of the instants have their run.
+    position INTEGER NOT NULL,
+    closed_time INTEGER,
+    dropped TEXT
+) STRICT;
+
+CREATE INDEX backfills_open ON backfills (id) WHERE closed_time IS NULL;
+CREATE INDEX backfills_of_job ON backfills (job_uid);
 
 CREATE TABLE run_logs (
     run_id BLOB NOT NULL REFERENCES runs (id) ON DELETE CASCADE,

@@ -7,7 +7,7 @@
 //!
 //! How it is laid out: `term` is a leader's memory and the pump that makes transactions. What goes on in a
 //! term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports) and `joins`; `requests` and `commands` with `plan`,
-//! `change`, `calendars`, `triggers` and `status`; `commits` takes the ledger's answers. `decide`, `queue`,
+//! `change`, `calendars`, `triggers`, `backfills` and `status`; `commits` takes the ledger's answers. `decide`, `queue`,
 //! `agents`, `jobs`, `live` and `batch` are the pieces.
 //!
 //! Memory runs ahead of the ledger by the transactions in flight; whatever leaves the engine (an answer, an
@@ -15,6 +15,7 @@
 
 mod agents;
 mod attempts;
+mod backfills;
 mod batch;
 mod calendars;
 mod cancels;
@@ -371,6 +372,9 @@ fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert>
             }
         }
     }
+    for backfill in snapshot.backfills {
+        term.backfills.insert(backfill);
+    }
     for (run, later) in snapshot.unended {
         adopt(term, run, later);
     }
@@ -381,6 +385,9 @@ fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert>
 fn adopt(term: &mut Term, run: Run, later: Option<crate::run::Attempt>) {
     let (id, uid, now) = (run.id, run.job_uid, term.now);
     let due = run.next_attempt_time.unwrap_or(run.not_before);
+    if let Some(backfill) = run.backfill_id {
+        term.backfills.adopt(backfill, id);
+    }
     let live = LiveRun::loaded(run, later);
     let held = live.unended_attempt().map(|attempt| {
         debug_assert!(matches!(attempt.state, AttemptState::Pending | AttemptState::Running));

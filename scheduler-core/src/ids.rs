@@ -85,6 +85,10 @@ uuid_id! {
     RunId
 }
 uuid_id! {
+    /// One request for runs of past instants.
+    BackfillId
+}
+uuid_id! {
     /// One start of an agent process: lease, locks and attempts belong to it.
     AgentInstance
 }

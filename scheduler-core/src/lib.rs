@@ -5,6 +5,7 @@
 //! lets the same code run in production, in property tests and in the simulation.
 
 pub mod agent;
+pub mod backfill;
 pub mod calendar;
 pub mod engine;
 pub mod ids;

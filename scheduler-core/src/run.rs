@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AgentId, AgentInstance, AttemptId, FencingToken, JobUid, RunId};
+use crate::ids::{AgentId, AgentInstance, AttemptId, BackfillId, FencingToken, JobUid, RunId};
 use crate::job::{JobKey, Payload};
 use crate::text_enum::text_enum;
 use crate::time::Timestamp;
@@ -157,6 +157,8 @@ pub struct Run {
     pub coalesced_count: u64,
     pub first_scheduled_time: Option<Timestamp>,
     pub retry_of: Option<RunId>,
+    /// The backfill that entered it.
+    pub backfill_id: Option<BackfillId>,
     pub labels: BTreeMap<String, String>,
     /// The job's payload with the trigger's merged over it, where there was one.
     pub payload: Option<Payload>,

@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::LogChunk;
+use crate::backfill::{self, Backfill};
 use crate::calendar::{Calendar, CalendarKey};
-use crate::ids::{AttemptId, Epoch, FencingToken, JobUid, NodeId, RunId};
+use crate::ids::{AttemptId, BackfillId, Epoch, FencingToken, JobUid, NodeId, RunId};
 use crate::job::{Counts, Job};
 use crate::run::{Attempt, Run};
 use crate::text_enum::text_enum;
@@ -100,6 +101,8 @@ pub struct Snapshot {
     /// Every run that has not ended, with its latest attempt where that is not the first.
     pub unended: Vec<(Run, Option<Attempt>)>,
     pub calendars: Vec<Calendar>,
+    /// Those that have instants left to enter.
+    pub backfills: Vec<Backfill>,
     /// The highest of any job or calendar.
     pub last_change_seq: i64,
 }
@@ -122,6 +125,10 @@ pub struct Transaction {
     /// Counts of jobs that have them, as they now are.
     pub counts: Vec<(JobUid, Counts)>,
     pub calendars: Vec<CalendarWrite>,
+    /// New backfills.
+    pub backfills: Vec<Backfill>,
+    /// How far backfills are with this transaction, which enters the runs.
+    pub backfill_progress: Vec<(BackfillId, backfill::Progress)>,
     pub late_outcomes: Vec<LateOutcome>,
     pub logs: Vec<LogChunk>,
     pub watermark: Option<Timestamp>,
@@ -140,6 +147,8 @@ impl Transaction {
             attempts: Vec::new(),
             counts: Vec::new(),
             calendars: Vec::new(),
+            backfills: Vec::new(),
+            backfill_progress: Vec::new(),
             late_outcomes: Vec::new(),
             logs: Vec::new(),
             watermark: None,
@@ -155,6 +164,8 @@ impl Transaction {
             && self.attempts.is_empty()
             && self.counts.is_empty()
             && self.calendars.is_empty()
+            && self.backfills.is_empty()
+            && self.backfill_progress.is_empty()
             && self.late_outcomes.is_empty()
             && self.logs.is_empty()
             && self.watermark.is_none()

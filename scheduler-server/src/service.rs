@@ -3,11 +3,13 @@
 //! Any node does this for any request. Nothing here knows gRPC's statuses or wire (that is [`crate::api`]), and
 //! nothing here decides what becomes of a job or a run (that is the engine, behind [`LeaderPort`]).
 
+mod backfill;
 mod calendar;
 mod call;
 mod clean;
 mod digest;
 mod error;
+mod explain;
 mod job;
 mod leader_port;
 mod lists;

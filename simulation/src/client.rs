@@ -112,9 +112,23 @@ impl World {
             16..=17 => Command::EnableJob { job, note },
             18 => Command::DeleteJob { job, etag: None },
             19 => self.cancel_some_run().unwrap_or(Command::Status),
+            20 => self.any_backfill(job),
             _ => Command::TriggerJob { job, payload: None, labels: BTreeMap::new(), not_before: None },
         };
         (command, is_bad)
+    }
+
+    /// A span of the last seconds; of a dense schedule it has too many fires, and is refused.
+    fn any_backfill(&mut self, job: JobKey) -> Command {
+        let end_time = self.now.wall().saturating_sub(self.random.millis(0, 5_000));
+        Command::BackfillJob {
+            job,
+            start_time: end_time.saturating_sub(self.random.millis(1, 20_000)),
+            end_time,
+            max_runs: 30,
+            concurrency: self.random.pick(&[1, 1, 2, 5]),
+            validate_only: self.random.chance(0.1),
+        }
     }
 
     fn any_definition(&mut self) -> Box<Definition> {
@@ -262,6 +276,7 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::TriggerJob { .. } => "TriggerJob",
         Command::RetryRun { .. } => "RetryRun",
         Command::CancelRun { .. } => "CancelRun",
+        Command::BackfillJob { .. } => "BackfillJob",
         Command::CreateCalendar { .. } => "CreateCalendar",
         Command::UpdateCalendar { .. } => "UpdateCalendar",
         Command::DeleteCalendar { .. } => "DeleteCalendar",
@@ -277,6 +292,7 @@ fn kind_of_refusal(refusal: &Refusal) -> &'static str {
         Refusal::JobNotFound(_) | Refusal::JobDeleted(_) | Refusal::CalendarNotFound(_) => "not found",
         Refusal::JobExists(_) | Refusal::CalendarExists(_) => "exists",
         Refusal::JobDisabled(_) => "disabled",
+        Refusal::NothingToBackfill(_) => "nothing to backfill",
         Refusal::StaleEtag { .. } => "stale etag",
         Refusal::RunNotLive(_) => "run not live",
         Refusal::CalendarInUse { .. } => "calendar in use",
@@ -288,6 +304,7 @@ fn said(answer: &Result<Answer, Refusal>) -> String {
     match answer {
         Ok(Answer::Job(job)) => format!("{} r{}", job.key, job.revision),
         Ok(Answer::Run(run)) => format!("run {}", run.id),
+        Ok(Answer::Backfill(backfill)) => format!("backfill {}", backfill.id),
         Ok(other) => format!("{other:?}"),
         Err(refusal) => refusal.to_string(),
     }

@@ -3,6 +3,7 @@
 //! the step touches.
 
 mod attempts;
+mod backfills;
 mod commits;
 mod fires;
 mod words;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scheduler_core::agent::Outcome;
-use scheduler_core::ids::{AttemptId, Epoch, FencingToken, JobUid, RunId};
+use scheduler_core::ids::{AttemptId, BackfillId, Epoch, FencingToken, JobUid, RunId};
 use scheduler_core::job::{Job, Payload};
 use scheduler_core::run::{AttemptState, Reason, Trigger};
 use scheduler_core::schedule::Compiled;
@@ -19,6 +20,7 @@ use scheduler_core::time::Timestamp;
 use uuid::Uuid;
 
 use crate::client::WriteId;
+use backfills::BackfillRecord;
 
 pub(crate) struct Version {
     job: Job,
@@ -92,6 +94,8 @@ pub(crate) struct Witness {
     /// The highest epoch that each instance was told.
     epochs: BTreeMap<Uuid, i64>,
     runs_by: BTreeMap<WriteId, u32>,
+    backfills: BTreeMap<BackfillId, BackfillRecord>,
+    backfills_by: BTreeSet<WriteId>,
     changes_by: BTreeMap<WriteId, BTreeSet<(JobUid, i64)>>,
 }
 
@@ -99,7 +103,12 @@ impl Witness {
     /// How many things a write brought into the ledger.
     pub(crate) fn done_by(&self, write: WriteId) -> usize {
         let runs = self.runs_by.get(&write).copied().unwrap_or_default() as usize;
-        runs + self.changes_by.get(&write).map_or(0, BTreeSet::len)
+        let backfills = usize::from(self.backfills_by.contains(&write));
+        runs + backfills + self.changes_by.get(&write).map_or(0, BTreeSet::len)
+    }
+
+    pub(crate) fn has_backfill(&self, id: BackfillId) -> bool {
+        self.backfills.contains_key(&id)
     }
 
     pub(crate) fn unended_of(&self, instance: Option<Uuid>) -> Vec<AttemptId> {

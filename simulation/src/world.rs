@@ -195,6 +195,9 @@ impl World {
         if self.clients.open() > 0 {
             return Some(format!("{} clients have no answer", self.clients.open()));
         }
+        if let Some(id) = self.stuck_backfill() {
+            return Some(format!("backfill {id} has instants left, and nothing of it is under way"));
+        }
         let waiting = self.witness.unended_runs().find(|id| must_end.contains_key(id) && !self.waits_by_right(*id));
         waiting.map(|id| format!("run {id} has not ended: {:?}", self.ledger.tables.runs.get(&id)))
     }

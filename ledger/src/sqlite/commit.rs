@@ -25,6 +25,11 @@ pub(super) async fn write(
     sql::WRITE_JOB_REVISIONS.run(connection, &transaction.jobs, rows::put_job_revision).await.map_err(refused)?;
     write_counts(connection, &transaction.counts).await.map_err(refused)?;
     write_calendars(connection, &transaction.calendars).await.map_err(refused)?;
+    sql::BEGIN_BACKFILLS.run(connection, &transaction.backfills, rows::put_backfill).await.map_err(refused)?;
+    sql::MOVE_BACKFILLS
+        .run(connection, &transaction.backfill_progress, rows::put_backfill_progress)
+        .await
+        .map_err(refused)?;
     enter_runs(connection, &transaction.entered).await?;
     update_runs(connection, &transaction.updated).await?;
     write_attempts(connection, &transaction.attempts).await.map_err(refused)?;

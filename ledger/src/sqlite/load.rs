@@ -18,10 +18,12 @@ pub(super) async fn snapshot(
     let expired_until = now.saturating_sub(DELETED_JOB_EXPIRY).as_micros();
     let jobs = sqlx::query(sql::LOAD_JOBS).bind(expired_until).fetch_all(&mut *connection).await?;
     let calendars = sqlx::query(sql::LOAD_CALENDARS).fetch_all(&mut *connection).await?;
+    let backfills = sqlx::query(sql::LOAD_BACKFILLS).fetch_all(&mut *connection).await?;
     let entered_from = RunId::at(entered_since, 0);
     let covered = sqlx::query(sql::LOAD_COVERED).bind(entered_from.0).fetch_all(&mut *connection).await?;
     Ok(Snapshot {
         calendars: calendars.iter().map(rows::calendar).collect::<sqlx::Result<_>>()?,
+        backfills: backfills.iter().map(rows::backfill).collect::<sqlx::Result<_>>()?,
         jobs: jobs.iter().map(rows::job).collect::<sqlx::Result<_>>()?,
         covered: covered
             .iter()

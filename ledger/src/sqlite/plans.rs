@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scheduler_core::ids::{AgentId, JobUid, RunId};
+use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
 use scheduler_core::job::JobKey;
 use scheduler_core::run::RunState;
 use scheduler_core::time::Timestamp;
@@ -51,7 +51,9 @@ async fn plan(ledger: &Sqlite, statement: &str) -> Vec<String> {
 async fn writes_search_by_index() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = ledger(&folder).await;
-    let batches: [&Batch; 10] = [
+    let batches: [&Batch; 12] = [
+        &sql::BEGIN_BACKFILLS,
+        &sql::MOVE_BACKFILLS,
         &sql::REMEMBER_REQUESTS,
         &sql::WRITE_JOBS,
         &sql::WRITE_JOB_REVISIONS,
@@ -83,13 +85,23 @@ async fn loads_and_reads_search_by_index() {
         sql::JOB_BY_UID,
         sql::LAST_RUNS,
         sql::RUN,
+        sql::BACKFILL,
+        sql::JOB_AT,
+        sql::REVISION,
+        sql::REVISION_AT,
+        sql::DISABLING_REVISION,
+        sql::NEXT_SETTLING_REVISION,
+        sql::CALENDAR_CHANGE,
+        sql::WATERMARK,
+        sql::FIRE,
+        sql::BACKFILLED,
         sql::ATTEMPTS_OF_RUNS,
         sql::UIDS_OF_JOB_ID,
     ];
     for text in texts {
         assert_searches(&ledger, text).await;
     }
-    for text in [sql::LOAD_UNENDED, sql::LOGS] {
+    for text in [sql::LOAD_UNENDED, sql::LOGS, sql::NEXT_COVERING, sql::LAST_COVERED] {
         assert_walks(&ledger, text).await;
     }
 }
@@ -107,6 +119,7 @@ async fn lists_of_runs_walk_an_index() {
         states(&[RunState::Running]),
         states(&[RunState::Failed, RunState::Missed]),
         states(&[RunState::Failed, RunState::Succeeded]),
+        RunFilter { backfill_id: Some(BackfillId(Uuid::nil())), ..namespace() },
         RunFilter { agent_id: Some(AgentId::from("a")), ..namespace() },
         RunFilter { scheduled_after: Some(Timestamp::from_secs(1)), ..namespace() },
     ];

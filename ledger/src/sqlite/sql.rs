@@ -28,7 +28,11 @@ pub(super) static WRITE_CALENDARS: LazyLock<Batch> =
     LazyLock::new(|| Batch::new(include_str!("sql/write_calendars.sql"), 7));
 pub(super) static DELETE_CALENDARS: LazyLock<Batch> =
     LazyLock::new(|| Batch::new(include_str!("sql/delete_calendars.sql"), 2));
-pub(super) static ENTER_RUNS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/enter_runs.sql"), 45));
+pub(super) static BEGIN_BACKFILLS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/begin_backfills.sql"), 14));
+pub(super) static MOVE_BACKFILLS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/move_backfills.sql"), 4));
+pub(super) static ENTER_RUNS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/enter_runs.sql"), 46));
 pub(super) static UPDATE_RUNS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/update_runs.sql"), 31));
 pub(super) static WRITE_ATTEMPTS: LazyLock<Batch> =
     LazyLock::new(|| Batch::new(include_str!("sql/write_attempts.sql"), 14));
@@ -58,6 +62,13 @@ macro_rules! calendar_columns {
     };
 }
 
+macro_rules! backfill_columns {
+    () => {
+        "id, job_uid, namespace, job_id, job_revision, author, start_time, end_time, concurrency, instants, \
+         create_time, position, closed_time, dropped"
+    };
+}
+
 macro_rules! run_columns {
     () => {
         "r.id, r.job_uid, r.namespace, r.job_id, r.job_revision, r.trigger, r.scheduled_time, r.occurrence, \
@@ -65,7 +76,7 @@ macro_rules! run_columns {
          r.uncounted_attempts, r.next_attempt_time, r.first_state, r.first_agent_id, r.first_agent_instance, \
          r.first_slot, r.first_fencing_token, r.first_assign_time, r.first_start_time, r.first_end_time, \
          r.first_reason, r.first_error_code, r.first_error_message, r.first_exit_code, r.coalesced_count, \
-         r.first_scheduled_time, r.retry_of, r.labels, r.payload, r.cancel_requested_time, r.create_time, \
+         r.first_scheduled_time, r.retry_of, r.backfill_id, r.labels, r.payload, r.cancel_requested_time, r.create_time, \
          r.start_time, r.end_time, r.progress_percent, r.progress_message, r.result, r.error_code, r.error_message, \
          r.exit_code"
     };
@@ -84,6 +95,9 @@ pub(super) const LOAD_JOBS: &str =
     concat!("SELECT ", job_columns!(), " FROM jobs WHERE delete_time IS NULL OR delete_time > ?");
 
 pub(super) const LOAD_CALENDARS: &str = concat!("SELECT ", calendar_columns!(), " FROM calendars");
+
+pub(super) const LOAD_BACKFILLS: &str =
+    concat!("SELECT ", backfill_columns!(), " FROM backfills INDEXED BY backfills_open WHERE closed_time IS NULL");
 
 /// A deleted calendar's number may be given again: nobody holds it.
 pub(super) const LAST_CHANGE_SEQ: &str = "SELECT max((SELECT coalesce(max(change_seq), 0) FROM jobs), \
@@ -136,6 +150,69 @@ pub(super) const CALENDARS: &str = concat!(
      AND substr(calendar_id, 1, length(?4)) = ?4 ORDER BY namespace, calendar_id LIMIT ?5"
 );
 
+// Of one instant of a job.
+
+/// Uids follow the times of creation.
+pub(super) const JOB_AT: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM jobs INDEXED BY jobs_by_name WHERE namespace = ? AND job_id = ? AND create_time <= ? \
+     ORDER BY uid DESC LIMIT 1"
+);
+
+macro_rules! of_revisions {
+    ($rest:literal) => {
+        concat!(
+            "SELECT j.uid, j.namespace, j.job_id, v.definition, v.pause, v.revision, v.change_seq, v.effective_from, \
+             j.create_time, v.time AS update_time, CASE WHEN v.change = 'DELETE' THEN v.time END AS delete_time, \
+             0 AS fires, 0 AS failures, v.change, v.author, v.note \
+             FROM job_revisions v CROSS JOIN jobs j ON j.uid = v.job_uid WHERE v.job_uid = ?1 AND ",
+            $rest
+        )
+    };
+}
+
+pub(super) const REVISION: &str = of_revisions!("v.revision = ?2");
+/// What is at or before `effective_from` was settled by the change; a change that moves nothing keeps that of before,
+/// and holds from its time on.
+pub(super) const REVISION_AT: &str =
+    of_revisions!("v.effective_from < ?2 AND v.time <= ?2 ORDER BY v.revision DESC LIMIT 1");
+/// The first of the disabled ones up to a revision.
+pub(super) const DISABLING_REVISION: &str = of_revisions!(
+    "v.revision <= ?2 AND v.revision > coalesce((SELECT max(e.revision) FROM job_revisions e \
+     WHERE e.job_uid = ?1 AND e.revision <= ?2 AND json_extract(e.definition, '$.enabled') = 1), 0) \
+     ORDER BY v.revision LIMIT 1"
+);
+pub(super) const NEXT_SETTLING_REVISION: &str =
+    of_revisions!("v.revision > ?2 AND v.effective_from >= ?3 ORDER BY v.revision LIMIT 1");
+pub(super) const CALENDAR_CHANGE: &str =
+    "SELECT min(time) FROM job_revisions WHERE job_uid = ? AND revision > ? AND change = 'CALENDAR'";
+
+/// A one-shot that a change owed may have the instant of a span that the change closed; the run tells more.
+pub(super) const FIRE: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r INDEXED BY runs_by_fire WHERE r.job_uid = ? AND r.scheduled_time = ? AND r.trigger = 'SCHEDULE' \
+     ORDER BY r.occurrence DESC LIMIT 1"
+);
+pub(super) const NEXT_COVERING: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r INDEXED BY runs_by_fire WHERE r.job_uid = ? AND r.scheduled_time > ? AND r.occurrence = 0 \
+     ORDER BY r.scheduled_time LIMIT 1"
+);
+pub(super) const BACKFILLED: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r INDEXED BY runs_by_fire WHERE r.job_uid = ? AND r.scheduled_time = ? AND r.trigger = 'BACKFILL' \
+     ORDER BY r.id DESC LIMIT 1"
+);
+pub(super) const LAST_COVERED: &str = "SELECT scheduled_time FROM runs INDEXED BY runs_by_fire \
+     WHERE job_uid = ? AND occurrence = 0 ORDER BY scheduled_time DESC LIMIT 1";
+pub(super) const WATERMARK: &str = "SELECT watermark FROM leadership WHERE id = 1";
+
+pub(super) const BACKFILL: &str = concat!("SELECT ", backfill_columns!(), " FROM backfills WHERE id = ?");
+
 pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.id = ?");
 pub(super) const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r");
 
@@ -143,6 +220,7 @@ pub(super) const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r")
 // migration's own, so that SQLite knows it may use the index.
 
 pub(super) const WALK_OF_JOB: &str = " INDEXED BY runs_of_job WHERE r.job_uid = ";
+pub(super) const WALK_OF_BACKFILL: &str = " INDEXED BY runs_of_backfill WHERE r.backfill_id = ";
 pub(super) const WALK_UNENDED: &str = " INDEXED BY runs_unended WHERE r.state IN ('PENDING', 'RUNNING')";
 pub(super) const WALK_NOT_SUCCEEDED: &str =
     " INDEXED BY runs_not_succeeded WHERE r.state NOT IN ('PENDING', 'RUNNING', 'SUCCEEDED')";

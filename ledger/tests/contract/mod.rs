@@ -3,6 +3,7 @@
 //! A case is named by what breaks when it fails. A back end's test file lists none of them: [`for_each_case`]
 //! does, so that a new case runs everywhere.
 
+pub(crate) mod backfills;
 pub(crate) mod commits;
 pub(crate) mod jobs;
 pub(crate) mod loads;
@@ -58,6 +59,9 @@ macro_rules! for_each_case {
         $case!(commits::requests_are_found_for_a_day);
         $case!(commits::a_request_with_other_content_is_refused);
         $case!(commits::logs_of_purged_runs_do_not_hold_up_the_rest);
+        $case!(backfills::backfills_are_loaded_as_they_are_until_they_are_closed);
+        $case!(backfills::a_backfill_begun_again_stays_where_it_is);
+        $case!(backfills::the_runs_of_a_backfill_are_listed);
         $case!(loads::jobs_come_back_as_they_were_committed);
         $case!(loads::runs_come_back_as_they_were_committed);
         $case!(loads::only_unended_runs_are_loaded);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduler_core::ids::{AgentId, AgentInstance, FencingToken, JobUid, RunId};
+use scheduler_core::ids::{AgentId, AgentInstance, BackfillId, FencingToken, JobUid, RunId};
 use scheduler_core::job::{
     Counts, Definition, Job, JobKey, OnLost, OverlapPolicy, Pause, Payload, Retention, Retry, Task,
 };
@@ -136,6 +136,7 @@ pub(crate) fn run(n: u128, job: &Job) -> Run {
         coalesced_count: 1,
         first_scheduled_time: None,
         retry_of: None,
+        backfill_id: None,
         labels: BTreeMap::new(),
         payload: None,
         cancel_requested_time: None,
@@ -223,6 +224,7 @@ pub(crate) fn full_run(n: u128, job: &Job) -> Run {
         coalesced_count: 9,
         first_scheduled_time: Some(seconds_after(10)),
         retry_of: Some(run_id(11)),
+        backfill_id: Some(BackfillId::at(NOW, 12)),
         labels: labels(&[("k", "v"), ("k2", "")]),
         payload: Some(Payload(r#"{"a":1}"#.into())),
         cancel_requested_time: Some(seconds_after(12)),

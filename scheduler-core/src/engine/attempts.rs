@@ -95,6 +95,9 @@ impl Term {
             self.stats.runs_failed += u64::from(matches!(event, RunEvent::Failed | RunEvent::TimedOut));
         }
         batch.write(&live.run);
+        if let Some(backfill) = live.run.backfill_id {
+            self.backfills.has_ended(backfill, id);
+        }
         let uid = live.run.job_uid;
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         entry.live.remove(&id);

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::{Ack, LogAck, LogChunk};
+use crate::backfill::{Backfill, Progress};
 use crate::calendar::CalendarKey;
-use crate::ids::{AgentInstance, AttemptId, FencingToken, JobUid, RunId};
+use crate::ids::{AgentInstance, AttemptId, BackfillId, FencingToken, JobUid, RunId};
 use crate::job::Counts;
 use crate::run::{Attempt, Run};
 use crate::time::{Boot, Timestamp};
@@ -22,6 +23,8 @@ pub(super) enum Then {
     AnswerCalendar(RequestHandle, CalendarKey),
     /// Answer with the job as this transaction leaves it.
     AnswerJob(RequestHandle, JobUid),
+    /// Answer with the backfill as this transaction leaves it.
+    AnswerBackfill(RequestHandle, BackfillId),
     /// Answer with the run as this transaction leaves it.
     AnswerRun(RequestHandle, RunId),
     Ack(AgentInstance, Ack),
@@ -39,6 +42,8 @@ pub(super) struct Batch {
     pub(super) jobs: Vec<JobWrite>,
     pub(super) counts: BTreeMap<JobUid, Counts>,
     pub(super) calendars: Vec<CalendarWrite>,
+    pub(super) backfills: Vec<Backfill>,
+    pub(super) backfill_progress: BTreeMap<BackfillId, Progress>,
     pub(super) entered: BTreeSet<RunId>,
     /// Whole runs as they are to be stored, new and changed.
     pub(super) runs: BTreeMap<RunId, Run>,
@@ -62,6 +67,8 @@ impl Batch {
             jobs: Vec::new(),
             counts: BTreeMap::new(),
             calendars: Vec::new(),
+            backfills: Vec::new(),
+            backfill_progress: BTreeMap::new(),
             entered: BTreeSet::new(),
             runs: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -101,6 +108,8 @@ impl Batch {
         self.jobs.is_empty()
             && self.counts.is_empty()
             && self.calendars.is_empty()
+            && self.backfills.is_empty()
+            && self.backfill_progress.is_empty()
             && self.runs.is_empty()
             && self.attempts.is_empty()
             && self.late.is_empty()
@@ -115,6 +124,8 @@ impl Batch {
         transaction.jobs = self.jobs;
         transaction.counts = self.counts.into_iter().collect();
         transaction.calendars = self.calendars;
+        transaction.backfills = self.backfills;
+        transaction.backfill_progress = self.backfill_progress.into_iter().collect();
         let (entered, updated) = self.runs.into_values().partition(|run| self.entered.contains(&run.id));
         transaction.entered = entered;
         transaction.updated = updated;

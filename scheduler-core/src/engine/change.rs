@@ -59,6 +59,7 @@ impl Term {
             self.forget_failures(uid, batch);
         }
         self.take_back_unsent(uid, batch);
+        self.drop_backfills(uid, batch);
         self.end_what_waits(uid, change, batch);
         if matches!(change, Change::Create | Change::Update) && job.fires() {
             let oldest = self.now.wall.saturating_sub(job.definition.misfire_grace_time);

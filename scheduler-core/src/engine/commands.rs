@@ -3,6 +3,7 @@
 use crate::ids::JobUid;
 use crate::job::JobKey;
 
+use super::backfills::Asked;
 use super::batch::{Batch, Then};
 use super::input::RequestHandle;
 use super::jobs::JobEntry;
@@ -32,6 +33,10 @@ impl Term {
             }
             Command::RetryRun { job, of, payload, labels } => {
                 return self.retry_run(handle, &job, of, payload, labels, batch);
+            }
+            Command::BackfillJob { job, start_time, end_time, max_runs, concurrency, validate_only } => {
+                let asked = Asked { start_time, end_time, max_runs, concurrency };
+                return self.begin_backfill(handle, job, &asked, validate_only, author, batch);
             }
             Command::CancelRun { run, .. } => return self.cancel_run(handle, run, batch),
             Command::CreateCalendar { calendar, definition, validate_only } => {

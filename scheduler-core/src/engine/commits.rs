@@ -70,6 +70,13 @@ impl Term {
                     let calendar = calendar.expect("because the answer was promised with the write");
                     out.push(Effect::Answer(*handle, Ok(Answer::Calendar(Box::new(calendar)))));
                 }
+                Then::AnswerBackfill(handle, id) => {
+                    let begun = flight.transaction.backfills.iter().find(|backfill| backfill.id == *id);
+                    let mut backfill = begun.expect("because the answer was promised with the write").clone();
+                    let moved = flight.transaction.backfill_progress.iter().find(|(moved, _)| moved == id);
+                    backfill.progress = moved.map_or(backfill.progress, |(_, progress)| *progress);
+                    out.push(Effect::Answer(*handle, Ok(Answer::Backfill(Box::new(backfill)))));
+                }
                 Then::AnswerRun(handle, run) => {
                     let written = flight.transaction.entered.iter().chain(&flight.transaction.updated);
                     let run = written.clone().find(|written| written.id == *run);

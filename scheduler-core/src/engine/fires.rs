@@ -306,6 +306,7 @@ pub(super) fn row(job: &Job, id: RunId, now: Timestamp, span: Option<Span>) -> R
         coalesced_count: span.map_or(1, |span| span.count),
         first_scheduled_time: span.filter(|span| span.first < span.last).map(|span| span.first),
         retry_of: None,
+        backfill_id: None,
         labels: job.definition.labels.clone(),
         payload: None,
         cancel_requested_time: None,

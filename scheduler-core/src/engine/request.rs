@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::agent::StreamId;
+use crate::backfill::Backfill;
 use crate::calendar::{self, Calendar, CalendarKey};
 use crate::ids::{AgentId, AgentInstance, Epoch, RunId};
 use crate::job::{Definition, Job, JobKey, Payload};
@@ -73,6 +74,16 @@ pub enum Command {
         payload: Option<Payload>,
         labels: BTreeMap<String, String>,
     },
+    /// Runs for the instants in `[start_time, end_time)`, which is past, at most `concurrency` at a time.
+    BackfillJob {
+        job: JobKey,
+        start_time: Timestamp,
+        end_time: Timestamp,
+        /// A span with more fires is refused.
+        max_runs: u32,
+        concurrency: u32,
+        validate_only: bool,
+    },
     CancelRun {
         namespace: String,
         run: RunId,
@@ -108,7 +119,8 @@ impl Command {
             | Self::EnableJob { job, .. }
             | Self::DisableJob { job, .. }
             | Self::TriggerJob { job, .. }
-            | Self::RetryRun { job, .. } => Some(job),
+            | Self::RetryRun { job, .. }
+            | Self::BackfillJob { job, .. } => Some(job),
             Self::CancelRun { .. }
             | Self::CreateCalendar { .. }
             | Self::UpdateCalendar { .. }
@@ -123,7 +135,8 @@ pub enum Answer {
     Job(Box<Job>),
     Run(Box<Run>),
     Calendar(Box<Calendar>),
-    /// The request was done before: its resource (a job's uid, a run's id, a calendar's key) is in the ledger.
+    Backfill(Box<Backfill>),
+    /// The request was done before: its resource (a job's uid, a run's or backfill's id, a calendar's key) is in the ledger.
     Repeated(String),
     Status(Box<Status>),
 }
@@ -150,6 +163,8 @@ pub enum Refusal {
     JobDeleted(JobKey),
     #[error("job {0} is disabled: enable it first")]
     JobDisabled(JobKey),
+    #[error("job {0} has no instants that could be backfilled: its schedule is empty, or fires after completion")]
+    NothingToBackfill(JobKey),
     #[error("{resource} has changed: its etag is {etag}")]
     StaleEtag { resource: String, etag: String },
     /// It has ended, or never was: the ledger knows.

@@ -142,6 +142,7 @@ impl Term {
             | Command::DisableJob { .. }
             | Command::TriggerJob { .. }
             | Command::RetryRun { .. }
+            | Command::BackfillJob { .. }
             | Command::Status => None,
         }
     }
@@ -206,6 +207,7 @@ impl Term {
             Then::Answer(handle, _)
             | Then::AnswerJob(handle, _)
             | Then::AnswerRun(handle, _)
+            | Then::AnswerBackfill(handle, _)
             | Then::AnswerCalendar(handle, _) => Some((*handle, Refusal::OutcomeUnknown)),
             Then::Ack(..) | Then::LogAck(..) | Then::Assign(_) | Then::Cancel(_) => None,
         });

@@ -10,6 +10,7 @@ use crate::time::{Boot, Now, Timestamp};
 use crate::txn::{Call, CallId, RequestKey, RequestRow, Transaction};
 
 use super::agents::Agents;
+use super::backfills::Backfills;
 use super::batch::{Batch, InFlight};
 use super::calendars::Calendars;
 use super::config::{BATCH_MAX, BATCH_MIN, Config, MAX_IN_FLIGHT, TOKEN_SPAN, WATERMARK_BUSY, WATERMARK_IDLE};
@@ -39,6 +40,7 @@ pub(super) struct Term {
 
     pub(super) jobs: Jobs,
     pub(super) calendars: Calendars,
+    pub(super) backfills: Backfills,
     pub(super) runs: BTreeMap<RunId, LiveRun>,
     pub(super) agents: Agents,
     pub(super) queue: Queue,
@@ -138,6 +140,7 @@ impl Term {
             next_call: beginning.next_call,
             jobs: Jobs::default(),
             calendars: Calendars::default(),
+            backfills: Backfills::default(),
             runs: BTreeMap::new(),
             agents: Agents::default(),
             queue: Queue::default(),
@@ -203,6 +206,7 @@ impl Term {
             self.take_logs(&mut batch);
             self.take_events(&mut batch, out);
             self.consider_due(&mut batch);
+            self.continue_backfills(&mut batch);
             let full = self.hand_out(&mut batch);
             self.explain_waiting(&mut batch);
             self.flush_dirty(&mut batch);

@@ -48,6 +48,7 @@ fn refused(refusal: Refusal) -> Status {
         Refusal::JobExists(_) => plain(Code::AlreadyExists, ErrorReason::JobAlreadyExists, &refusal),
         Refusal::JobDeleted(_) => plain(Code::FailedPrecondition, ErrorReason::JobDeleted, &refusal),
         Refusal::JobDisabled(_) => plain(Code::FailedPrecondition, ErrorReason::JobDisabled, &refusal),
+        Refusal::NothingToBackfill(_) => plain(Code::FailedPrecondition, ErrorReason::NothingToBackfill, &refusal),
         Refusal::StaleEtag { .. } => plain(Code::Aborted, ErrorReason::EtagMismatch, &refusal),
         Refusal::RunNotLive(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &refusal),
         Refusal::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &refusal),

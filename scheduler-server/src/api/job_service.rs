@@ -75,16 +75,18 @@ impl v1::job_service_server::JobService for Jobs {
 
     async fn backfill_job(
         &self,
-        _: Request<v1::BackfillJobRequest>,
+        request: Request<v1::BackfillJobRequest>,
     ) -> Result<Response<v1::BackfillJobResponse>, Status> {
-        Err(later("JobService.BackfillJob"))
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.backfill_job(&call, request)).await
     }
 
     async fn explain_fire(
         &self,
-        _: Request<v1::ExplainFireRequest>,
+        request: Request<v1::ExplainFireRequest>,
     ) -> Result<Response<v1::ExplainFireResponse>, Status> {
-        Err(later("JobService.ExplainFire"))
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.explain_fire(request)).await
     }
 
     async fn list_upcoming_fires(

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ledger::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
+use ledger::{FireRecord, JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
+use scheduler_core::backfill::{Backfill, Progress};
 use scheduler_core::calendar::{Calendar, CalendarKey};
 use scheduler_core::engine::{Answer, Away, Command, Refusal, Request};
-use scheduler_core::ids::{JobUid, NodeId, RunId};
+use scheduler_core::ids::{BackfillId, JobUid, NodeId, RunId};
 use scheduler_core::job::{Counts, Definition, Job, JobKey, Pause};
 use scheduler_core::run::{Run, RunState, Trigger};
 use scheduler_core::schedule::SHORTEST_EVERY;
@@ -24,6 +25,7 @@ struct World {
     jobs: BTreeMap<JobKey, Job>,
     calendars: BTreeMap<CalendarKey, Calendar>,
     runs: BTreeMap<RunId, Run>,
+    backfills: BTreeMap<BackfillId, Backfill>,
     logs: Vec<LoggedChunk>,
     requests: BTreeMap<RequestKey, (String, String)>,
     /// What the leader was asked, in order.
@@ -137,6 +139,7 @@ impl World {
             Command::TriggerJob { .. }
             | Command::RetryRun { .. }
             | Command::CancelRun { .. }
+            | Command::BackfillJob { .. }
             | Command::CreateCalendar { .. }
             | Command::UpdateCalendar { .. }
             | Command::DeleteCalendar { .. }
@@ -223,6 +226,7 @@ impl World {
             coalesced_count: 1,
             first_scheduled_time: None,
             retry_of,
+            backfill_id: None,
             labels,
             payload,
             cancel_requested_time: None,
@@ -238,6 +242,32 @@ impl World {
         Ok(run)
     }
 
+    /// Of two instants, of which the first has its run.
+    fn backfill(&mut self, command: Command) -> Result<Backfill, Refusal> {
+        let Command::BackfillJob { job, start_time, end_time, concurrency, validate_only, .. } = command else {
+            unreachable!("because {command:?} begins no backfill");
+        };
+        let stored = self.live(&job)?;
+        let id = BackfillId::at(NOW, self.number());
+        let backfill = Backfill {
+            id,
+            job_uid: stored.uid,
+            job_key: job,
+            job_revision: stored.revision,
+            author: "anonymous".to_owned(),
+            start_time,
+            end_time,
+            concurrency,
+            instants: [start_time, end_time].into(),
+            create_time: NOW,
+            progress: Progress { entered: 1, ..Progress::default() },
+        };
+        if !validate_only {
+            self.backfills.insert(id, backfill.clone());
+        }
+        Ok(backfill)
+    }
+
     fn answer(&mut self, request: Request) -> Result<Answer, Refusal> {
         if let Some((digest, resource)) = request.key.as_ref().and_then(|key| self.requests.get(key)) {
             return if *digest == request.digest {
@@ -249,6 +279,11 @@ impl World {
         let (answer, resource) = match request.command {
             Command::Status => return Err(Refusal::Unavailable(Away::NoLeader)),
             Command::CancelRun { run, .. } => (Answer::Run(Box::new(self.cancel(run)?)), run.to_string()),
+            command @ Command::BackfillJob { .. } => {
+                let backfill = self.backfill(command)?;
+                let id = backfill.id.to_string();
+                (Answer::Backfill(Box::new(backfill)), id)
+            }
             command @ (Command::CreateCalendar { .. }
             | Command::UpdateCalendar { .. }
             | Command::DeleteCalendar { .. }) => {
@@ -383,6 +418,25 @@ impl Reader for Fake {
         let world = self.world();
         let runs = world.runs.values().filter(|run| jobs.contains(&run.job_uid));
         Ok(runs.map(|run| (run.job_uid, run.clone())).collect())
+    }
+
+    async fn fire(&self, key: &JobKey, _: Timestamp) -> Result<Option<FireRecord>, Unreadable> {
+        Ok(self.world().jobs.get(key).map(|job| FireRecord {
+            job: job.clone(),
+            revision: None,
+            disabled_by: None,
+            next: None,
+            calendar_change: None,
+            row: None,
+            row_revision: None,
+            backfilled: None,
+            last_covered: None,
+            watermark: NOW,
+        }))
+    }
+
+    async fn backfill(&self, id: BackfillId) -> Result<Option<Backfill>, Unreadable> {
+        Ok(self.world().backfills.get(&id).cloned())
     }
 
     async fn run(&self, id: RunId) -> Result<Option<StoredRun>, Unreadable> {

@@ -7,7 +7,7 @@ use punctual_proto::v1;
 use scheduler_core::Violations;
 use scheduler_core::agent::LogSource;
 use scheduler_core::engine::{Command, Refusal};
-use scheduler_core::ids::{AgentId, RunId};
+use scheduler_core::ids::{AgentId, BackfillId, RunId};
 
 use super::write::Numbered;
 use super::{Call, Error, Service, clean, lists, page, view};
@@ -140,6 +140,7 @@ fn run_filter(request: &v1::ListRunsRequest) -> Result<RunFilter, Error> {
         states: lists::states::<v1::run::State, _>("states", &request.states, enums::run_state, violated),
         triggers: lists::states::<v1::run::Trigger, _>("triggers", &request.triggers, enums::trigger, violated),
         agent_id: Some(request.agent_id.as_str()).filter(|agent_id| !agent_id.is_empty()).map(AgentId::from),
+        backfill_id: backfill_id(&request.backfill_id, violated),
         labels: request.labels.clone(),
         scheduled_after: lists::instant("scheduled_after", request.scheduled_after.as_ref(), violated),
         scheduled_before: lists::instant("scheduled_before", request.scheduled_before.as_ref(), violated),
@@ -148,10 +149,18 @@ fn run_filter(request: &v1::ListRunsRequest) -> Result<RunFilter, Error> {
     if !request.query.is_empty() {
         return Err(Error::Later("the filter query of ListRuns"));
     }
-    if !request.backfill_id.is_empty() {
-        return Err(Error::Later("the filter backfill_id of ListRuns"));
-    }
     Ok(filter)
+}
+
+fn backfill_id(text: &str, violations: &mut Violations) -> Option<BackfillId> {
+    if text.is_empty() {
+        return None;
+    }
+    let id = text.parse().ok();
+    if id.is_none() {
+        violations.add("backfill_id", "is no UUID, as the ids of backfills are");
+    }
+    id
 }
 
 /// Which chunks of a run's log.

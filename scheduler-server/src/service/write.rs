@@ -30,6 +30,12 @@ impl Numbered {
     }
 }
 
+impl Numbered {
+    pub(super) fn request_id(&self) -> String {
+        self.key.request_id.clone()
+    }
+}
+
 impl Service {
     /// Hands a write to the leader; `call` knows meanwhile that it is there.
     pub(super) async fn write(
@@ -42,7 +48,12 @@ impl Service {
         let (key, digest) = numbered.map(|numbered| (numbered.key, numbered.digest)).unzip();
         let handed = Handed { request_id: key.as_ref().map(|key| key.request_id.clone()) };
         let digest = digest.unwrap_or_default();
-        let in_request = if command.job().is_some() { in_job } else { in_calendar };
+        let in_request = match &command {
+            Command::CreateJob { .. } | Command::UpdateJob { .. } => in_job,
+            Command::CreateCalendar { .. } | Command::UpdateCalendar { .. } => in_calendar,
+            // Their fields are the request's own.
+            _ => |violations| violations,
+        };
         let request = Request { key, is_new, digest, author: call.author().to_owned(), command };
         call.hand(Some(handed.clone()));
         let answer = self.leader.request(request).await;
@@ -70,7 +81,9 @@ impl Service {
                 let job = self.ledger.job_by_uid(uid).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 Ok(self.written(job.ok_or(Error::Misanswered(method))?).await)
             }
-            Answer::Run(_) | Answer::Calendar(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+            Answer::Run(_) | Answer::Calendar(_) | Answer::Backfill(_) | Answer::Status(_) => {
+                Err(Error::Misanswered(method))
+            }
         }
     }
 
@@ -90,7 +103,9 @@ impl Service {
                 let stored = self.ledger.calendar(&key).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 stored.map(|stored| job_spec::calendar(&stored)).ok_or(Error::CalendarNotFound(key))
             }
-            Answer::Job(_) | Answer::Run(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+            Answer::Job(_) | Answer::Run(_) | Answer::Backfill(_) | Answer::Status(_) => {
+                Err(Error::Misanswered(method))
+            }
         }
     }
 
@@ -111,7 +126,9 @@ impl Service {
                 let run = self.ledger.run(id).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 run.map(|run| view::run(&run)).ok_or(Error::RunNotFound { namespace, run: id })
             }
-            Answer::Job(_) | Answer::Calendar(_) | Answer::Status(_) => Err(Error::Misanswered(method)),
+            Answer::Job(_) | Answer::Calendar(_) | Answer::Backfill(_) | Answer::Status(_) => {
+                Err(Error::Misanswered(method))
+            }
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use scheduler_core::backfill::Backfill;
 use scheduler_core::calendar::{Calendar, CalendarKey};
-use scheduler_core::ids::{Epoch, FencingToken, JobUid, RunId};
+use scheduler_core::ids::{BackfillId, Epoch, FencingToken, JobUid, RunId};
 use scheduler_core::job::Job;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
@@ -23,6 +24,7 @@ pub(crate) struct Tables {
     /// The latest revision before the present one, for a planted bug.
     pub(crate) jobs_before: BTreeMap<JobUid, Job>,
     pub(crate) calendars: BTreeMap<CalendarKey, Calendar>,
+    pub(crate) backfills: BTreeMap<BackfillId, Backfill>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     unended: BTreeSet<RunId>,
     pub(crate) attempts: BTreeMap<(RunId, u32), Attempt>,
@@ -73,6 +75,7 @@ impl Tables {
                 })
                 .collect(),
             calendars: self.calendars.values().cloned().collect(),
+            backfills: self.backfills.values().filter(|b| b.progress.closed_time.is_none()).cloned().collect(),
         }
     }
 
@@ -137,6 +140,14 @@ impl Tables {
                 CalendarWrite::Delete(key) => {
                     self.calendars.remove(key);
                 }
+            }
+        }
+        for backfill in &transaction.backfills {
+            self.backfills.entry(backfill.id).or_insert_with(|| backfill.clone());
+        }
+        for (id, progress) in &transaction.backfill_progress {
+            if let Some(backfill) = self.backfills.get_mut(id) {
+                backfill.progress = *progress;
             }
         }
         for row in &transaction.requests {

@@ -55,6 +55,7 @@ impl World {
         for write in &transaction.jobs {
             self.witness_change(write, transaction);
         }
+        self.check_backfills(transaction);
         self.check_entries(transaction);
         if let Some(watermark) = transaction.watermark {
             self.tally.count("ledger", "watermark written");
@@ -121,7 +122,7 @@ impl World {
         self.check_was_not_refused(write);
     }
 
-    fn check_was_not_refused(&mut self, write: WriteId) {
+    pub(super) fn check_was_not_refused(&mut self, write: WriteId) {
         let Some(known) = self.clients.writes.get(&write) else { return };
         if known.is_bad {
             return self.broken(Promise::P8, format!("write {} is bad input, and is in the ledger", write.0));

@@ -2,7 +2,7 @@
 
 use scheduler_core::agent::{Ack, ToAgent};
 use scheduler_core::engine::{Answer, Command, Refusal};
-use scheduler_core::ids::{AttemptId, JobUid, RunId};
+use scheduler_core::ids::{AttemptId, BackfillId, JobUid, RunId};
 
 use super::attempts::state_of;
 use super::commits::short_attempt;
@@ -16,7 +16,10 @@ impl World {
         if known.is_bad && answer.is_ok() {
             return self.broken(Promise::P8, format!("bad input is accepted: write {}", write.0));
         }
-        if matches!(known.command, Command::CreateJob { validate_only: true, .. }) {
+        if matches!(
+            known.command,
+            Command::CreateJob { validate_only: true, .. } | Command::BackfillJob { validate_only: true, .. }
+        ) {
             return;
         }
         let is_durable = match answer {
@@ -24,6 +27,7 @@ impl World {
                 self.witness.jobs.get(&job.uid).is_some_and(|record| record.versions.contains_key(&job.revision))
             }
             Ok(Answer::Run(run)) => self.witness.runs.contains_key(&run.id),
+            Ok(Answer::Backfill(backfill)) => self.witness.has_backfill(backfill.id),
             Ok(Answer::Repeated(resource)) => self.is_in_ledger(resource),
             Ok(Answer::Calendar(_) | Answer::Status(_)) | Err(_) => true,
         };
@@ -35,7 +39,8 @@ impl World {
 
     fn is_in_ledger(&self, resource: &str) -> bool {
         let run = resource.parse::<RunId>().is_ok_and(|run| self.witness.runs.contains_key(&run));
-        run || resource.parse::<JobUid>().is_ok_and(|job| self.witness.jobs.contains_key(&job))
+        let backfill = resource.parse::<BackfillId>().is_ok_and(|id| self.witness.has_backfill(id));
+        run || backfill || resource.parse::<JobUid>().is_ok_and(|job| self.witness.jobs.contains_key(&job))
     }
 
     pub(crate) fn check_sent(&mut self, s: usize, message: &ToAgent) {

@@ -1,18 +1,22 @@
 //! What any node reads. Lists that belong together are read in one snapshot.
 
+mod fire;
 mod jobs;
 mod runs;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use scheduler_core::backfill::Backfill;
 use scheduler_core::calendar::{Calendar, CalendarKey};
-use scheduler_core::ids::{JobUid, RunId};
+use scheduler_core::ids::{BackfillId, JobUid, RunId};
 use scheduler_core::job::{Job, JobKey};
 use scheduler_core::run::Run;
+use scheduler_core::time::Timestamp;
 use sqlx::QueryBuilder;
 
 use super::{Sqlite, rows, sql};
+use crate::fire::FireRecord;
 use crate::reader::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
 
 #[async_trait]
@@ -69,6 +73,16 @@ impl Reader for Sqlite {
         let rows = sqlx::query(sql::LAST_RUNS).bind(wanted).fetch_all(&self.readers).await?;
         let runs = rows.iter().map(|row| rows::run(row).map(|run| (run.job_uid, run)));
         Ok(runs.collect::<sqlx::Result<_>>()?)
+    }
+
+    async fn backfill(&self, id: BackfillId) -> Result<Option<Backfill>, Unreadable> {
+        let row = sqlx::query(sql::BACKFILL).bind(id.0).fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(rows::backfill).transpose()?)
+    }
+
+    async fn fire(&self, key: &JobKey, time: Timestamp) -> Result<Option<FireRecord>, Unreadable> {
+        let mut snapshot = self.readers.begin().await?;
+        Ok(fire::read(&mut snapshot, key, time).await?)
     }
 
     async fn run(&self, id: RunId) -> Result<Option<StoredRun>, Unreadable> {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use scheduler_core::ids::{JobUid, RunId};
+use scheduler_core::ids::{BackfillId, JobUid, RunId};
 use scheduler_core::run::{Attempt, Run, RunState};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
@@ -15,6 +15,7 @@ use crate::reader::{Page, RunFilter, StoredRun};
 #[derive(Clone, Copy)]
 pub(super) enum Walk<'f> {
     OfJob(JobUid),
+    OfBackfill(BackfillId),
     Unended,
     NotSucceeded,
     OfAgent(&'f str),
@@ -27,7 +28,9 @@ impl<'f> Walk<'f> {
     pub(super) fn of(filter: &'f RunFilter) -> Self {
         let only =
             |states: fn(RunState) -> bool| !filter.states.is_empty() && filter.states.iter().copied().all(states);
-        if only(|state| !state.is_ended()) {
+        if let Some(backfill) = filter.backfill_id {
+            Self::OfBackfill(backfill)
+        } else if only(|state| !state.is_ended()) {
             Self::Unended
         } else if only(|state| state.is_ended() && state != RunState::Succeeded) {
             Self::NotSucceeded
@@ -47,7 +50,7 @@ pub(super) async fn list(
     filter: &RunFilter,
     page: &Page<RunId>,
 ) -> sqlx::Result<Vec<Run>> {
-    let Some(job_id) = &filter.job_id else {
+    let Some(job_id) = filter.job_id.as_ref().filter(|_| filter.backfill_id.is_none()) else {
         return walk(connection, Walk::of(filter), filter, page).await;
     };
     let mut runs = Vec::new();
@@ -83,6 +86,7 @@ pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> Q
     let mut query = QueryBuilder::new(sql::RUNS);
     match walk {
         Walk::OfJob(uid) => query.push(sql::WALK_OF_JOB).push_bind(uid.0),
+        Walk::OfBackfill(id) => query.push(sql::WALK_OF_BACKFILL).push_bind(id.0),
         Walk::Unended => query.push(sql::WALK_UNENDED),
         Walk::NotSucceeded => query.push(sql::WALK_NOT_SUCCEEDED),
         Walk::OfAgent(agent) => query.push(sql::WALK_OF_AGENT).push_bind(agent),
@@ -95,6 +99,9 @@ pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> Q
     }
     if let Some(agent) = &filter.agent_id {
         query.push(" AND +r.agent_id = ").push_bind(agent.as_str());
+    }
+    if let (Some(job_id), Walk::OfBackfill(_)) = (&filter.job_id, walk) {
+        query.push(" AND r.job_id = ").push_bind(job_id.as_str());
     }
     push_names(&mut query, " AND r.state IN (", filter.states.iter().map(|state| state.as_str()));
     push_names(&mut query, " AND r.trigger IN (", filter.triggers.iter().map(|trigger| trigger.as_str()));

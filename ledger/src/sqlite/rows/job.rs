@@ -6,7 +6,8 @@ use scheduler_core::txn::JobWrite;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Values, id, json, optional_json, optional_time, stored_json, stored_time, time};
+use super::{Values, id, json, optional_json, optional_time, stored_json, stored_time, text, time};
+use crate::reader::Revision;
 
 pub(in crate::sqlite) fn put_job(values: &mut Values, write: &JobWrite) {
     let job = &write.job;
@@ -37,6 +38,15 @@ pub(in crate::sqlite) fn put_job_revision(values: &mut Values, write: &JobWrite)
         .put(job.change_seq)
         .put(job.effective_from.as_micros())
         .put(job.update_time.as_micros());
+}
+
+pub(in crate::sqlite) fn revision(row: &SqliteRow) -> sqlx::Result<Revision> {
+    Ok(Revision {
+        job: job(row)?,
+        change: text(row, "change")?,
+        author: row.try_get("author")?,
+        note: row.try_get("note")?,
+    })
 }
 
 pub(in crate::sqlite) fn job(row: &SqliteRow) -> sqlx::Result<Job> {

@@ -1,6 +1,7 @@
 //! Rows of the ledger and values of the core: the only place that knows which column is which field.
 
 mod attempt;
+mod backfill;
 mod calendar;
 mod job;
 mod run;
@@ -22,8 +23,9 @@ use super::batch::Values;
 use crate::reader::LoggedChunk;
 
 pub(super) use attempt::{attempt, put_attempt};
+pub(super) use backfill::{backfill, put_backfill, put_backfill_progress};
 pub(super) use calendar::{calendar, put_calendar};
-pub(super) use job::{job, put_job, put_job_revision};
+pub(super) use job::{job, put_job, put_job_revision, revision};
 pub(super) use run::{put_entered_run, put_updated_run, run};
 
 pub(super) fn leadership(row: &SqliteRow) -> sqlx::Result<TookOver> {

@@ -1,4 +1,4 @@
-use scheduler_core::ids::{AgentId, AgentInstance, FencingToken, JobUid, RunId};
+use scheduler_core::ids::{AgentId, AgentInstance, BackfillId, FencingToken, JobUid, RunId};
 use scheduler_core::job::{JobKey, Payload};
 use scheduler_core::run::{Attempt, Progress, Run};
 use sqlx::Row;
@@ -24,6 +24,7 @@ pub(in crate::sqlite) fn put_entered_run(values: &mut Values, run: &Run) {
         .put(stored_count(run.coalesced_count))
         .put(stored_time(run.first_scheduled_time))
         .put(run.retry_of.map(|id| id.0))
+        .put(run.backfill_id.map(|id| id.0))
         .put(stored_json(&run.labels))
         .put(run.create_time.as_micros())
         .put(run.first_attempt.as_ref().map(|attempt| attempt.agent_id.as_str()));
@@ -97,6 +98,7 @@ pub(in crate::sqlite) fn run(row: &SqliteRow) -> sqlx::Result<Run> {
         coalesced_count: row.try_get("coalesced_count")?,
         first_scheduled_time: optional_time(row, "first_scheduled_time")?,
         retry_of: optional(row, "retry_of", RunId)?,
+        backfill_id: optional(row, "backfill_id", BackfillId)?,
         labels: json(row, "labels")?,
         payload: optional(row, "payload", |text: &str| Payload(text.into()))?,
         cancel_requested_time: optional_time(row, "cancel_requested_time")?,

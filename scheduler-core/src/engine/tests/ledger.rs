@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::backfill::Backfill;
 use crate::calendar::{Calendar, CalendarKey};
-use crate::ids::{Epoch, FencingToken, JobUid, RunId};
+use crate::ids::{BackfillId, Epoch, FencingToken, JobUid, RunId};
 use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
@@ -18,6 +19,7 @@ pub(super) struct Ledger {
     pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
     pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
+    pub(super) backfills: BTreeMap<BackfillId, Backfill>,
     ceiling: FencingToken,
 }
 
@@ -57,6 +59,7 @@ impl Ledger {
             covered: covered.into_iter().collect(),
             unended: unended.map(|run| (run.clone(), self.attempts.get(&(run.id, run.attempt)).cloned())).collect(),
             calendars: self.calendars.values().cloned().collect(),
+            backfills: self.backfills.values().filter(|b| b.progress.closed_time.is_none()).cloned().collect(),
             last_change_seq: self.jobs.values().map(|job| job.change_seq).max().unwrap_or_default(),
         }
     }
@@ -88,6 +91,12 @@ impl Ledger {
                 CalendarWrite::Put(calendar) => drop(self.calendars.insert(calendar.key.clone(), calendar.clone())),
                 CalendarWrite::Delete(key) => drop(self.calendars.remove(key)),
             }
+        }
+        for backfill in &transaction.backfills {
+            self.backfills.entry(backfill.id).or_insert_with(|| backfill.clone());
+        }
+        for (id, progress) in &transaction.backfill_progress {
+            self.backfills.get_mut(id).expect("a backfill that moves is there").progress = *progress;
         }
         for row in &transaction.requests {
             self.requests.insert(row.key.clone(), row.clone());
