@@ -33,6 +33,9 @@ pub enum Failure {
     /// Of several jobs some were refused, each of which has been reported.
     #[error("{failed} of {all} jobs were not created")]
     Partly { failed: usize, all: usize },
+    /// Of a backfill that was waited for not all runs succeeded.
+    #[error("{failed} of {all} fires have no run that succeeded")]
+    Backfill { failed: i32, all: i32 },
     /// Nothing answers where the server should be.
     #[error(
         "no answer from {server} ({reason}); start a server with `scheduler-server dev`, or name one with --server"
@@ -59,6 +62,7 @@ impl Failure {
             | Self::File { .. }
             | Self::Refused(_)
             | Self::Partly { .. }
+            | Self::Backfill { .. }
             | Self::Output(_) => ExitCode::from(1),
         }
     }
@@ -85,6 +89,7 @@ impl Failure {
             | Self::Lines { .. }
             | Self::File { .. }
             | Self::Partly { .. }
+            | Self::Backfill { .. }
             | Self::Unreached { .. }
             | Self::Output(_) => writeln!(out, "error: {self}"),
         }

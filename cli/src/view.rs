@@ -1,6 +1,7 @@
 //! How answers look: canonical JSON, or text for people.
 
 mod cluster;
+mod explanation;
 mod faults;
 mod fires;
 mod job;
@@ -10,6 +11,7 @@ mod table;
 mod when;
 
 pub(crate) use cluster::status;
+pub(crate) use explanation::explanation;
 pub(crate) use faults::faults;
 pub(crate) use fires::{change_ahead, fires, preview};
 pub(crate) use job::{job, jobs, schedule};

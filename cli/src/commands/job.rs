@@ -1,7 +1,9 @@
 //! `punctual job`.
 
 mod act;
+mod backfill;
 mod create;
+mod explain;
 mod list;
 mod preview;
 mod trigger;
@@ -37,6 +39,10 @@ pub(crate) enum Command {
     },
     /// List the next fires of a job, or of a schedule before a job has it
     Preview(preview::Args),
+    /// Say what became of one instant of a job, and why
+    Explain(explain::Args),
+    /// Run a job for the instants of a past span
+    Backfill(backfill::Args),
     /// Stop a job's schedule; triggers still work
     Pause(act::Args),
     /// Start a paused job's schedule again
@@ -57,6 +63,8 @@ pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Fai
         Command::Trigger(args) => trigger::run(args, settings).await,
         Command::History { id, filter } => run::history(id, filter, settings).await,
         Command::Preview(args) => preview::run(args, settings).await,
+        Command::Explain(args) => explain::run(args, settings).await,
+        Command::Backfill(args) => backfill::run(args, settings).await,
         Command::Pause(args) => act::run(act::Verb::Pause, args, settings).await,
         Command::Resume(args) => act::run(act::Verb::Resume, args, settings).await,
         Command::Enable(args) => act::run(act::Verb::Enable, args, settings).await,

@@ -52,6 +52,9 @@ pub(crate) struct Filter {
     /// Only runs scheduled before this instant
     #[arg(long, value_name = "TIME", value_parser = value::instant)]
     scheduled_before: Option<Timestamp>,
+    /// Only runs of this backfill
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    backfill: String,
     #[command(flatten)]
     page: Page,
 }
@@ -94,7 +97,7 @@ async fn list(job_id: String, filter: Filter, settings: &Settings) -> Result<(),
         query: String::new(),
         scheduled_after: filter.scheduled_after,
         scheduled_before: filter.scheduled_before,
-        backfill_id: String::new(),
+        backfill_id: filter.backfill,
         page_size: filter.page.page_size,
         page_token: filter.page.page_token,
     };

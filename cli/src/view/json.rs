@@ -27,6 +27,8 @@ macro_rules! described {
 }
 
 described! {
+    v1::BackfillJobResponse => "punctual.v1.BackfillJobResponse",
+    v1::ExplainFireResponse => "punctual.v1.ExplainFireResponse",
     prost_types::Struct => "google.protobuf.Struct",
     prost_types::Value => "google.protobuf.Value",
     v1::Job => "punctual.v1.Job",

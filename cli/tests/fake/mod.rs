@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) triggered: Vec<TriggerJobRequest>,
     pub(crate) listed: Vec<ListRunsRequest>,
     pub(crate) previewed: Vec<PreviewScheduleRequest>,
+    pub(crate) backfilled: Vec<BackfillJobRequest>,
+    pub(crate) explained: Vec<ExplainFireRequest>,
 }
 
 #[derive(Clone, Default)]
@@ -231,8 +233,13 @@ impl JobService for Fake {
     async fn undelete_job(&self, _: Request<UndeleteJobRequest>) -> Answer<Job> {
         later()
     }
-    async fn backfill_job(&self, _: Request<BackfillJobRequest>) -> Answer<BackfillJobResponse> {
-        later()
+    /// Of three fires, whose runs are those that the server has.
+    async fn backfill_job(&self, request: Request<BackfillJobRequest>) -> Answer<BackfillJobResponse> {
+        let request = request.into_inner();
+        self.find(&request.namespace, &request.job_id)?;
+        let backfill_id = if request.validate_only { String::new() } else { "b1".to_owned() };
+        self.0.lock().unwrap().backfilled.push(request);
+        Ok(Response::new(BackfillJobResponse { backfill_id, fires: 3, entered: 1, ..Default::default() }))
     }
     /// One fire, an hour after the instant asked for.
     async fn preview_schedule(&self, request: Request<PreviewScheduleRequest>) -> Answer<PreviewScheduleResponse> {
@@ -243,8 +250,13 @@ impl JobService for Fake {
         let (fire_times, description) = (fire.into_iter().collect(), "in words".to_owned());
         Ok(Response::new(PreviewScheduleResponse { fire_times, description, dst_changes: Vec::new() }))
     }
-    async fn explain_fire(&self, _: Request<ExplainFireRequest>) -> Answer<ExplainFireResponse> {
-        later()
+    async fn explain_fire(&self, request: Request<ExplainFireRequest>) -> Answer<ExplainFireResponse> {
+        let request = request.into_inner();
+        self.find(&request.namespace, &request.job_id)?;
+        self.0.lock().unwrap().explained.push(request);
+        let explanation = "Job default/beat was paused.".to_owned();
+        let outcome = explain_fire_response::Outcome::Paused.into();
+        Ok(Response::new(ExplainFireResponse { outcome, explanation, ..Default::default() }))
     }
     async fn list_upcoming_fires(&self, _: Request<ListUpcomingFiresRequest>) -> Answer<ListUpcomingFiresResponse> {
         later()

@@ -37,6 +37,39 @@ fn a_job_is_created_run_and_looked_at_from_the_command_line() {
 }
 
 #[test]
+fn a_past_span_is_backfilled_and_its_instants_are_explained() {
+    let folder = folder();
+    let server = Server::with_agent(folder.path());
+    let cli = Cli::new(folder.path(), &server.url());
+    let job = "jobId: beat\nschedule: {every: [60s], startTime: '2026-01-01T00:00:00Z'}\ntask: {type: noop}\n";
+    std::fs::write(folder.path().join("beat.yaml"), job).expect("because the folder is the test's");
+    cli.ok(&["job", "create", "-f", "beat.yaml"]);
+    let span = ["job", "backfill", "beat", "--start", "2026-01-01T00:00:00Z", "--end", "2026-01-01T00:05:00Z"];
+    assert_eq!(cli.json(&[&span[..], &["--dry-run"]].concat())["fires"], 5);
+    let too_many = cli.call(&[&span[..], &["--max-runs", "4"]].concat());
+    assert!(
+        too_many.code == Some(1) && too_many.err.contains("maxRuns") | too_many.err.contains("max_runs"),
+        "{too_many:?}"
+    );
+    let done = cli.json(&[&span[..], &["--wait", "--concurrency", "2"]].concat());
+    assert_eq!((&done["fires"], &done["entered"]), (&5.into(), &5.into()), "{done}");
+    let id = done["backfillId"].as_str().expect("a backfill has an id");
+    let runs = cli.json(&["job", "history", "beat", "--backfill", id, "--state", "SUCCEEDED"]);
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(5), "{runs}");
+
+    let explained = cli.ok(&["job", "explain", "beat", "2026-01-01T00:01:00Z"]);
+    assert!(explained.starts_with("NOT_CREATED: ") && explained.contains(id), "{explained}");
+    let explained = cli.json(&["job", "explain", "beat", "2200-01-01T00:00:01Z"]);
+    assert_eq!(explained["outcome"], "NOT_AN_INSTANT", "{explained}");
+    let asked = serde_json::json!({"time": "2200-01-01T00:00:01Z"});
+    let over_rest = server.rest.call("POST", "/jobs/beat/explain", Some(&asked)).ok();
+    assert_eq!(over_rest, explained, "as the command line prints it");
+    let asked = serde_json::json!({"startTime": "2026-01-01T00:00:00Z", "endTime": "2200-01-01T00:00:00Z"});
+    let refused = server.rest.call("POST", "/jobs/beat/backfill", Some(&asked)).json();
+    assert!(refused["error"]["details"].to_string().contains(r#""field":"endTime""#), "{refused}");
+}
+
+#[test]
 fn status_names_the_leader_and_counts_agents_and_jobs() {
     let folder = folder();
     let server = Server::with_agent(folder.path());
