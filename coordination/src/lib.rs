@@ -1,29 +1,49 @@
 //! The coordinator: who leads, and whether it still does.
 //!
 //! One crate knows how leadership is won: behind [`Coordinator`] stands the lock on the data directory of a
-//! single node ([`local`]), and, in a cluster, etcd. It decides nothing about jobs.
+//! single node ([`local`]), and, in a cluster, etcd. It decides nothing: whether a node stands, when its lease is
+//! renewed and what a lease that is not renewed means is the engine's (`scheduler_core::engine`).
 
 pub mod local;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 // The cluster's coordinator will need it; it is compiled from the start, so that every build proves that
 // its build script finds protoc.
 use etcd_client as _;
+use scheduler_core::engine::{CandidacyId, Other};
 
-/// What the server asks of the coordinator.
+/// What the server asks of the coordinator. Each candidacy has a key and a lease of its own, so that whatever is done for
+/// one, however late, does nothing to the next. Calls come at the same time and in any order.
 #[async_trait]
 pub trait Coordinator: Send + Sync {
-    /// Returns when this node has become the leader.
-    async fn campaign(&self) -> Result<(), Error>;
+    /// How long this node leads after a keep-alive was sent; `None`: as long as its process.
+    fn lease(&self) -> Option<Duration>;
 
-    /// Whether this node led at some instant after the call (PROTOCOL.md, rule 18).
-    async fn prove(&self) -> Result<(), Error>;
+    /// Returns when this candidacy has won, or with an error when it is over: resigned, or its lease has ended.
+    async fn campaign(&self, candidacy: CandidacyId) -> Result<(), Error>;
 
-    /// Returns when this node has ceased to lead.
-    async fn lost(&self) -> Error;
+    /// Renews the candidacy's lease; an error, or none in time, means that it may not have been.
+    async fn keep_alive(&self, candidacy: CandidacyId) -> Result<(), Error>;
 
-    /// Gives leadership up, so that another need not wait.
-    async fn resign(&self);
+    /// Whether this candidacy led at some instant after the call (PROTOCOL.md, rule 18).
+    async fn prove(&self, candidacy: CandidacyId) -> Result<(), Error>;
+
+    /// Gives the candidacy up, whatever has become of it, so that another need not wait.
+    async fn resign(&self, candidacy: CandidacyId);
+
+    /// The next thing that this node must hear of. What a call that was dropped would have told, the next one tells.
+    async fn news(&self) -> News;
+}
+
+/// What a node hears of the election without having asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// The candidacy's key is gone.
+    Lost(CandidacyId),
+    /// The other nodes that stand or lead, all of them.
+    Others(Vec<Other>),
 }
 
 #[derive(Debug, Clone, thiserror::Error)]

@@ -4,12 +4,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use scheduler_core::engine::CandidacyId;
 
-use crate::{Coordinator, Error};
+use crate::{Coordinator, Error, News};
 
 /// Why a ledger cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,7 @@ pub enum LockError {
 #[derive(Debug)]
 pub struct Local {
     _lock: File,
+    leading: Mutex<Option<CandidacyId>>,
 }
 
 impl Local {
@@ -47,7 +51,20 @@ impl Local {
         file.set_len(0).map_err(failed)?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         file.write_all(holder.as_bytes()).map_err(failed)?;
-        Ok(Self { _lock: file })
+        Ok(Self { _lock: file, leading: Mutex::new(None) })
+    }
+}
+
+impl Local {
+    fn leading(&self) -> MutexGuard<'_, Option<CandidacyId>> {
+        self.leading.lock().expect("because nobody panics while holding it")
+    }
+
+    fn leads(&self, candidacy: CandidacyId) -> Result<(), Error> {
+        if *self.leading() == Some(candidacy) {
+            return Ok(());
+        }
+        Err(Error::NotLeading("it has not campaigned, or has resigned".to_owned()))
     }
 }
 
@@ -58,19 +75,33 @@ fn named(holder: &str) -> String {
 
 #[async_trait]
 impl Coordinator for Local {
-    async fn campaign(&self) -> Result<(), Error> {
+    fn lease(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Nobody else can have the lock.
+    async fn campaign(&self, candidacy: CandidacyId) -> Result<(), Error> {
+        *self.leading() = Some(candidacy);
         Ok(())
     }
 
-    async fn prove(&self) -> Result<(), Error> {
-        Ok(())
+    async fn keep_alive(&self, candidacy: CandidacyId) -> Result<(), Error> {
+        self.leads(candidacy)
     }
 
-    async fn lost(&self) -> Error {
+    async fn prove(&self, candidacy: CandidacyId) -> Result<(), Error> {
+        self.leads(candidacy)
+    }
+
+    /// The lock stays with the process.
+    async fn resign(&self, candidacy: CandidacyId) {
+        self.leading().take_if(|leading| *leading == candidacy);
+    }
+
+    /// Nobody takes leadership away, and nobody else is there.
+    async fn news(&self) -> News {
         std::future::pending().await
     }
-
-    async fn resign(&self) {}
 }
 
 #[cfg(test)]

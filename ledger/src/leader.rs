@@ -1,11 +1,16 @@
 use async_trait::async_trait;
 use scheduler_core::ids::Epoch;
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Call, Done, Failure, RequestKey, RequestRow, Snapshot, TakeOver, TookOver, Transaction};
+use scheduler_core::txn::{
+    Call, Done, Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+};
 
 /// What the leader does to the ledger. Each method is one transaction.
 #[async_trait]
 pub trait Leader: Send + Sync {
+    /// What a node must know before it stands for election (rules 11, 15 and 17). It needs no epoch.
+    async fn survey(&self) -> Result<Survey, Failure>;
+
     /// Ends the previous term and begins the next (PROTOCOL.md, rule 12).
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure>;
 
@@ -21,6 +26,7 @@ pub trait Leader: Send + Sync {
     /// Carries out what the engine asked for.
     async fn call(&self, call: Call) -> Result<Done, Failure> {
         match call {
+            Call::Survey => self.survey().await.map(Done::Surveyed),
             Call::TakeOver(take_over) => self.take_over(&take_over).await.map(Done::TookOver),
             Call::Load { epoch, entered_since } => {
                 self.load(epoch, entered_since).await.map(|snapshot| Done::Loaded(Box::new(snapshot)))

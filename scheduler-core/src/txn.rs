@@ -25,6 +25,8 @@ pub struct CallId(pub u64);
 /// What the engine asks of the ledger. Each is one transaction.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Call {
+    /// What a node that does not lead must know before it stands.
+    Survey,
     TakeOver(TakeOver),
     /// Everything a new leader must know, read under its epoch.
     Load {
@@ -40,6 +42,7 @@ pub enum Call {
 /// The ledger's answer to a [`Call`], of the same kind.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Done {
+    Surveyed(Survey),
     TookOver(TookOver),
     Loaded(Box<Snapshot>),
     FoundRequests(Vec<RequestRow>),
@@ -67,6 +70,14 @@ pub enum Failure {
     /// The ledger refuses the data itself. Nothing was written.
     #[error("the ledger refuses the data: {0}")]
     Refused(String),
+}
+
+/// The ledger as a node sees it that does not lead.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Survey {
+    pub ledger_time: Timestamp,
+    /// Of who took over last; `None`: nobody has.
+    pub schedule_version: Option<String>,
 }
 
 /// A new leader's first transaction (rule 12): it ends the previous term.

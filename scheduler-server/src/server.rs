@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_trait::async_trait;
+use coordination::Coordinator;
 use coordination::local::Local;
 use executor_agent::{Agent, Running};
 use ledger::sqlite::Sqlite;
@@ -40,7 +41,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let stop = CancellationToken::new();
     let mut tasks = Tasks::default();
 
-    let (engine, handle) = Loop::new(engine_config(&settings), Arc::clone(&ledger) as _, Arc::new(lock));
+    let (engine, handle) = Loop::new(engine_config(&settings, &lock), Arc::clone(&ledger) as _, Arc::new(lock));
     tasks.spawn(TaskKind::Leader, lead(engine, stop.clone()));
 
     let service = Service::new(
@@ -153,10 +154,11 @@ async fn bind(settings: &Settings) -> Result<TcpListener> {
     })
 }
 
-fn engine_config(settings: &Settings) -> Config {
+fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
     Config {
         node: NodeId(settings.node_id.clone()),
         agent_ttl: settings.agent_ttl,
+        lease: coordinator.lease(),
         min_every: settings.min_every,
         seed: uuid::Uuid::new_v4().as_u128(),
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use scheduler_core::engine::{Answer, Command, Refusal, Request, RequestHandle};
+use scheduler_core::engine::{Answer, Away, Command, Refusal, Request, RequestHandle};
 use scheduler_core::job::{Definition, JobKey};
 use scheduler_core::txn::RequestKey;
 
@@ -113,6 +113,7 @@ impl World {
             18 => Command::DeleteJob { job, etag: None },
             19 => self.cancel_some_run().unwrap_or(Command::Status),
             20 => self.any_backfill(job),
+            21 if self.random.chance(0.2) => Command::StepDown { node: None },
             _ => Command::TriggerJob { job, payload: None, labels: BTreeMap::new(), not_before: None },
         };
         (command, is_bad)
@@ -281,12 +282,15 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::UpdateCalendar { .. } => "UpdateCalendar",
         Command::DeleteCalendar { .. } => "DeleteCalendar",
         Command::Status => "Status",
+        Command::StepDown { .. } => "StepDown",
     }
 }
 
 fn kind_of_refusal(refusal: &Refusal) -> &'static str {
     match refusal {
+        Refusal::Unavailable(Away::Suspended) => "suspended",
         Refusal::Unavailable(_) => "unavailable",
+        Refusal::AnotherLeads { .. } | Refusal::NobodyElseStands => "does not step down",
         Refusal::OutcomeUnknown => "outcome unknown",
         Refusal::Invalid(_) => "invalid",
         Refusal::JobNotFound(_) | Refusal::JobDeleted(_) | Refusal::CalendarNotFound(_) => "not found",

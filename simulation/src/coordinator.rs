@@ -1,9 +1,9 @@
-//! The modelled etcd: an election on leases. Its answers are linearizable, and late; its leases may end early.
+//! The modelled etcd: an election on leases. Its answers are linearizable, and late or lost; its leases end early or late.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use scheduler_core::engine::ProofId;
+use scheduler_core::engine::{CandidacyId, KeepAliveId, ProofId};
 
 use crate::clock::Instant;
 use crate::event::Event;
@@ -12,162 +12,201 @@ use crate::server::Arrival;
 use crate::trace::tell;
 use crate::world::World;
 
-const LEASE: Duration = Duration::from_secs(3);
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+/// How often a server's watch is looked after.
+const WATCH: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A process's candidacy: its key, and the lease that the key stands on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Candidate {
     pub(crate) server: usize,
     pub(crate) generation: u32,
-    /// The key's create revision.
-    pub(crate) candidacy: u64,
+    pub(crate) candidacy: CandidacyId,
 }
 
 #[derive(Default)]
 pub(crate) struct Coordinator {
     pub(crate) leader: Option<Candidate>,
     waiting: VecDeque<Candidate>,
-    /// When each server process's lease ends.
-    leases: BTreeMap<(usize, u32), Instant>,
+    /// When each lease ends; `None`: it has, and its key is gone.
+    leases: BTreeMap<Candidate, Option<Instant>>,
     pub(crate) is_down: bool,
     pub(crate) cut: BTreeSet<usize>,
-    next_candidacy: u64,
 }
 
 impl Coordinator {
-    pub(crate) fn next_candidacy(&mut self) -> u64 {
-        self.next_candidacy += 1;
-        self.next_candidacy
-    }
-
     fn reaches(&self, server: usize) -> bool {
         !self.is_down && !self.cut.contains(&server)
+    }
+
+    /// The servers besides `server` that stand or lead.
+    fn others(&self, server: usize) -> Vec<usize> {
+        let all = self.leader.iter().chain(&self.waiting).map(|candidate| candidate.server);
+        let others: BTreeSet<usize> = all.filter(|other| *other != server).collect();
+        others.into_iter().collect()
     }
 }
 
 impl World {
+    fn coordinator_answers(&mut self, candidate: Candidate, arrival: Arrival) {
+        let Candidate { server, generation, .. } = candidate;
+        let at = self.now.after(self.network_delay());
+        self.queue.plan(at, Event::Server { server, generation, arrival });
+    }
+
     pub(crate) fn campaign_arrives(&mut self, candidate: Candidate) {
-        let Candidate { server, generation, candidacy } = candidate;
-        if self.servers[server].generation != generation || self.servers[server].candidacy != Some(candidacy) {
+        let server = &self.servers[candidate.server];
+        if server.generation != candidate.generation || server.candidacy != Some(candidate.candidacy) {
             return;
         }
-        if !self.coordinator.reaches(server) {
+        if !self.coordinator.reaches(candidate.server) {
             let at = self.now.after(Duration::from_millis(500));
-            self.queue.plan(at, Event::CampaignArrives { server, generation, candidacy });
+            self.queue.plan(at, Event::CampaignArrives(candidate));
             return;
         }
         let ends = self.now.after(LEASE);
-        if self.coordinator.leases.insert((server, generation), ends).is_none() {
-            self.queue.plan(ends, Event::LeaseEnds { server, generation });
+        if self.coordinator.leases.insert(candidate, Some(ends)).is_none() {
+            self.queue.plan(ends, Event::LeaseEnds(candidate));
         }
         self.coordinator.waiting.push_back(candidate);
         self.elect();
+        self.announce();
     }
 
     fn elect(&mut self) {
-        while self.coordinator.leader.is_none() && !self.coordinator.is_down {
-            let Some(candidate) = self.coordinator.waiting.pop_front() else { return };
-            let Candidate { server, generation, candidacy } = candidate;
-            if !self.coordinator.leases.contains_key(&(server, generation)) {
-                continue;
-            }
-            self.coordinator.leader = Some(candidate);
-            self.tally.count("coordinator", "elected");
-            tell!(self, "the coordinator elects server {server} (candidacy {candidacy})");
-            let at = self.now.after(self.network_delay());
-            self.queue.plan(at, Event::Server { server, generation, arrival: Arrival::Elected(candidacy) });
-            self.announce_leader();
+        if self.coordinator.leader.is_some() || self.coordinator.is_down {
+            return;
+        }
+        let Some(candidate) = self.coordinator.waiting.pop_front() else { return };
+        self.coordinator.leader = Some(candidate);
+        self.tally.count("coordinator", "elected");
+        tell!(self, "the coordinator elects server {} (candidacy {})", candidate.server, candidate.candidacy.0);
+        if self.coordinator.reaches(candidate.server) {
+            self.coordinator_answers(candidate, Arrival::Elected(candidate.candidacy));
         }
     }
 
-    fn announce_leader(&mut self) {
-        let leader = self.coordinator.leader.map(|leader| leader.server);
+    /// Tells everybody who can be reached who leads and who stands.
+    fn announce(&mut self) {
         for server in 0..self.servers.len() {
             if self.coordinator.reaches(server) {
-                let at = self.now.after(self.network_delay());
                 let generation = self.servers[server].generation;
-                self.queue.plan(at, Event::Server { server, generation, arrival: Arrival::LeaderIs(leader) });
+                let at = self.now.after(self.network_delay());
+                let arrival = self.standing(server);
+                self.queue.plan(at, Event::Server { server, generation, arrival });
             }
         }
     }
 
-    /// A server's keep-alive, sent while its process runs.
-    pub(crate) fn keep_alive(&mut self, server: usize, generation: u32) {
+    fn standing(&self, server: usize) -> Arrival {
+        let leader = self.coordinator.leader.map(|leader| leader.server);
+        Arrival::Standing(leader, self.coordinator.others(server))
+    }
+
+    /// A watch brings what was missed while the coordinator could not be reached.
+    pub(crate) fn watches(&mut self, server: usize, generation: u32) {
         if self.servers[server].generation != generation || self.servers[server].engine.is_none() {
             return;
         }
-        self.queue.plan(self.now.after(KEEP_ALIVE), Event::KeepAlive { server, generation });
+        self.queue.plan(self.now.after(WATCH), Event::Watches { server, generation });
         if self.servers[server].is_frozen || !self.coordinator.reaches(server) {
             return;
         }
-        let ends = self.now.after(LEASE);
-        let ours = self.coordinator.leader.filter(|l| (l.server, l.generation) == (server, generation));
-        if ours.is_some_and(|leader| self.servers[server].candidacy != Some(leader.candidacy)) {
-            // Given up while the coordinator could not be told.
-            self.revoke_lease(server, generation);
-        }
         let leader = self.coordinator.leader.map(|leader| leader.server);
-        match self.coordinator.leases.get_mut(&(server, generation)) {
-            Some(lease) => *lease = ends,
-            None => {
-                // The lease has gone: so has the key that stood on it.
-                let candidacy = self.servers[server].candidacy;
-                if let Some(candidacy) = candidacy {
-                    self.arrive(server, generation, Arrival::Unelected(candidacy));
-                }
-            }
+        let watcher = &self.servers[server];
+        if watcher.leader_hint != leader || watcher.others != self.coordinator.others(server) {
+            self.arrive(server, generation, self.standing(server));
         }
-        if self.servers[server].leader_hint != leader {
-            self.arrive(server, generation, Arrival::LeaderIs(leader));
+        let watcher = &self.servers[server];
+        let Some(candidacy) = watcher.candidacy.filter(|_| watcher.generation == generation) else { return };
+        let candidate = Candidate { server, generation, candidacy };
+        if self.coordinator.leases.get(&candidate) == Some(&None) {
+            self.arrive(server, generation, Arrival::Unelected(candidacy));
+        } else if self.coordinator.leader == Some(candidate) && !watcher.is_elected {
+            self.arrive(server, generation, Arrival::Elected(candidacy));
         }
     }
 
-    pub(crate) fn lease_ends(&mut self, server: usize, generation: u32) {
-        let Some(ends) = self.coordinator.leases.get(&(server, generation)).copied() else { return };
-        if self.coordinator.is_down {
-            // Without quorum nothing ends; afterwards leases have their whole time again.
-            self.coordinator.leases.insert((server, generation), self.now.after(LEASE));
-        }
-        let ends = if self.coordinator.is_down { self.now.after(LEASE) } else { ends };
-        if ends > self.now {
-            self.queue.plan(ends, Event::LeaseEnds { server, generation });
+    pub(crate) fn keep_alive_arrives(&mut self, candidate: Candidate, id: KeepAliveId) {
+        let rate = self.profile.keep_alives_lost;
+        let is_lost = rate > 0.0 && self.random.chance(rate);
+        if !self.coordinator.reaches(candidate.server) || (is_lost && self.random.chance(0.5)) {
+            self.tally.count("fault", "keep-alive lost");
             return;
         }
-        self.revoke_lease(server, generation);
+        let extra = if self.profile.leases_late > 0.0 && self.random.chance(self.profile.leases_late) {
+            self.tally.count("fault", "lease kept for longer");
+            self.random.millis(1, 4_000)
+        } else {
+            Duration::ZERO
+        };
+        let renewed = self.now.after(LEASE + extra);
+        let arrival = match self.coordinator.leases.get_mut(&candidate) {
+            // The campaign is still on its way.
+            None => return,
+            Some(None) => Arrival::Unelected(candidate.candidacy),
+            Some(Some(ends)) => {
+                *ends = (*ends).max(renewed);
+                Arrival::KeptAlive(candidate.candidacy, id)
+            }
+        };
+        if is_lost {
+            self.tally.count("fault", "kept alive, answer lost");
+            return;
+        }
+        self.tally.count("coordinator", "kept alive");
+        self.coordinator_answers(candidate, arrival);
     }
 
-    /// The lease is gone, with all that stands on it: at its end, early, or because its holder resigned.
-    pub(crate) fn revoke_lease(&mut self, server: usize, generation: u32) {
-        if self.coordinator.leases.remove(&(server, generation)).is_none() {
+    pub(crate) fn resignation_arrives(&mut self, candidate: Candidate) {
+        if self.coordinator.reaches(candidate.server) {
+            self.tally.count("coordinator", "resigned");
+            self.end_candidacy(candidate);
+        } else {
+            self.tally.count("fault", "resignation lost");
+        }
+    }
+
+    pub(crate) fn lease_ends(&mut self, candidate: Candidate) {
+        let Some(Some(ends)) = self.coordinator.leases.get_mut(&candidate) else { return };
+        if self.coordinator.is_down {
+            // Without quorum nothing ends; afterwards leases have their whole time again.
+            *ends = self.now.after(LEASE);
+        }
+        if *ends > self.now {
+            let at = *ends;
+            self.queue.plan(at, Event::LeaseEnds(candidate));
             return;
         }
         self.tally.count("coordinator", "lease ended");
-        self.coordinator.waiting.retain(|waiting| (waiting.server, waiting.generation) != (server, generation));
-        let Some(leader) = self.coordinator.leader.filter(|l| (l.server, l.generation) == (server, generation)) else {
+        self.end_candidacy(candidate);
+    }
+
+    /// The lease is gone, with the key that stands on it: at its end, early, or because its holder resigned.
+    pub(crate) fn end_candidacy(&mut self, candidate: Candidate) {
+        if self.coordinator.leases.insert(candidate, None).flatten().is_none() {
             return;
-        };
-        tell!(self, "the coordinator ends server {server}'s leadership");
-        self.coordinator.leader = None;
-        if self.coordinator.reaches(server) {
-            let at = self.now.after(self.network_delay());
-            let arrival = Arrival::Unelected(leader.candidacy);
-            self.queue.plan(at, Event::Server { server, generation, arrival });
+        }
+        self.coordinator.waiting.retain(|waiting| *waiting != candidate);
+        if self.coordinator.leader.take_if(|leader| *leader == candidate).is_some() {
+            tell!(self, "the coordinator ends server {}'s leadership", candidate.server);
+        }
+        if self.coordinator.reaches(candidate.server) {
+            self.coordinator_answers(candidate, Arrival::Unelected(candidate.candidacy));
         }
         self.elect();
-        if self.coordinator.leader.is_none() {
-            self.announce_leader();
-        }
+        self.announce();
     }
 
     pub(crate) fn coordinator_returns(&mut self) {
         self.coordinator.is_down = false;
         self.elect();
+        self.announce();
     }
 
     /// A linearizable read: the key is there now, or there is no answer.
-    pub(crate) fn proof_asked(&mut self, server: usize, generation: u32, candidacy: u64, proof: ProofId) {
-        let leads = self.coordinator.leader == Some(Candidate { server, generation, candidacy });
-        let answered = self.coordinator.reaches(server) && leads;
+    pub(crate) fn proof_asked(&mut self, candidate: Candidate, proof: ProofId) {
+        let answered = self.coordinator.reaches(candidate.server) && self.coordinator.leader == Some(candidate);
         if !answered && self.plant != Some(Plant::ConfirmedWithoutProof) {
             self.tally.count("coordinator", "proof refused");
             return;
@@ -177,7 +216,6 @@ impl World {
             return;
         }
         self.tally.count("coordinator", "proof given");
-        let at = self.now.after(self.network_delay());
-        self.queue.plan(at, Event::Server { server, generation, arrival: Arrival::Proved(proof) });
+        self.coordinator_answers(candidate, Arrival::Proved(proof));
     }
 }

@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use executor_agent::session::{AttemptKey, Input as AgentInput};
-use scheduler_core::engine::{Answer, ProofId, Refusal, RequestHandle};
+use scheduler_core::engine::{Answer, KeepAliveId, ProofId, Refusal, RequestHandle};
 
 use crate::clock::Instant;
+use crate::coordinator::Candidate;
 use crate::faults::Heal;
 use crate::ledger::CallNumber;
 use crate::network::{ConnectionId, Packet, Side};
@@ -26,10 +27,6 @@ pub(crate) enum Event {
     },
     ServerStarts {
         server: usize,
-    },
-    Campaigns {
-        server: usize,
-        generation: u32,
     },
     Agent {
         agent: usize,
@@ -72,24 +69,15 @@ pub(crate) enum Event {
         call: CallNumber,
     },
     LedgerLosesRows,
-    KeepAlive {
+    CampaignArrives(Candidate),
+    KeepAliveArrives(Candidate, KeepAliveId),
+    ResignationArrives(Candidate),
+    LeaseEnds(Candidate),
+    ProofAsked(Candidate, ProofId),
+    /// A server's watch of who stands and leads.
+    Watches {
         server: usize,
         generation: u32,
-    },
-    LeaseEnds {
-        server: usize,
-        generation: u32,
-    },
-    CampaignArrives {
-        server: usize,
-        generation: u32,
-        candidacy: u64,
-    },
-    ProofAsked {
-        server: usize,
-        generation: u32,
-        candidacy: u64,
-        proof: ProofId,
     },
     ClientActs {
         client: usize,

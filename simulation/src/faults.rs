@@ -13,6 +13,8 @@ use crate::world::World;
 pub enum Fault {
     KillServer,
     KillLeader,
+    StopServer,
+    StopLeader,
     FreezeServer,
     FreezeLeader,
     KillAgent,
@@ -30,6 +32,8 @@ pub enum Fault {
     LedgerOutage,
     CoordinatorOutage,
     LeaseEndsEarly,
+    /// The leader is on one side with some agents, everything else on the other; its key is deleted there.
+    SplitsLeaderOff,
     ServerClockJumps,
     ServerClockFarAhead,
     AgentClockJumps,
@@ -38,9 +42,11 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::KillServer,
         Self::KillLeader,
+        Self::StopServer,
+        Self::StopLeader,
         Self::FreezeServer,
         Self::FreezeLeader,
         Self::KillAgent,
@@ -56,6 +62,7 @@ impl Fault {
         Self::LedgerOutage,
         Self::CoordinatorOutage,
         Self::LeaseEndsEarly,
+        Self::SplitsLeaderOff,
         Self::ServerClockJumps,
         Self::ServerClockFarAhead,
         Self::AgentClockJumps,
@@ -67,6 +74,8 @@ impl Fault {
         match self {
             Self::KillServer => "server killed",
             Self::KillLeader => "leader killed",
+            Self::StopServer => "server stopped",
+            Self::StopLeader => "leader stopped",
             Self::FreezeServer => "server frozen",
             Self::FreezeLeader => "leader frozen",
             Self::KillAgent => "agent killed",
@@ -82,6 +91,7 @@ impl Fault {
             Self::LedgerOutage => "ledger down",
             Self::CoordinatorOutage => "coordinator down",
             Self::LeaseEndsEarly => "lease ended early",
+            Self::SplitsLeaderOff => "leader split off with agents",
             Self::ServerClockJumps => "server's clock jumps",
             Self::ServerClockFarAhead => "server's clock far ahead for a while",
             Self::AgentClockJumps => "agent's clock jumps",
@@ -146,6 +156,11 @@ impl World {
                 let leader = self.leader_or_any();
                 self.kill_and_restart_server(leader);
             }
+            Fault::StopServer => self.stop_server(s),
+            Fault::StopLeader => {
+                let leader = self.leader_or_any();
+                self.stop_server(leader);
+            }
             Fault::FreezeServer | Fault::FreezeLeader => {
                 let server = if fault == Fault::FreezeLeader { self.leader_or_any() } else { s };
                 self.freeze_server(server);
@@ -202,9 +217,10 @@ impl World {
             }
             Fault::LeaseEndsEarly => {
                 if let Some(leader) = self.coordinator.leader {
-                    self.revoke_lease(leader.server, leader.generation);
+                    self.end_candidacy(leader);
                 }
             }
+            Fault::SplitsLeaderOff => self.split_leader_off(),
             Fault::ServerClockJumps | Fault::ServerClockFarAhead | Fault::AgentClockJumps | Fault::LedgerClockJumps => {
                 self.clock_jumps(fault, s, a);
             }
@@ -215,6 +231,28 @@ impl World {
                 self.heal_later(Heal::Speed(network, ledger));
             }
         }
+    }
+
+    fn split_leader_off(&mut self) {
+        let Some(leader) = self.coordinator.leader else { return };
+        let s = leader.server;
+        let heals = self.now.after(self.while_it_lasts());
+        self.coordinator.cut.insert(s);
+        self.queue.plan(heals, Event::Heals(Heal::Coordinator(s)));
+        if self.random.chance(0.5) {
+            self.ledger.cut.insert(s);
+            self.queue.plan(heals, Event::Heals(Heal::Ledger(s)));
+        }
+        for a in 0..self.agents.len() {
+            let stays = self.random.chance(0.5);
+            for server in 0..self.servers.len() {
+                if stays == (server != s) {
+                    self.network.cut.insert((a, server));
+                    self.queue.plan(heals, Event::Heals(Heal::Link(a, server)));
+                }
+            }
+        }
+        self.end_candidacy(leader);
     }
 
     /// Nodes are within `max_clock_skew` of the ledger, or refused by it.

@@ -27,6 +27,10 @@ pub struct Profile {
     pub answers_lost: f64,
     pub refused_unapplied: f64,
     pub proofs_lost: f64,
+    /// On the way there, or on the way back.
+    pub keep_alives_lost: f64,
+    /// The coordinator keeps a lease for longer than it says.
+    pub leases_late: f64,
     pub schedules: Schedules,
 }
 
@@ -62,6 +66,8 @@ impl Profile {
             answers_lost: sometimes(random, 0.5, 80),
             refused_unapplied: sometimes(random, 0.4, 80),
             proofs_lost: sometimes(random, 0.4, 100),
+            keep_alives_lost: sometimes(random, 0.4, 600),
+            leases_late: sometimes(random, 0.4, 300),
             schedules: random.pick(&[Schedules::Mixed, Schedules::Mixed, Schedules::Dense, Schedules::Sparse]),
         }
     }
@@ -85,14 +91,19 @@ impl Profile {
             answers_lost: 0.0,
             refused_unapplied: 0.0,
             proofs_lost: 0.0,
+            keep_alives_lost: 0.0,
+            leases_late: 0.0,
             schedules: Schedules::Mixed,
         }
     }
 
     /// No more trouble.
     pub(crate) fn calm_down(&mut self) {
-        let Self { slow_messages, slow_statements, answers_lost, refused_unapplied, proofs_lost, .. } = self;
-        for rate in [slow_messages, slow_statements, answers_lost, refused_unapplied, proofs_lost] {
+        let Self { slow_messages, slow_statements, answers_lost, refused_unapplied, .. } = self;
+        for rate in [slow_messages, slow_statements, answers_lost, refused_unapplied] {
+            *rate = 0.0;
+        }
+        for rate in [&mut self.proofs_lost, &mut self.keep_alives_lost, &mut self.leases_late] {
             *rate = 0.0;
         }
         self.faults.clear();

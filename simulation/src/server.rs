@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, VecDeque};
 use agent_wire::{Credits, server_messages};
 use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
-use scheduler_core::engine::{Alert, Config, Effect, Engine, Input, ProofId, Request, RequestHandle};
+use scheduler_core::engine::{
+    Alert, CandidacyId, Config, Effect, Engine, Input, KeepAliveId, Other, ProofId, Request, RequestHandle,
+};
 use scheduler_core::ids::NodeId;
 use scheduler_core::txn::{Call, CallId, Done, Failure};
 
 use crate::clock::{Clock, Instant};
-use crate::coordinator::Candidate;
+use crate::coordinator::{Candidate, LEASE};
 use crate::event::Event;
 use crate::network::{ConnectionId, End, Packet, Side};
 use crate::plant::Plant;
@@ -22,9 +24,11 @@ use crate::world::World;
 /// What reaches a server process.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Elected(u64),
-    Unelected(u64),
-    LeaderIs(Option<usize>),
+    Elected(CandidacyId),
+    Unelected(CandidacyId),
+    KeptAlive(CandidacyId, KeepAliveId),
+    /// Who leads, and which others stand or lead.
+    Standing(Option<usize>, Vec<usize>),
     Proved(ProofId),
     Called(CallId, Result<Done, Failure>),
     Packet(ConnectionId, Packet),
@@ -48,8 +52,14 @@ pub(crate) struct Server {
     pub(crate) clock: Clock,
     wakes_at: Option<Instant>,
     pub(crate) leader_hint: Option<usize>,
-    pub(crate) candidacy: Option<u64>,
+    pub(crate) others: Vec<usize>,
+    pub(crate) candidacy: Option<CandidacyId>,
     pub(crate) is_elected: bool,
+    /// When each of its keep-alives was sent, and until when the lease was confirmed to it.
+    keep_alives: BTreeMap<KeepAliveId, Instant>,
+    confirmed_until: Instant,
+    /// The highest number of its calls: a lower one is asked again.
+    last_call: CallId,
     streams: BTreeMap<ConnectionId, Stream>,
 }
 
@@ -63,8 +73,12 @@ impl Server {
             clock,
             wakes_at: None,
             leader_hint: None,
+            others: Vec::new(),
             candidacy: None,
             is_elected: false,
+            keep_alives: BTreeMap::new(),
+            confirmed_until: Instant(0),
+            last_call: CallId(0),
             streams: BTreeMap::new(),
         }
     }
@@ -72,6 +86,10 @@ impl Server {
     pub(crate) fn is_leading(&self) -> bool {
         self.engine.as_ref().is_some_and(Engine::is_leading)
     }
+}
+
+fn node(server: usize) -> NodeId {
+    NodeId::from(format!("n{server}"))
 }
 
 pub(crate) fn address(server: usize) -> String {
@@ -88,8 +106,9 @@ impl World {
             _ => self.profile.agent_ttl,
         };
         let config = Config {
-            node: NodeId::from(format!("n{s}")),
+            node: node(s),
             agent_ttl,
+            lease: Some(LEASE),
             min_every: std::time::Duration::from_millis(100),
             seed: self.random.wide(),
         };
@@ -102,7 +121,7 @@ impl World {
         engine.start(&mut effects);
         server.engine = Some(engine);
         tell!(self, "server {s} starts (generation {generation})");
-        self.queue.plan(now, Event::KeepAlive { server: s, generation });
+        self.queue.plan(now, Event::Watches { server: s, generation });
         self.carry_out(s, &mut effects);
         self.plan_wake(s);
     }
@@ -118,6 +137,23 @@ impl World {
         self.drop_connections(|c| c.server == s && c.server_open, Side::Server, silently);
         // Calls that are in the ledger's hands go on; their answers reach nobody.
         self.servers[s].generation = generation;
+    }
+
+    /// A graceful stop: the process ends when its engine has, and starts again.
+    pub(crate) fn stop_server(&mut self, s: usize) {
+        if self.servers[s].engine.is_some() && !self.servers[s].is_frozen {
+            tell!(self, "server {s} is told to stop");
+            self.give(s, Input::Stop);
+        }
+    }
+
+    fn ends_by_itself(&mut self, s: usize) {
+        if self.servers[s].engine.as_ref().is_some_and(Engine::has_ended) {
+            self.tally.count("server", "stopped gracefully");
+            self.kill_server(s, false);
+            let at = self.now.after(self.random.millis(50, 5_000));
+            self.queue.plan(at, Event::ServerStarts { server: s });
+        }
     }
 
     pub(crate) fn freeze_server(&mut self, s: usize) {
@@ -156,20 +192,22 @@ impl World {
             return;
         }
         match arrival {
-            Arrival::Elected(candidacy) if self.servers[s].candidacy == Some(candidacy) => {
-                self.servers[s].is_elected = true;
-                self.give(s, Input::Elected);
+            Arrival::Elected(candidacy) => {
+                self.servers[s].is_elected |= self.servers[s].candidacy == Some(candidacy);
+                self.give(s, Input::Elected(candidacy));
             }
-            Arrival::Unelected(candidacy) if self.servers[s].candidacy == Some(candidacy) => {
-                self.servers[s].is_elected = false;
-                self.servers[s].candidacy = None;
-                tell!(self, "server {s} hears that it leads no more");
-                self.give(s, Input::Unelected);
-                self.campaign_later(s);
+            Arrival::Unelected(candidacy) => {
+                tell!(self, "server {s} hears that its candidacy {} is over", candidacy.0);
+                self.give(s, Input::Unelected(candidacy));
             }
-            Arrival::Elected(_) | Arrival::Unelected(_) => {}
-            Arrival::LeaderIs(leader) => {
-                self.servers[s].leader_hint = leader;
+            Arrival::KeptAlive(candidacy, id) => self.kept_alive(s, candidacy, id),
+            Arrival::Standing(leader, others) => {
+                let server = &mut self.servers[s];
+                server.leader_hint = leader;
+                server.others.clone_from(&others);
+                let schedule_version = scheduler_core::schedule::VERSION.clone();
+                let other = |n| Other { node: node(n), schedule_version: schedule_version.clone() };
+                self.give(s, Input::Others(others.into_iter().map(other).collect()));
                 self.redirect_waiting(s);
             }
             Arrival::Proved(proof) => self.give(s, Input::LeadershipProved(proof)),
@@ -291,6 +329,7 @@ impl World {
         self.carry_out(s, &mut effects);
         self.effects = effects;
         self.plan_wake(s);
+        self.ends_by_itself(s);
     }
 
     pub(crate) fn plan_wake(&mut self, s: usize) {
@@ -322,20 +361,33 @@ impl World {
     }
 
     fn carry_out(&mut self, s: usize, effects: &mut Vec<Effect>) {
-        let mut deposed = false;
         for effect in effects.drain(..) {
             self.tally.count("effect", kind_of_effect(&effect));
             match effect {
-                Effect::Campaign => self.campaign(s),
-                Effect::ProveLeadership(proof) => {
-                    if let Some(candidacy) = self.servers[s].candidacy {
-                        let generation = self.servers[s].generation;
-                        let at = self.now.after(self.network_delay());
-                        self.queue.plan(at, Event::ProofAsked { server: s, generation, candidacy, proof });
-                    }
+                Effect::Campaign(candidacy) => {
+                    self.servers[s].candidacy = Some(candidacy);
+                    self.servers[s].is_elected = false;
+                    self.servers[s].confirmed_until = Instant(0);
+                    self.tell_coordinator(s, candidacy, Event::CampaignArrives);
                 }
+                Effect::KeepAlive(candidacy, id) => {
+                    let now = self.now;
+                    self.servers[s].keep_alives.insert(id, now);
+                    self.tell_coordinator(s, candidacy, |candidate| Event::KeepAliveArrives(candidate, id));
+                }
+                Effect::ProveLeadership(candidacy, proof) => {
+                    self.tell_coordinator(s, candidacy, |candidate| Event::ProofAsked(candidate, proof));
+                }
+                Effect::Resign(candidacy) => {
+                    self.servers[s].candidacy.take_if(|current| *current == candidacy);
+                    self.servers[s].is_elected = false;
+                    self.tally.count("coordinator", "resignation sent");
+                    self.tell_coordinator(s, candidacy, Event::ResignationArrives);
+                }
+                Effect::Quit(why) => self.broken(Promise::Liveness, format!("server {s} quits a cluster: {why}")),
                 Effect::Call(id, call) => {
                     self.answer_change_early(s, &call);
+                    self.check_decides(s, id, &call);
                     self.call_ledger(s, id, call);
                 }
                 Effect::Send(stream, message) => self.send(s, stream, message),
@@ -351,15 +403,15 @@ impl World {
                     tell!(self, "server {s}: {alert:?}");
                     self.tally.count("alert", kind_of_alert(&alert));
                     match alert {
-                        Alert::Deposed(_) => deposed = true,
                         Alert::Disagreement(why) => {
                             self.broken(Promise::P2, format!("server {s} and the ledger disagree: {why}"));
                         }
                         Alert::UnusableSchedule { job, why } => {
                             self.broken(Promise::P1, format!("the schedule of {job} became unusable: {why}"));
                         }
-                        Alert::TookOver { .. } => {}
-                        Alert::LedgerFails(_) | Alert::AgentLost { .. } => {}
+                        Alert::TookOver { .. } | Alert::LedgerFails(_) | Alert::AgentLost { .. } => {}
+                        Alert::Deposed(_) | Alert::Resigned(_) | Alert::DoesNotStand(_) => {}
+                        Alert::Suspended | Alert::Resumed => {}
                         Alert::UnusableCalendar { calendar, why } => {
                             self.broken(Promise::P1, format!("calendar {calendar} became unusable: {why}"));
                         }
@@ -367,51 +419,54 @@ impl World {
                 }
             }
         }
-        if deposed && self.servers[s].candidacy.is_some() {
-            self.step_down(s);
-        }
     }
 
-    /// Deposed by the ledger: the shell gives its key up, and its process ends or stands again.
-    fn step_down(&mut self, s: usize) {
-        let generation = self.servers[s].generation;
-        if !self.coordinator.cut.contains(&s) && !self.coordinator.is_down {
-            self.revoke_lease(s, generation);
-        }
-        self.servers[s].is_elected = false;
-        self.servers[s].candidacy = None;
-        if self.random.chance(0.5) {
-            self.kill_server(s, false);
-            self.queue.plan(self.now.after(self.random.millis(50, 2_000)), Event::ServerStarts { server: s });
-        } else {
-            self.campaign_later(s);
-        }
-    }
-
-    fn campaign_later(&mut self, s: usize) {
-        let at = self.now.after(self.random.millis(10, 1_000));
-        self.queue.plan(at, Event::Campaigns { server: s, generation: self.servers[s].generation });
-    }
-
-    pub(crate) fn campaign(&mut self, s: usize) {
-        let generation = self.servers[s].generation;
-        if self.servers[s].engine.is_none() || self.servers[s].candidacy.is_some() {
-            return;
-        }
-        if self.servers[s].is_frozen {
-            return self.campaign_later(s);
-        }
-        let candidacy = self.coordinator.next_candidacy();
-        self.servers[s].candidacy = Some(candidacy);
-        let Candidate { server, generation, candidacy } = Candidate { server: s, generation, candidacy };
+    fn tell_coordinator(&mut self, s: usize, candidacy: CandidacyId, event: impl FnOnce(Candidate) -> Event) {
+        let candidate = Candidate { server: s, generation: self.servers[s].generation, candidacy };
         let at = self.now.after(self.network_delay());
-        self.queue.plan(at, Event::CampaignArrives { server, generation, candidacy });
+        self.queue.plan(at, event(candidate));
+    }
+
+    fn kept_alive(&mut self, s: usize, candidacy: CandidacyId, id: KeepAliveId) {
+        let server = &mut self.servers[s];
+        if let Some(sent) = server.keep_alives.remove(&id)
+            && server.candidacy == Some(candidacy)
+        {
+            server.confirmed_until = server.confirmed_until.max(sent.after(LEASE));
+        }
+        self.give(s, Input::KeptAlive(id));
+    }
+
+    /// Rule 13, by a count of our own: without a confirmed lease a leader decides nothing and hands nothing out.
+    fn check_confirmed(&mut self, s: usize, what: &str) {
+        if self.servers[s].confirmed_until <= self.now {
+            self.broken(Promise::P3, format!("server {s} {what}, and cannot confirm that it leads"));
+        }
+    }
+
+    fn check_decides(&mut self, s: usize, id: CallId, call: &Call) {
+        let is_new = self.servers[s].last_call < id;
+        self.servers[s].last_call = self.servers[s].last_call.max(id);
+        match call {
+            Call::TakeOver(_) => self.check_confirmed(s, "takes over"),
+            Call::Commit(transaction) if is_new => {
+                // What a change enters is not decided by the schedule.
+                let changes = !transaction.jobs.is_empty() || !transaction.calendars.is_empty();
+                if !changes && transaction.entered.iter().any(|run| run.covers_from.is_some()) {
+                    self.check_confirmed(s, "decides fires");
+                }
+            }
+            Call::Commit(_) | Call::Survey | Call::Load { .. } | Call::FindRequests(_) => {}
+        }
     }
 
     fn send(&mut self, s: usize, stream: StreamId, message: ToAgent) {
         let id = ConnectionId(stream.0);
         self.tally.count("server's message", kind_to_agent(&message));
         self.check_sent(s, &message);
+        if matches!(message, ToAgent::Assign(_)) {
+            self.check_confirmed(s, "hands out an attempt");
+        }
         if let (Some(open), ToAgent::Welcome(_)) = (self.servers[s].streams.get_mut(&id), &message) {
             open.waits = false;
         }
@@ -480,8 +535,12 @@ fn kind_to_agent(message: &ToAgent) -> &'static str {
 
 fn kind_of_effect(effect: &Effect) -> &'static str {
     match effect {
-        Effect::Campaign => "Campaign",
-        Effect::ProveLeadership(_) => "ProveLeadership",
+        Effect::Campaign(_) => "Campaign",
+        Effect::KeepAlive(..) => "KeepAlive",
+        Effect::Resign(_) => "Resign",
+        Effect::Quit(_) => "Quit",
+        Effect::ProveLeadership(..) => "ProveLeadership",
+        Effect::Call(_, Call::Survey) => "Survey",
         Effect::Call(_, Call::TakeOver(_)) => "TakeOver",
         Effect::Call(_, Call::Load { .. }) => "Load",
         Effect::Call(_, Call::FindRequests(_)) => "FindRequests",
@@ -497,6 +556,10 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
 fn kind_of_alert(alert: &Alert) -> &'static str {
     match alert {
         Alert::Deposed(_) => "Deposed",
+        Alert::Resigned(_) => "Resigned",
+        Alert::Suspended => "Suspended",
+        Alert::Resumed => "Resumed",
+        Alert::DoesNotStand(_) => "DoesNotStand",
         Alert::Disagreement(_) => "Disagreement",
         Alert::LedgerFails(_) => "LedgerFails",
         Alert::TookOver { .. } => "TookOver",

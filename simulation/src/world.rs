@@ -8,7 +8,7 @@ use scheduler_core::engine::Effect;
 use crate::agent::Agent;
 use crate::client::Clients;
 use crate::clock::{Clock, Instant};
-use crate::coordinator::{Candidate, Coordinator};
+use crate::coordinator::Coordinator;
 use crate::event::{Event, Queue};
 use crate::ledger::Ledger;
 use crate::network::Network;
@@ -123,11 +123,6 @@ impl World {
             Event::Server { server, generation, arrival } => self.arrive(server, generation, arrival),
             Event::ServerWakes { server, generation } => self.server_wakes(server, generation),
             Event::ServerStarts { server } => self.start_server(server),
-            Event::Campaigns { server, generation } => {
-                if self.servers[server].generation == generation {
-                    self.campaign(server);
-                }
-            }
             Event::Agent { agent, generation, input } => self.agent_input(agent, generation, *input),
             Event::AgentWakes { agent, generation } => self.agent_wakes(agent, generation),
             Event::AgentStarts { agent } => self.start_agent(agent),
@@ -138,14 +133,12 @@ impl World {
             Event::Delivered { connection, to, packet } => self.delivered(connection, to, packet),
             Event::LedgerStep { call } => self.ledger_step(call),
             Event::LedgerLosesRows => self.ledger_loses_rows(),
-            Event::KeepAlive { server, generation } => self.keep_alive(server, generation),
-            Event::LeaseEnds { server, generation } => self.lease_ends(server, generation),
-            Event::CampaignArrives { server, generation, candidacy } => {
-                self.campaign_arrives(Candidate { server, generation, candidacy });
-            }
-            Event::ProofAsked { server, generation, candidacy, proof } => {
-                self.proof_asked(server, generation, candidacy, proof);
-            }
+            Event::CampaignArrives(candidate) => self.campaign_arrives(candidate),
+            Event::KeepAliveArrives(candidate, id) => self.keep_alive_arrives(candidate, id),
+            Event::ResignationArrives(candidate) => self.resignation_arrives(candidate),
+            Event::LeaseEnds(candidate) => self.lease_ends(candidate),
+            Event::ProofAsked(candidate, proof) => self.proof_asked(candidate, proof),
+            Event::Watches { server, generation } => self.watches(server, generation),
             Event::ClientActs { client } => self.client_acts(client),
             Event::ClientTires { client, handle } => self.client_tires(client, handle),
             Event::Answered { handle, answer } => self.answered(handle, *answer),

@@ -3,13 +3,19 @@
 use async_trait::async_trait;
 use scheduler_core::ids::Epoch;
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Failure, RequestKey, RequestRow, Snapshot, TakeOver, TookOver, Transaction};
+use scheduler_core::txn::{Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction};
 
 use super::{Sqlite, commit, failure, leadership, load, requests, writer};
 use crate::leader::Leader;
 
 #[async_trait]
 impl Leader for Sqlite {
+    async fn survey(&self) -> Result<Survey, Failure> {
+        let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
+        let schedule_version = leadership::schedule_version(&mut reading).await.map_err(failure::before_commit)?;
+        Ok(Survey { ledger_time: self.now(), schedule_version })
+    }
+
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {
         let mut turn = self.writer.turn().await;
         let mut transaction = turn.begin().await?;

@@ -49,6 +49,11 @@ fn next_term(last: Option<&TookOver>, take_over: &TakeOver, now: Timestamp) -> T
     TookOver { epoch, watermark, token_ceiling: FencingToken::nth(epoch, TOKENS_PER_EPOCH - 1), longest_agent_ttl }
 }
 
+/// Of who took over last.
+pub(super) async fn schedule_version(connection: &mut SqliteConnection) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(sql::SCHEDULE_VERSION).fetch_optional(connection).await
+}
+
 /// Refuses whoever does not have the ledger's epoch. To be read in the transaction that it guards.
 pub(super) async fn fence(connection: &mut SqliteConnection, epoch: Epoch) -> Result<(), Failure> {
     let ours = sqlx::query(sql::FENCE).bind(epoch.0).fetch_optional(connection).await;

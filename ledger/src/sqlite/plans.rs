@@ -68,7 +68,9 @@ async fn writes_search_by_index() {
     for text in batches.iter().flat_map(|batch| batch.texts()) {
         assert_searches(&ledger, text).await;
     }
-    for text in [sql::FENCE, sql::ADVANCE, sql::FIND_FIRE, sql::FIND_REQUEST, sql::SELECT_LEADERSHIP] {
+    for text in
+        [sql::FENCE, sql::ADVANCE, sql::FIND_FIRE, sql::FIND_REQUEST, sql::SELECT_LEADERSHIP, sql::SCHEDULE_VERSION]
+    {
         assert_searches(&ledger, text).await;
     }
 }

@@ -10,6 +10,8 @@ pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const SELECT_LEADERSHIP: &str =
     "SELECT epoch, watermark, token_ceiling, longest_agent_ttl FROM leadership WHERE id = 1";
 
+pub(super) const SCHEDULE_VERSION: &str = "SELECT schedule_version FROM leadership WHERE id = 1";
+
 pub(super) const BEGIN_TERM: &str = include_str!("sql/begin_term.sql");
 
 pub(super) const FENCE: &str = "SELECT epoch, epoch = ? AS is_current FROM leadership WHERE id = 1";

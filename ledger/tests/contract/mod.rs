@@ -47,6 +47,7 @@ macro_rules! for_each_case {
         $case!(terms::nobody_writes_before_the_first_take_over);
         $case!(terms::a_watermark_beyond_the_clock_is_refused);
         $case!(terms::a_decision_beyond_the_clock_is_refused);
+        $case!(terms::a_survey_tells_the_ledgers_clock_and_the_last_leaders_schedule_version);
         $case!(terms::the_token_ceiling_is_never_lowered);
         $case!(commits::the_same_transaction_again_changes_nothing);
         $case!(commits::what_was_committed_is_there_after_a_crash);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::ids::{AttemptId, Epoch, FencingToken, RunId};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Failure, LateOutcome, TakeOver, Transaction};
+use scheduler_core::txn::{Failure, LateOutcome, Survey, TakeOver, Transaction};
 
 use super::samples::{self, NOW, assigned, created, full_attempt, job, request, run, seconds_after};
 use super::{Backend, Term, take_over};
@@ -42,6 +42,19 @@ pub(crate) async fn the_longest_agent_ttl_is_never_forgotten(backend: &dyn Backe
     for (own, longest) in [(20, 20), (60, 60), (10, 60)] {
         let began = ledger.take_over(&ttl(own)).await.unwrap();
         assert_eq!(began.longest_agent_ttl, Duration::from_secs(longest));
+    }
+}
+
+pub(crate) async fn a_survey_tells_the_ledgers_clock_and_the_last_leaders_schedule_version(backend: &dyn Backend) {
+    let ledger = backend.connect().await;
+    let clock = seconds_after(3);
+    backend.set_clock(clock);
+    assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version: None });
+    for version in ["2026a-001", "2025b-001"] {
+        let take_over = TakeOver { schedule_version: version.to_owned(), ..take_over("a") };
+        ledger.take_over(&take_over).await.unwrap();
+        let schedule_version = Some(version.to_owned());
+        assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version });
     }
 }
 

@@ -8,7 +8,7 @@ use super::batch::{Batch, Then};
 use super::input::RequestHandle;
 use super::jobs::JobEntry;
 use super::plan::Planned;
-use super::request::{Answer, Command, Refusal, Request};
+use super::request::{Answer, Away, Command, Refusal, Request};
 use super::requests::Decided;
 use super::term::Term;
 
@@ -25,9 +25,17 @@ impl Term {
         author: String,
         batch: &mut Batch,
     ) -> Result<Decided, Refusal> {
+        let makes_runs = matches!(
+            command,
+            Command::TriggerJob { .. } | Command::RetryRun { .. } | Command::BackfillJob { validate_only: false, .. }
+        );
+        if makes_runs && self.suspended {
+            return Err(Refusal::Unavailable(Away::Suspended));
+        }
         let planned = match command {
             // It is answered when it comes, whatever the ledger does.
             Command::Status => return Ok(Decided::Now(Ok(Answer::Status(Box::new(self.status()))))),
+            Command::StepDown { .. } => unreachable!("because the node takes it before its term"),
             Command::TriggerJob { job, payload, labels, not_before } => {
                 return self.trigger(handle, &job, payload, labels, not_before, batch);
             }

@@ -163,6 +163,9 @@ impl Term {
 
     pub(super) fn repeat_failed(&mut self, out: &mut Vec<Effect>) {
         let now = self.now.boot;
+        if self.leaving.is_some() {
+            return;
+        }
         for (id, flight) in &mut self.in_flight {
             if flight.retry_at.is_some_and(|time| time <= now) {
                 flight.retry_at = None;

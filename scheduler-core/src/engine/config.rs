@@ -8,6 +8,9 @@ pub struct Config {
     pub node: NodeId,
     /// How long an agent may go on without a confirmed heartbeat, and so how long its loss takes to be certain.
     pub agent_ttl: Duration,
+    /// How long this node leads after a keep-alive was sent; `None`: as long as its process, because it holds the
+    /// lock on the ledger and no other node can be there (rule 16).
+    pub lease: Option<Duration>,
     /// Shortest period of `every`.
     pub min_every: Duration,
     /// Seed of ids and backoff jitter: randomness is an input.
@@ -43,3 +46,13 @@ pub(super) const LEDGER_RETRY: Duration = Duration::from_millis(200);
 pub(super) const PRIORITY_POINT: Duration = Duration::from_secs(60);
 /// Tokens are reserved in the ledger in spans of this many.
 pub(super) const TOKEN_SPAN: i64 = 1 << 20;
+/// A ledger that has not answered for this long cannot be reached (rule 15).
+pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a node that does not lead looks at the ledger.
+pub(super) const SURVEY_EVERY: Duration = Duration::from_secs(1);
+/// Who resigned leaves it to others for this long (rule 15).
+pub(super) const STANDS_BACK: Duration = Duration::from_secs(30);
+/// Nodes with the ledger's schedule version are gone when none was seen for this long (rule 11).
+pub(super) const VERSION_GONE: Duration = Duration::from_secs(60);
+/// How long a leader that goes waits for what the ledger has been asked for.
+pub(super) const LEAVE_PATIENCE: Duration = Duration::from_secs(5);

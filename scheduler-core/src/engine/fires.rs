@@ -31,6 +31,10 @@ impl Term {
             self.jobs.undecided.insert((instant, uid));
             self.to_consider.insert(uid);
         }
+        if self.suspended {
+            // What has become due holds the watermark back; it is decided when the lease is confirmed again.
+            return;
+        }
         while let Some(&(due, run)) = self.run_timers.first().filter(|(due, _)| *due <= now) {
             self.run_timers.remove(&(due, run));
             let is_fire = |live: &LiveRun| live.run.attempt == 0 && live.run.trigger == Trigger::Schedule;

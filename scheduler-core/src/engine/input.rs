@@ -1,6 +1,9 @@
 //! What goes into the engine and what comes out.
 
+use std::time::Duration;
+
 use crate::agent::{Closed, FromAgent, Hello, StreamId, ToAgent};
+use crate::ids::NodeId;
 use crate::txn::{Call, CallId, Done, Failure};
 
 use super::request::{Answer, Refusal, Request};
@@ -8,6 +11,22 @@ use super::request::{Answer, Refusal, Request};
 /// A request's handle, by which the shell knows whom to answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RequestHandle(pub u64);
+
+/// One of this node's candidacies: from asking for leadership until it is given up or lost. What the coordinator says
+/// of an earlier one means nothing any more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CandidacyId(pub u64);
+
+/// One renewal of the lease on which a candidacy stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct KeepAliveId(pub u64);
+
+/// Another node that stands for election, or leads: so it reaches the ledger, and its clock is right.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Other {
+    pub node: NodeId,
+    pub schedule_version: String,
+}
 
 /// A question to the coordinator whether this node still leads.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -19,10 +38,15 @@ pub enum Input {
     /// Time has passed.
     Wake,
     /// The coordinator made this node the leader.
-    Elected,
-    /// The coordinator says that this node leads no more.
-    Unelected,
-    /// Begin nothing new: the process is about to end. What the ledger has been asked for is followed up.
+    Elected(CandidacyId),
+    /// The candidacy is over: its key is gone.
+    Unelected(CandidacyId),
+    /// The lease was renewed at some instant after the keep-alive was sent.
+    KeptAlive(KeepAliveId),
+    /// The other nodes that stand or lead, all of them, whenever that has changed.
+    Others(Vec<Other>),
+    /// The process is about to end: begin nothing new, follow up what the ledger has been asked for, then give
+    /// leadership up.
     Stop,
     /// This node led at some instant after the question was asked.
     LeadershipProved(ProofId),
@@ -40,9 +64,15 @@ pub enum Input {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
     /// Ask the coordinator for leadership.
-    Campaign,
+    Campaign(CandidacyId),
+    /// Renew the lease; no answer means no.
+    KeepAlive(CandidacyId, KeepAliveId),
     /// Ask the coordinator whether this node still leads; no answer means no.
-    ProveLeadership(ProofId),
+    ProveLeadership(CandidacyId, ProofId),
+    /// Give the candidacy up, or the leadership that it has won, so that another need not wait.
+    Resign(CandidacyId),
+    /// End the process: another one has the ledger, which nobody else may have.
+    Quit(String),
     Call(CallId, Call),
     Send(StreamId, ToAgent),
     /// Close the stream after what was sent.
@@ -55,8 +85,16 @@ pub enum Effect {
 /// What a human must hear of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Alert {
-    /// Another node has taken over; this one stops deciding.
+    /// This node leads no more.
     Deposed(String),
+    /// It has given leadership up, and leaves it to others for a while.
+    Resigned(&'static str),
+    /// It cannot confirm that it leads: it decides no fires and hands nothing out.
+    Suspended,
+    /// It can again.
+    Resumed,
+    /// It does not stand for election, or no more.
+    DoesNotStand(Bar),
     /// The ledger and the engine disagree: the engine loads everything anew.
     Disagreement(String),
     /// The ledger did not do a call; it is repeated.
@@ -69,4 +107,17 @@ pub enum Alert {
     UnusableCalendar { calendar: crate::calendar::CalendarKey, why: crate::Violations },
     /// An agent's attempts were given up.
     AgentLost { agent: crate::ids::AgentId, attempts: usize },
+}
+
+/// Why a node does not stand for election.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Bar {
+    #[error("the ledger does not answer")]
+    Ledger,
+    #[error("its clock is {} ms away from the ledger's", off.as_millis())]
+    Clock { off: Duration },
+    #[error("the ledger has the later schedule version {0}, and a node with it may be there")]
+    ScheduleVersion(String),
+    #[error("it has resigned, and leaves it to others for a while")]
+    StandsBack,
 }

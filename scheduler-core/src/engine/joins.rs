@@ -129,11 +129,7 @@ impl Term {
                     self.inbox.push_back(Event::End(attempt, end));
                 }
                 Dispatch::Sent if asked_to_stop => self.send_cancel(attempt, out),
-                Dispatch::Unsent if asked_to_stop => {
-                    let end = End::NotStarted("it was cancelled before it was sent".to_owned());
-                    self.inbox.push_back(Event::End(attempt, end));
-                }
-                Dispatch::Unsent => self.send_assignments(&[attempt], out),
+                Dispatch::Unsent => self.send_held_back(attempt, out),
                 Dispatch::Sent | Dispatch::Committing => {}
             }
         }
@@ -142,11 +138,12 @@ impl Term {
 
     /// Sends attempts that are in the ledger, where their agents are there.
     pub(super) fn send_assignments(&mut self, attempts: &[AttemptId], out: &mut Vec<Effect>) {
+        let suspended = self.suspended;
         let mut by_agent = std::collections::BTreeMap::<AgentInstance, Vec<_>>::new();
         for id in attempts {
             let Some((instance, assign)) = self.assignment(*id) else { continue };
             // An agent that was lost and came back holds it no more: its end is on the way into the ledger.
-            let is_there = |entry: &AgentEntry| entry.joined && entry.held.contains(id);
+            let is_there = |entry: &AgentEntry| !suspended && entry.joined && entry.held.contains(id);
             let there = self.agents.by_instance.get(&instance).is_some_and(is_there);
             if let Some(live) = self.runs.get_mut(&id.run) {
                 live.dispatch = if there { Dispatch::Sent } else { Dispatch::Unsent };
@@ -162,6 +159,9 @@ impl Term {
 
     pub(super) fn send_cancel(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) {
         let Some(live) = self.live_attempt(attempt) else { return };
+        if live.dispatch == Dispatch::Unsent {
+            return self.end_unsent(attempt);
+        }
         let displaced = live.run.reason == Some(Reason::CancelledByOverlap);
         let reason = if displaced { CancelReason::Overlap } else { CancelReason::Requested };
         if let Some(instance) = live.attempt().map(|attempt| attempt.agent_instance) {
@@ -184,7 +184,7 @@ impl Term {
         }
         let id = self.next_proof_id();
         self.agents.asked.insert(id, beats);
-        out.push(Effect::ProveLeadership(id));
+        out.push(self.question(id));
     }
 
     pub(super) fn proved(&mut self, id: ProofId, out: &mut Vec<Effect>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::agent::StreamId;
 use crate::backfill::Backfill;
 use crate::calendar::{self, Calendar, CalendarKey};
-use crate::ids::{AgentId, AgentInstance, Epoch, RunId};
+use crate::ids::{AgentId, AgentInstance, Epoch, NodeId, RunId};
 use crate::job::{Definition, Job, JobKey, Payload};
 use crate::run::Run;
 use crate::time::Timestamp;
@@ -105,6 +105,10 @@ pub enum Command {
     },
     /// What only the leader knows.
     Status,
+    /// Another node is to lead; `node`, where given, must be the one that does.
+    StepDown {
+        node: Option<NodeId>,
+    },
 }
 
 impl Command {
@@ -125,7 +129,8 @@ impl Command {
             | Self::CreateCalendar { .. }
             | Self::UpdateCalendar { .. }
             | Self::DeleteCalendar { .. }
-            | Self::Status => None,
+            | Self::Status
+            | Self::StepDown { .. } => None,
         }
     }
 }
@@ -139,6 +144,11 @@ pub enum Answer {
     /// The request was done before: its resource (a job's uid, a run's or backfill's id, a calendar's key) is in the ledger.
     Repeated(String),
     Status(Box<Status>),
+    /// The node does not lead any more; its epoch has ended.
+    SteppedDown {
+        node: NodeId,
+        epoch: Epoch,
+    },
 }
 
 /// Why nobody could do a request. Nothing was written, and nothing will be.
@@ -150,6 +160,10 @@ pub enum Away {
     Ledger,
     #[error("this server is stopping; nothing was done")]
     Stopping,
+    #[error("the leader hands over to another node; nothing was done")]
+    HandsOver,
+    #[error("the leader cannot confirm at the moment that it still leads; nothing was done")]
+    Suspended,
 }
 
 /// Why a request was not done. Nothing was written.
@@ -178,6 +192,10 @@ pub enum Refusal {
     CalendarInUse { calendar: CalendarKey, job: JobKey },
     #[error("{0}")]
     Invalid(Violations),
+    #[error("the leader is {leader}, not {meant}")]
+    AnotherLeads { meant: NodeId, leader: NodeId },
+    #[error("no other node stands for election: nobody could lead instead")]
+    NobodyElseStands,
     #[error("request_id {0} was used for another request")]
     RequestIdReused(String),
     #[error(transparent)]
@@ -191,6 +209,8 @@ pub enum Refusal {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Status {
     pub epoch: Epoch,
+    /// It cannot confirm that it leads: it decides no fires and hands nothing out.
+    pub suspended: bool,
     pub watermark: Timestamp,
     pub agents: Vec<AgentStatus>,
     pub jobs: JobCounts,

@@ -39,8 +39,7 @@ impl Term {
             out.push(Effect::Answer(handle, Ok(Answer::Status(Box::new(self.status())))));
             return;
         }
-        if self.stopping || self.ledger_fails {
-            let away = if self.stopping { Away::Stopping } else { Away::Ledger };
+        if let Some(away) = self.leaving.or(self.ledger_fails.then_some(Away::Ledger)) {
             out.push(Effect::Answer(handle, Err(Refusal::Unavailable(away))));
             return;
         }
@@ -143,7 +142,8 @@ impl Term {
             | Command::TriggerJob { .. }
             | Command::RetryRun { .. }
             | Command::BackfillJob { .. }
-            | Command::Status => None,
+            | Command::Status
+            | Command::StepDown { .. } => None,
         }
     }
 

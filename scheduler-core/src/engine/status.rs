@@ -18,6 +18,7 @@ impl Term {
         });
         Status {
             epoch: self.epoch,
+            suspended: self.suspended,
             jobs: self.count_jobs(),
             watermark: self.watermark.committed,
             agents: agents.collect(),

@@ -15,6 +15,7 @@ use super::batch::{Batch, InFlight};
 use super::calendars::Calendars;
 use super::config::{BATCH_MAX, BATCH_MIN, Config, MAX_IN_FLIGHT, TOKEN_SPAN, WATERMARK_BUSY, WATERMARK_IDLE};
 use super::inbox::Event;
+use super::input::CandidacyId;
 use super::input::Effect;
 use super::jobs::Jobs;
 use super::live::LiveRun;
@@ -28,7 +29,11 @@ const TICK: Duration = Duration::from_micros(1);
 pub(super) struct Term {
     pub(super) config: Arc<Config>,
     pub(super) now: Now,
+    /// The one that this term was won by.
+    pub(super) candidacy: CandidacyId,
     pub(super) epoch: Epoch,
+    /// The lease is not confirmed: see `suspension`.
+    pub(super) suspended: bool,
     /// The longest that any agent was ever told it may go on (rule 19).
     pub(super) longest_agent_ttl: Duration,
     pub(super) watermark: Watermark,
@@ -72,7 +77,8 @@ pub(super) struct Term {
 
     pub(super) in_flight: BTreeMap<CallId, InFlight>,
     pub(super) ledger_fails: bool,
-    pub(super) stopping: bool,
+    /// It begins nothing new, and why.
+    pub(super) leaving: Option<Away>,
     batch_limit: usize,
     pub(super) stats: Stats,
 }
@@ -111,6 +117,8 @@ impl Tokens {
 
 /// What a term begins with.
 pub(super) struct Beginning {
+    pub(super) candidacy: CandidacyId,
+    pub(super) suspended: bool,
     pub(super) epoch: Epoch,
     pub(super) watermark: Timestamp,
     pub(super) token_ceiling: FencingToken,
@@ -126,7 +134,9 @@ impl Term {
         Self {
             config,
             now,
+            candidacy: beginning.candidacy,
             epoch: beginning.epoch,
+            suspended: beginning.suspended,
             longest_agent_ttl: beginning.longest_agent_ttl,
             watermark: Watermark { committed: beginning.watermark, emitted: beginning.watermark, last_emit: now.boot },
             tokens: Tokens {
@@ -161,7 +171,7 @@ impl Term {
             logs: VecDeque::new(),
             in_flight: BTreeMap::new(),
             ledger_fails: false,
-            stopping: false,
+            leaving: None,
             batch_limit: BATCH_MIN,
             stats: beginning.stats,
         }
@@ -195,7 +205,7 @@ impl Term {
 
     /// Makes transactions of what has come up, as long as another may be in flight.
     pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
-        if self.stopping {
+        if self.leaving.is_some() {
             return;
         }
         self.wake_timers();
@@ -205,9 +215,7 @@ impl Term {
             self.take_requests(&mut batch, out);
             self.take_logs(&mut batch);
             self.take_events(&mut batch, out);
-            self.consider_due(&mut batch);
-            self.continue_backfills(&mut batch);
-            let full = self.hand_out(&mut batch);
+            let full = self.decide_and_hand_out(&mut batch);
             self.explain_waiting(&mut batch);
             self.flush_dirty(&mut batch);
             self.reserve_tokens(&mut batch);
@@ -221,10 +229,25 @@ impl Term {
         self.look_up_requests(out);
     }
 
+    /// Fires are decided, and attempts handed out, only by a leader that can confirm that it is one. Whether more was there than fits the batch.
+    fn decide_and_hand_out(&mut self, batch: &mut Batch) -> bool {
+        if !self.suspended {
+            self.consider_due(batch);
+        }
+        // They follow from the reports of this very transaction.
+        self.continue_backfills(batch);
+        !self.suspended && self.hand_out(batch)
+    }
+
     /// Begins nothing new; who waits for what has not begun is told.
-    pub(super) fn stop(&mut self, out: &mut Vec<Effect>) {
-        self.stopping = true;
-        self.refuse_waiting(Away::Stopping, out);
+    pub(super) fn stop(&mut self, away: Away, out: &mut Vec<Effect>) {
+        self.leaving = Some(away);
+        self.refuse_waiting(away, out);
+    }
+
+    /// Whether the ledger owes no answer, or none that is worth waiting for.
+    pub(super) fn is_settled(&self) -> bool {
+        self.looking_up.is_none() && self.in_flight.values().all(|flight| flight.retry_at.is_some())
     }
 
     pub(super) fn batch_limit(&self) -> usize {
@@ -296,19 +319,20 @@ impl Term {
 
     /// When there is something to do, if nothing comes in before.
     pub(super) fn next_wakeup(&self) -> Option<Boot> {
+        let decides = !self.suspended;
         let wall = [
             self.jobs.fires.first().map(|(time, _)| *time),
-            self.holds.first().map(|(time, _)| *time),
-            self.run_timers.first().map(|(time, _)| *time),
-            self.deadlines.first().map(|(time, _)| *time),
+            self.holds.first().filter(|_| decides).map(|(time, _)| *time),
+            self.run_timers.first().filter(|_| decides).map(|(time, _)| *time),
+            self.deadlines.first().filter(|_| decides).map(|(time, _)| *time),
         ];
         let wall = wall.into_iter().flatten().min().map(|time| self.now.boot.saturating_add(time.since(self.now.wall)));
-        let room = self.in_flight.len() < MAX_IN_FLIGHT && !self.stopping;
+        let room = self.in_flight.len() < MAX_IN_FLIGHT && self.leaving.is_none();
         let boot = [
             wall.filter(|_| room),
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
             self.agents.first_loss(self.longest_agent_ttl),
-            self.in_flight.values().filter_map(|flight| flight.retry_at).min(),
+            self.in_flight.values().filter_map(|flight| flight.retry_at).min().filter(|_| self.leaving.is_none()),
             Some(self.watermark.last_emit.saturating_add(WATERMARK_IDLE))
                 .filter(|_| room && !self.is_writing_watermark()),
         ];

@@ -6,6 +6,8 @@ mod changes;
 mod fires;
 mod found;
 mod ledger;
+mod nodes;
 mod policies;
+mod suspension;
 mod terms;
 mod world;

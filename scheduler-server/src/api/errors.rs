@@ -59,9 +59,12 @@ fn refused(refusal: Refusal) -> Status {
             one(ErrorReason::RequestIdReused, "request_id", "was used for a request with other content")
         }
         Refusal::Unavailable(Away::Ledger) => plain(Code::Unavailable, ErrorReason::LedgerUnavailable, &refusal),
-        Refusal::Unavailable(Away::NoLeader | Away::Stopping) => {
+        Refusal::Unavailable(Away::NoLeader | Away::Stopping | Away::HandsOver) => {
             plain(Code::Unavailable, ErrorReason::NoLeader, &refusal)
         }
+        Refusal::Unavailable(Away::Suspended) => plain(Code::Unavailable, ErrorReason::LeaderSuspended, &refusal),
+        Refusal::AnotherLeads { .. } => plain(Code::FailedPrecondition, ErrorReason::AnotherLeads, &refusal),
+        Refusal::NobodyElseStands => plain(Code::FailedPrecondition, ErrorReason::NobodyElseStands, &refusal),
         Refusal::OutcomeUnknown => outcome_unknown(None, &refusal),
     }
 }

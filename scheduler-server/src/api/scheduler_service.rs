@@ -23,7 +23,8 @@ impl v1::scheduler_service_server::SchedulerService for Scheduler {
         Err(later("SchedulerService.ListLocks"))
     }
 
-    async fn step_down(&self, _: Request<v1::StepDownRequest>) -> Result<Response<v1::StepDownResponse>, Status> {
-        Err(later("SchedulerService.StepDown"))
+    async fn step_down(&self, request: Request<v1::StepDownRequest>) -> Result<Response<v1::StepDownResponse>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.step_down(&call, request)).await
     }
 }

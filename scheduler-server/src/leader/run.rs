@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use coordination::Coordinator;
+use coordination::{Coordinator, News};
 use ledger::Leader;
-use scheduler_core::engine::{Alert, Answer, Config, Effect, Engine, Input, Refusal, RequestHandle};
+use scheduler_core::engine::{Alert, Answer, CandidacyId, Config, Effect, Engine, Input, Refusal, RequestHandle};
 use scheduler_core::time::Now;
 use scheduler_core::txn::CallId;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -44,7 +44,8 @@ pub struct Loop {
     effects: TaskTracker,
     streams: Streams,
     waiting: BTreeMap<RequestHandle, oneshot::Sender<Result<Answer, Refusal>>>,
-    deposed: Option<String>,
+    /// Why the process must end.
+    quits: Option<String>,
 }
 
 impl Loop {
@@ -63,21 +64,33 @@ impl Loop {
             effects: TaskTracker::new(),
             streams: Streams::default(),
             waiting: BTreeMap::new(),
-            deposed: None,
+            quits: None,
         };
         (this, handle)
     }
 
     /// Runs until asked to stop, or until another process has the ledger.
     pub async fn run(mut self, stop: CancellationToken) -> Stopped {
+        let coordinator = Arc::clone(&self.coordinator);
         let mut effects = Vec::new();
+        let mut asked = false;
         self.engine.start(&mut effects);
         self.carry_out(&mut effects);
-        loop {
+        while !self.engine.has_ended() {
             let wakeup = self.engine.next_wakeup().map(|at| at.since(clock::now().boot));
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.cancelled(), if !asked => {
+                    asked = true;
+                    self.take(clock::now(), Message::Input(Input::Stop), &mut effects);
+                }
+                news = coordinator.news() => {
+                    let input = match news {
+                        News::Lost(candidacy) => Input::Unelected(candidacy),
+                        News::Others(others) => Input::Others(others),
+                    };
+                    self.take(clock::now(), Message::Input(input), &mut effects);
+                }
                 message = self.inputs.recv() => match message {
                     Some(message) => self.take_burst(message, &mut effects),
                     None => break,
@@ -89,28 +102,22 @@ impl Loop {
                 ledger_fails: self.engine.ledger_fails(),
                 stats: self.engine.stats(),
             });
-            if let Some(why) = self.deposed.take() {
-                return Stopped::Deposed(why);
-            }
         }
-        self.take(clock::now(), Message::Input(Input::Stop), &mut effects);
-        // What the ledger has been asked for is finished, so that an answer given is an answer kept.
+        if let Some(why) = self.quits.take() {
+            return Stopped::Deposed(why);
+        }
         self.effects.close();
-        self.drain(&mut effects).await;
-        self.coordinator.resign().await;
+        self.drain().await;
         Stopped::Asked
     }
 
-    /// Takes the answers of the effects under way, and starts no more than they call for.
-    async fn drain(&mut self, effects: &mut Vec<Effect>) {
+    /// Waits for the effects under way, the resignation among them; nobody is served any more.
+    async fn drain(&mut self) {
         let idle = self.effects.clone();
         loop {
             tokio::select! {
                 biased;
                 message = self.inputs.recv() => match message {
-                    Some(Message::Input(input @ Input::Called(..))) => {
-                        self.take(clock::now(), Message::Input(input), effects);
-                    }
                     Some(Message::Request(_, _, answer)) => {
                         // Who has gone away needs no answer.
                         let _ = answer.send(Err(super::GONE));
@@ -156,14 +163,29 @@ impl Loop {
     fn carry_out(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Campaign => self.campaign(),
-                Effect::ProveLeadership(id) => {
+                Effect::Campaign(candidacy) => self.campaign(candidacy),
+                Effect::KeepAlive(candidacy, id) => {
                     let coordinator = Arc::clone(&self.coordinator);
                     self.answer(async move {
-                        let proved = coordinator.prove().await;
+                        let kept = coordinator.keep_alive(candidacy).await;
+                        kept.ok().map(|()| Input::KeptAlive(id))
+                    });
+                }
+                Effect::ProveLeadership(candidacy, id) => {
+                    let coordinator = Arc::clone(&self.coordinator);
+                    self.answer(async move {
+                        let proved = coordinator.prove(candidacy).await;
                         proved.ok().map(|()| Input::LeadershipProved(id))
                     });
                 }
+                Effect::Resign(candidacy) => {
+                    let coordinator = Arc::clone(&self.coordinator);
+                    self.answer(async move {
+                        coordinator.resign(candidacy).await;
+                        None
+                    });
+                }
+                Effect::Quit(why) => self.quits = Some(why),
                 Effect::Call(id, call) => self.call(id, call),
                 Effect::Send(stream, message) => self.streams.send(stream, message, &self.node_id),
                 Effect::Close(stream, reason) => self.streams.close(stream, reason),
@@ -173,24 +195,19 @@ impl Loop {
                         let _ = waiting.send(answer);
                     }
                 }
-                Effect::Alert(alert) => {
-                    tell(&alert);
-                    if let Alert::Deposed(why) = alert {
-                        self.deposed = Some(why);
-                    }
-                }
+                Effect::Alert(alert) => tell(&alert),
             }
         }
     }
 
-    fn campaign(&self) {
+    fn campaign(&self, candidacy: CandidacyId) {
         let coordinator = Arc::clone(&self.coordinator);
         self.answer(async move {
-            match coordinator.campaign().await {
-                Ok(()) => Some(Input::Elected),
+            match coordinator.campaign(candidacy).await {
+                Ok(()) => Some(Input::Elected(candidacy)),
                 Err(error) => {
-                    tracing::error!(%error, "the coordinator holds no election");
-                    None
+                    tracing::info!(%error, "a candidacy is over");
+                    Some(Input::Unelected(candidacy))
                 }
             }
         });
@@ -222,7 +239,11 @@ async fn sleep(duration: Option<std::time::Duration>) {
 
 fn tell(alert: &Alert) {
     match alert {
-        Alert::Deposed(why) => tracing::error!(%why, "this node leads no more"),
+        Alert::Deposed(why) => tracing::warn!(%why, "this node leads no more"),
+        Alert::Resigned(why) => tracing::warn!(why, "this node gives leadership up"),
+        Alert::Suspended => tracing::warn!("this node cannot confirm that it leads; it hands nothing out"),
+        Alert::Resumed => tracing::info!("this node has confirmed again that it leads"),
+        Alert::DoesNotStand(why) => tracing::warn!(%why, "this node does not stand for election"),
         Alert::Disagreement(why) => tracing::error!(%why, "ledger and engine disagree; loading everything anew"),
         Alert::LedgerFails(why) => tracing::warn!(%why, "the ledger fails; repeating"),
         Alert::UnusableCalendar { calendar, why } => {

@@ -143,7 +143,8 @@ impl World {
             | Command::CreateCalendar { .. }
             | Command::UpdateCalendar { .. }
             | Command::DeleteCalendar { .. }
-            | Command::Status => unreachable!("because they change no job"),
+            | Command::Status
+            | Command::StepDown { .. } => unreachable!("because they change no job"),
         };
         Ok(Job { revision: job.revision + 1, ..job })
     }
@@ -277,7 +278,7 @@ impl World {
             };
         }
         let (answer, resource) = match request.command {
-            Command::Status => return Err(Refusal::Unavailable(Away::NoLeader)),
+            Command::Status | Command::StepDown { .. } => return Err(Refusal::Unavailable(Away::NoLeader)),
             Command::CancelRun { run, .. } => (Answer::Run(Box::new(self.cancel(run)?)), run.to_string()),
             command @ Command::BackfillJob { .. } => {
                 let backfill = self.backfill(command)?;

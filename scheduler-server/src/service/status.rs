@@ -1,10 +1,11 @@
-//! GetStatus: how the scheduler is doing, as its leader knows it.
+//! The cluster itself: how it is doing, as its leader knows it, and the leader's stepping down.
 
 use std::time::Duration;
 
 use job_spec::time::{proto_duration, proto_instant};
 use punctual_proto::v1;
 use scheduler_core::engine::{Answer, Command, Refusal, Request, Status};
+use scheduler_core::ids::NodeId;
 use v1::get_status_response::{Agents, Jobs, Lag, Leader, Node};
 
 use super::{Call, Error, Service};
@@ -21,7 +22,7 @@ impl Service {
                 node_id: self.node.id.to_string(),
                 address: self.node.address.clone(),
                 epoch: status.epoch.0,
-                suspended: false,
+                suspended: status.suspended,
             }),
             nodes: vec![Node {
                 node_id: self.node.id.to_string(),
@@ -36,6 +37,17 @@ impl Service {
             rates: None,
             lag: status.map(|status| self.lag(status)),
         })
+    }
+
+    /// Makes the leader hand over to another node.
+    pub async fn step_down(&self, call: &Call, request: v1::StepDownRequest) -> Result<v1::StepDownResponse, Error> {
+        let node = (!request.node_id.is_empty()).then_some(NodeId(request.node_id));
+        match self.write(call, None, Command::StepDown { node }).await? {
+            Answer::SteppedDown { node, epoch } => {
+                Ok(v1::StepDownResponse { node_id: node.to_string(), epoch: epoch.0 })
+            }
+            _ => Err(Error::Misanswered("StepDown")),
+        }
     }
 
     async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {

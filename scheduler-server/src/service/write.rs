@@ -81,9 +81,11 @@ impl Service {
                 let job = self.ledger.job_by_uid(uid).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 Ok(self.written(job.ok_or(Error::Misanswered(method))?).await)
             }
-            Answer::Run(_) | Answer::Calendar(_) | Answer::Backfill(_) | Answer::Status(_) => {
-                Err(Error::Misanswered(method))
-            }
+            Answer::Run(_)
+            | Answer::Calendar(_)
+            | Answer::Backfill(_)
+            | Answer::Status(_)
+            | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
 
@@ -103,7 +105,7 @@ impl Service {
                 let stored = self.ledger.calendar(&key).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 stored.map(|stored| job_spec::calendar(&stored)).ok_or(Error::CalendarNotFound(key))
             }
-            Answer::Job(_) | Answer::Run(_) | Answer::Backfill(_) | Answer::Status(_) => {
+            Answer::Job(_) | Answer::Run(_) | Answer::Backfill(_) | Answer::Status(_) | Answer::SteppedDown { .. } => {
                 Err(Error::Misanswered(method))
             }
         }
@@ -126,9 +128,11 @@ impl Service {
                 let run = self.ledger.run(id).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 run.map(|run| view::run(&run)).ok_or(Error::RunNotFound { namespace, run: id })
             }
-            Answer::Job(_) | Answer::Calendar(_) | Answer::Backfill(_) | Answer::Status(_) => {
-                Err(Error::Misanswered(method))
-            }
+            Answer::Job(_)
+            | Answer::Calendar(_)
+            | Answer::Backfill(_)
+            | Answer::Status(_)
+            | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
 }

@@ -104,7 +104,7 @@ impl World {
         let epoch = match &open.call {
             Call::Commit(transaction) => Some(transaction.epoch),
             Call::Load { epoch, .. } => Some(*epoch),
-            Call::TakeOver(_) | Call::FindRequests(_) => None,
+            Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) => None,
         };
         let current = self.ledger.tables.epoch;
         if epoch.is_some_and(|epoch| epoch != current) && self.plant != Some(Plant::FenceRemoved) {
@@ -138,6 +138,7 @@ impl World {
                 let snapshot = self.ledger.tables.load(*entered_since);
                 open.done = Some(Done::Loaded(Box::new(snapshot)));
             }
+            Call::Survey => open.done = Some(Done::Surveyed(self.ledger.tables.survey(clock))),
             Call::FindRequests(keys) => open.done = Some(Done::FoundRequests(self.ledger.tables.find(keys))),
             Call::TakeOver(_) => {}
         }
@@ -172,7 +173,7 @@ impl World {
                 self.alter_take_over(&mut took_over);
                 Done::TookOver(took_over)
             }
-            Call::Load { .. } | Call::FindRequests(_) => open.done.take().expect("because it was read"),
+            Call::Survey | Call::Load { .. } | Call::FindRequests(_) => open.done.take().expect("because it was read"),
         };
         if unheard {
             self.close_call(number);

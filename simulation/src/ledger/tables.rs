@@ -9,7 +9,9 @@ use scheduler_core::ids::{BackfillId, Epoch, FencingToken, JobUid, RunId};
 use scheduler_core::job::Job;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{CalendarWrite, Failure, RequestKey, RequestRow, Snapshot, TakeOver, TookOver, Transaction};
+use scheduler_core::txn::{
+    CalendarWrite, Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+};
 
 const TOKENS_PER_EPOCH: i64 = 1 << 20;
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -20,6 +22,7 @@ pub(crate) struct Tables {
     pub(crate) watermark: Timestamp,
     ceiling: FencingToken,
     longest_agent_ttl: Duration,
+    schedule_version: Option<String>,
     pub(crate) jobs: BTreeMap<JobUid, Job>,
     /// The latest revision before the present one, for a planted bug.
     pub(crate) jobs_before: BTreeMap<JobUid, Job>,
@@ -42,6 +45,7 @@ impl Tables {
         self.epoch = Epoch((self.epoch.0 + 1).max(after_tokens).max(clock.as_millis()));
         self.ceiling = FencingToken::nth(self.epoch, TOKENS_PER_EPOCH - 1);
         self.longest_agent_ttl = self.longest_agent_ttl.max(asked.agent_ttl);
+        self.schedule_version = Some(asked.schedule_version.clone());
         if tokens_restart {
             // The epoch is fenced by a number of its own; the tokens' part of it begins anew.
             self.epoch = Epoch(self.epoch.0 % 1_000_000 + 1);
@@ -52,6 +56,10 @@ impl Tables {
             token_ceiling: self.ceiling,
             longest_agent_ttl: self.longest_agent_ttl,
         }
+    }
+
+    pub(crate) fn survey(&self, clock: Timestamp) -> Survey {
+        Survey { ledger_time: clock, schedule_version: self.schedule_version.clone() }
     }
 
     pub(crate) fn load(&self, entered_since: Timestamp) -> Snapshot {

@@ -5,7 +5,7 @@ use crate::engine::{Command, Effect, Input, ProofId};
 use crate::job::{Definition, Retry};
 use crate::run::{Reason, RunState};
 use crate::schedule::Schedule;
-use crate::txn::Failure;
+use crate::txn::{Call, CallId, Failure};
 
 use super::world::{World, every, hello, instance, job, key, seconds, trigger};
 
@@ -108,21 +108,21 @@ fn heartbeats_are_confirmed_again_after_a_question_that_nobody_answered() {
 
 #[test]
 fn the_answer_to_a_question_of_an_earlier_term_confirms_nothing() {
-    let mut world = World::leading();
-    world.coordinator_works = false;
+    let mut world = World::leading_in_cluster();
     let ask = |world: &mut World| -> ProofId {
         let mut out = Vec::new();
         world.engine.handle(world.now, Input::FromAgent(StreamId(1), FromAgent::Heartbeat { n: 1 }), &mut out);
         let asked = out.iter().find_map(|effect| match effect {
-            Effect::ProveLeadership(id) => Some(*id),
+            Effect::ProveLeadership(_, id) => Some(*id),
             _ => None,
         });
         asked.expect("a heartbeat asks")
     };
     world.input(Input::Hello(StreamId(1), hello("a", 1, 1)));
     let earlier = ask(&mut world);
-    world.input(Input::Unelected);
-    world.input(Input::Elected);
+    world.input(Input::Unelected(world.candidacy.unwrap()));
+    world.pass(seconds(1));
+    world.elect();
     world.input(Input::Hello(StreamId(1), hello("a", 1, 1)));
     let later = ask(&mut world);
     assert_ne!(earlier, later);
@@ -215,12 +215,13 @@ fn a_run_that_comes_due_while_its_job_is_changed_is_queued_once() {
 fn a_take_over_is_given_up_when_somebody_else_is_elected() {
     let mut world = World::new();
     world.ledger_works = false;
-    world.input(Input::Elected);
+    world.elect();
     let (id, _) = world.calls.remove(0);
     world.answer_call(id, Err(Failure::Unavailable("no connection".into())));
-    world.input(Input::Unelected);
+    world.input(Input::Unelected(world.candidacy.unwrap()));
     world.pass(seconds(5));
-    assert!(world.calls.is_empty(), "it asks for the ledger no more");
+    let asks = |(_, call): &(CallId, Call)| matches!(call, Call::TakeOver(_));
+    assert!(!world.calls.iter().any(asks), "it asks for the ledger no more");
 }
 
 #[test]

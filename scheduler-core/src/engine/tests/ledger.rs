@@ -1,6 +1,7 @@
 //! A ledger in memory, with the constraints that the promises rest on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::backfill::Backfill;
 use crate::calendar::{Calendar, CalendarKey};
@@ -8,7 +9,7 @@ use crate::ids::{BackfillId, Epoch, FencingToken, JobUid, RunId};
 use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
-use crate::txn::{CalendarWrite, Call, Done, Failure, RequestKey, RequestRow, Snapshot, TookOver, Transaction};
+use crate::txn::{CalendarWrite, Call, Done, Failure, RequestKey, RequestRow, Snapshot, Survey, TookOver, Transaction};
 
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -20,13 +21,21 @@ pub(super) struct Ledger {
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
     pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
     pub(super) backfills: BTreeMap<BackfillId, Backfill>,
-    ceiling: FencingToken,
+    pub(super) schedule_version: Option<String>,
+    /// Ahead of the node's clock.
+    pub(super) ahead: Duration,
+    pub(super) ceiling: FencingToken,
 }
 
 impl Ledger {
     pub(super) fn call(&mut self, call: &Call, clock: Timestamp) -> Result<Done, Failure> {
         match call {
+            Call::Survey => Ok(Done::Surveyed(Survey {
+                ledger_time: clock.saturating_add(self.ahead),
+                schedule_version: self.schedule_version.clone(),
+            })),
             Call::TakeOver(take_over) => {
+                self.schedule_version = Some(take_over.schedule_version.clone());
                 self.epoch = Epoch((self.epoch.0 + 1).max(clock.as_millis()).max((self.ceiling.0 >> 20) + 1));
                 self.ceiling = FencingToken::nth(self.epoch, (1 << 20) - 1);
                 if self.watermark == Timestamp::default() {

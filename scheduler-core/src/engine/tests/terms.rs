@@ -96,7 +96,7 @@ fn a_deposed_leader_forgets_everything_and_answers_nobody_with_success() {
 fn requests_and_agents_that_come_early_are_served_when_there_is_a_leader() {
     let mut world = World::new();
     world.ledger_works = false;
-    world.input(Input::Elected);
+    world.elect();
     let handle = world.begin(None, trigger("none"));
     world.input(Input::Hello(StreamId(1), hello("a", 1, 1)));
     assert!(world.sent.is_empty());
@@ -120,7 +120,7 @@ fn a_request_without_a_leader_is_refused_after_ten_seconds() {
 fn a_failed_take_over_is_tried_again() {
     let mut world = World::new();
     world.ledger_works = false;
-    world.input(Input::Elected);
+    world.elect();
     let (id, _) = world.calls.remove(0);
     world.answer_call(id, Err(Failure::Unavailable("locked".into())));
     assert!(!world.engine.is_leading());

@@ -1,13 +1,16 @@
 //! The engine with a ledger, a clock and agents that the test plays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{
     Assign, Finished, FromAgent, Hello, Inventory, Outcome, Report, ReportEvent, StreamId, TaskType, ToAgent,
 };
-use crate::engine::{Alert, Answer, Command, Config, Effect, Engine, Input, ProofId, Refusal, Request, RequestHandle};
+use crate::engine::{
+    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, Input, KeepAliveId, ProofId, Refusal, Request,
+    RequestHandle,
+};
 use crate::ids::{AgentInstance, AttemptId, FencingToken, NodeId};
 use crate::job::{Definition, Job, JobKey, Payload, Task};
 use crate::run::{Run, RunState, TaskError};
@@ -18,6 +21,8 @@ use crate::txn::{Call, CallId, Done, Failure, RequestKey};
 use super::ledger::Ledger;
 
 pub(super) const TTL: Duration = Duration::from_secs(10);
+pub(super) const LEASE: Duration = Duration::from_secs(3);
+const NOON: Now = Now { wall: Timestamp::from_secs(1_700_000_000), boot: Boot(Duration::from_secs(1_000)) };
 
 pub(super) struct World {
     pub(super) engine: Engine,
@@ -35,6 +40,12 @@ pub(super) struct World {
     pub(super) closed: Vec<StreamId>,
     pub(super) answers: BTreeMap<RequestHandle, Result<Answer, Refusal>>,
     pub(super) alerts: Vec<Alert>,
+    /// The candidacy that the coordinator was last asked for.
+    pub(super) candidacy: Option<CandidacyId>,
+    pub(super) resigned: Vec<CandidacyId>,
+    /// Keep-alives that it has not answered.
+    pub(super) keep_alives: Vec<KeepAliveId>,
+    pub(super) quit: Option<String>,
     requests: u64,
 }
 
@@ -74,15 +85,23 @@ pub(super) fn finished(outcome: Outcome) -> Finished {
 }
 
 impl World {
-    /// At noon, standing by.
+    /// A single node that stands for election.
     pub(super) fn new() -> Self {
-        let now = Now { wall: Timestamp::from_secs(1_700_000_000), boot: Boot(Duration::from_secs(1_000)) };
-        let config =
-            Config { node: NodeId::from("n1"), agent_ttl: TTL, min_every: Duration::from_millis(100), seed: 7 };
-        Self {
-            engine: Engine::new(config, now),
+        Self::of("n1", None, NOON, Ledger::default())
+    }
+
+    /// A node of a cluster that stands for election.
+    pub(super) fn in_cluster() -> Self {
+        Self::of("n1", Some(LEASE), NOON, Ledger::default())
+    }
+
+    pub(super) fn of(node: &str, lease: Option<Duration>, now: Now, ledger: Ledger) -> Self {
+        let (node, min_every) = (NodeId::from(node), Duration::from_millis(100));
+        let seed = ledger.epoch.0.unsigned_abs().into();
+        let mut world = Self {
+            engine: Engine::new(Config { node, agent_ttl: TTL, lease, min_every, seed }, now),
             now,
-            ledger: Ledger::default(),
+            ledger,
             calls: Vec::new(),
             ledger_works: true,
             coordinator_works: true,
@@ -91,55 +110,83 @@ impl World {
             closed: Vec::new(),
             answers: BTreeMap::new(),
             alerts: Vec::new(),
+            candidacy: None,
+            resigned: Vec::new(),
+            keep_alives: Vec::new(),
+            quit: None,
             requests: 0,
-        }
+        };
+        let mut effects = Vec::new();
+        world.engine.start(&mut effects);
+        world.carry_out(effects);
+        world
     }
 
     /// With a term begun.
     pub(super) fn leading() -> Self {
         let mut world = Self::new();
-        world.input(Input::Elected);
+        world.elect();
         assert!(world.engine.is_leading());
         world
+    }
+
+    pub(super) fn leading_in_cluster() -> Self {
+        let mut world = Self::in_cluster();
+        world.elect();
+        assert!(world.engine.is_leading());
+        world
+    }
+
+    /// The coordinator makes this node the leader.
+    pub(super) fn elect(&mut self) {
+        self.input(Input::Elected(self.candidacy.expect("it stands for election")));
     }
 
     /// The process dies and another takes its place over the same ledger.
     pub(super) fn crash(&mut self) {
         let ledger = std::mem::take(&mut self.ledger);
-        let (now, requests) = (self.now, self.requests);
-        *self = Self { ledger, now, requests, ..Self::new() };
-        let config =
-            Config { node: NodeId::from("n2"), agent_ttl: TTL, min_every: Duration::from_millis(100), seed: 8 };
-        self.engine = Engine::new(config, now);
-        self.input(Input::Elected);
+        *self = Self { requests: self.requests, ..Self::of("n2", None, self.now, ledger) };
+        self.elect();
     }
 
     pub(super) fn input(&mut self, input: Input) {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
+        let mut effects = Vec::new();
+        self.engine.handle(self.now, input, &mut effects);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            let Some(answer) = self.effect(effect) else { continue };
             let mut out = Vec::new();
-            self.engine.handle(self.now, input, &mut out);
-            for effect in out {
-                match effect {
-                    Effect::Campaign => {}
-                    Effect::ProveLeadership(id) if self.coordinator_works => {
-                        inputs.insert(0, Input::LeadershipProved(id));
-                    }
-                    Effect::ProveLeadership(id) => self.questions.push(id),
-                    Effect::Call(id, call) if self.ledger_works => {
-                        let result = self.ledger.call(&call, self.now.wall);
-                        inputs.insert(0, Input::Called(id, result));
-                    }
-                    Effect::Call(id, call) => self.calls.push((id, call)),
-                    Effect::Send(stream, message) => self.sent.push((stream, message)),
-                    Effect::Close(stream, _) => self.closed.push(stream),
-                    Effect::Answer(handle, answer) => {
-                        assert!(self.answers.insert(handle, answer).is_none(), "one answer a request");
-                    }
-                    Effect::Alert(alert) => self.alerts.push(alert),
-                }
-            }
+            self.engine.handle(self.now, answer, &mut out);
+            effects.extend(out);
         }
+    }
+
+    /// Carries it out; the answer, where there is one at once.
+    fn effect(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Campaign(id) => self.candidacy = Some(id),
+            Effect::KeepAlive(_, id) if self.coordinator_works => return Some(Input::KeptAlive(id)),
+            Effect::KeepAlive(_, id) => self.keep_alives.push(id),
+            Effect::ProveLeadership(_, id) if self.coordinator_works => return Some(Input::LeadershipProved(id)),
+            Effect::ProveLeadership(_, id) => self.questions.push(id),
+            Effect::Resign(id) => self.resigned.push(id),
+            Effect::Quit(why) => self.quit = Some(why),
+            Effect::Call(id, call) if self.ledger_works => {
+                return Some(Input::Called(id, self.ledger.call(&call, self.now.wall)));
+            }
+            Effect::Call(id, call) => self.calls.push((id, call)),
+            Effect::Send(stream, message) => self.sent.push((stream, message)),
+            Effect::Close(stream, _) => self.closed.push(stream),
+            Effect::Answer(handle, answer) => {
+                assert!(self.answers.insert(handle, answer).is_none(), "one answer a request");
+            }
+            Effect::Alert(alert) => self.alerts.push(alert),
+        }
+        None
     }
 
     /// Time passes, waking the engine whenever it asks for it.
@@ -182,7 +229,7 @@ impl World {
     pub(super) fn commits(&self) -> Vec<(CallId, Arc<crate::txn::Transaction>)> {
         let commits = self.calls.iter().filter_map(|(id, call)| match call {
             Call::Commit(transaction) => Some((*id, Arc::clone(transaction))),
-            Call::TakeOver(_) | Call::Load { .. } | Call::FindRequests(_) => None,
+            Call::Survey | Call::TakeOver(_) | Call::Load { .. } | Call::FindRequests(_) => None,
         });
         commits.collect()
     }

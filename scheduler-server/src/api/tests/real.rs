@@ -11,6 +11,7 @@ use scheduler_core::schedule::SHORTEST_EVERY;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use v1::calendar_service_client::CalendarServiceClient;
+use v1::scheduler_service_client::SchedulerServiceClient;
 
 use super::*;
 use crate::clock;
@@ -33,7 +34,7 @@ impl Real {
         let ledger = Arc::new(Sqlite::open(&file, Arc::new(clock::wall)).await.unwrap());
         let id = NodeId::from("n1");
         let agent_ttl = Duration::from_secs(15);
-        let config = Config { node: id.clone(), agent_ttl, min_every: SHORTEST_EVERY, seed: 7 };
+        let config = Config { node: id.clone(), agent_ttl, lease: None, min_every: SHORTEST_EVERY, seed: 7 };
         let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock));
         let stop = CancellationToken::new();
         let engine = tokio::spawn(engine.run(stop.clone()));
@@ -54,6 +55,10 @@ impl Real {
         let request = v1::GetJobRequest { job_id: "a".to_owned(), ..Default::default() };
         let job = self.jobs().get_job(request).await.unwrap().into_inner();
         job.next_fire_time.map(|time| time.to_string()).unwrap_or_default()
+    }
+
+    fn scheduler(&self) -> SchedulerServiceClient<Routes> {
+        SchedulerServiceClient::new(self.routes.clone())
     }
 
     async fn end(self) {
@@ -100,5 +105,18 @@ async fn a_calendars_change_moves_the_fires_of_its_jobs_and_it_stays_while_they_
     let gone = v1::DeleteJobRequest { job_id: "a".to_owned(), ..Default::default() };
     real.jobs().delete_job(gone).await.unwrap();
     assert_eq!(real.calendars().delete_calendar(delete).await.unwrap().into_inner(), updated);
+    real.end().await;
+}
+
+#[tokio::test]
+async fn a_single_node_does_not_step_down_and_says_why() {
+    let real = Real::start().await;
+    for (node_id, why) in [("", "NOBODY_ELSE_STANDS"), ("n1", "NOBODY_ELSE_STANDS"), ("n2", "ANOTHER_LEADS")] {
+        let request = v1::StepDownRequest { node_id: node_id.to_owned() };
+        let status = real.scheduler().step_down(request).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, why));
+    }
+    let status = real.scheduler().get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();
+    assert!(!status.leader.expect("it leads as before").suspended);
     real.end().await;
 }

@@ -67,7 +67,7 @@ impl Shell {
         let clock = Arc::new(move || Timestamp::from_micros(of_service.load(Ordering::Relaxed)));
         let service = Service::new(Arc::clone(&ledger) as _, Arc::new(NoLeader), clock, node, SHORTEST_EVERY);
         let agent_ttl = Duration::from_secs(15);
-        let config = Config { node: id, agent_ttl, min_every: SHORTEST_EVERY, seed: 7 };
+        let config = Config { node: id, agent_ttl, lease: None, min_every: SHORTEST_EVERY, seed: 7 };
         let mut shell = Self {
             engine: Engine::new(config, now(&wall)),
             ledger,
@@ -80,7 +80,7 @@ impl Shell {
             numbers: 0,
             _folder: folder,
         };
-        shell.input(Input::Elected).await;
+        shell.input(Input::Wake).await;
         shell
     }
 
@@ -92,11 +92,15 @@ impl Shell {
             for effect in effects {
                 match effect {
                     Effect::Call(id, call) => inputs.push_back(Input::Called(id, self.ledger.call(call).await)),
-                    Effect::ProveLeadership(id) => inputs.push_back(Input::LeadershipProved(id)),
+                    Effect::Campaign(id) => inputs.push_back(Input::Elected(id)),
+                    Effect::ProveLeadership(_, id) => inputs.push_back(Input::LeadershipProved(id)),
                     Effect::Send(_, ToAgent::Assign(assigned)) => self.assigned.extend(assigned),
                     Effect::Answer(handle, answer) => drop(self.answers.insert(handle, answer)),
                     Effect::Alert(Alert::TookOver { epoch, .. }) => self.epoch = epoch,
-                    Effect::Campaign | Effect::Send(..) | Effect::Close(..) | Effect::Alert(_) => {}
+                    Effect::KeepAlive(..) | Effect::Resign(_) | Effect::Quit(_) => {
+                        unreachable!("it leads alone, and goes on")
+                    }
+                    Effect::Send(..) | Effect::Close(..) | Effect::Alert(_) => {}
                 }
             }
         }

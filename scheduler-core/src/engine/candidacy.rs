@@ -1,0 +1,146 @@
+//! Whether this node may stand for election: only a node that could lead well (PROTOCOL.md, rules 11, 15 and 17).
+
+use std::time::Duration;
+
+use crate::time::{Boot, Now, Timestamp};
+use crate::txn::{CallId, Done, Failure, Survey};
+
+use super::config::{LEDGER_PATIENCE, LEDGER_RETRY, MAX_CLOCK_SKEW, STANDS_BACK, SURVEY_EVERY, VERSION_GONE};
+use super::input::{Bar, Other};
+
+/// From one candidacy to the next, at least: one that ends at once is not begun again at once.
+const PACE: Duration = Duration::from_millis(500);
+
+pub(super) struct Candidacy {
+    /// Nobody else can be there (rule 16).
+    alone: bool,
+    /// Of the schedules' evaluation here.
+    version: String,
+    /// The question to the ledger that has no answer yet.
+    asked: Option<(CallId, Now)>,
+    next_survey: Boot,
+    /// What the ledger said last; `None`: nothing since this node last led.
+    outlook: Option<Result<(), Bar>>,
+    /// The schedule version in the ledger, where that is another, and when a node with it was last seen.
+    other_version: Option<String>,
+    seen: Boot,
+    stands_back_until: Option<Boot>,
+    next_candidacy: Boot,
+    /// The other nodes that stand or lead, and since when there has been one.
+    others: Vec<Other>,
+    others_since: Boot,
+}
+
+impl Candidacy {
+    pub(super) fn new(alone: bool, version: String, now: Boot) -> Self {
+        Self {
+            alone,
+            version,
+            asked: None,
+            next_survey: now,
+            outlook: None,
+            other_version: None,
+            seen: now,
+            stands_back_until: None,
+            next_candidacy: now,
+            others: Vec::new(),
+            others_since: now,
+        }
+    }
+
+    pub(super) fn others_are(&mut self, others: Vec<Other>, now: Boot) {
+        if self.others.is_empty() {
+            self.others_since = now;
+        }
+        self.others = others;
+    }
+
+    /// Since when somebody else could lead instead.
+    pub(super) fn others_since(&self) -> Option<Boot> {
+        (!self.others.is_empty()).then_some(self.others_since)
+    }
+
+    /// A candidacy or a term has ended: what is known of the ledger may be old.
+    pub(super) fn look_anew(&mut self, now: Boot) {
+        self.asked = None;
+        self.next_survey = now;
+        self.outlook = None;
+    }
+
+    pub(super) fn stand_back(&mut self, now: Boot) {
+        self.stands_back_until = Some(now.saturating_add(STANDS_BACK));
+    }
+
+    pub(super) fn is_survey_due(&self, now: Boot) -> bool {
+        self.next_survey <= now
+    }
+
+    pub(super) fn surveys(&mut self, id: CallId, now: Now) {
+        if self.asked.replace((id, now)).is_some() {
+            // The last one is still without an answer.
+            self.outlook = Some(Err(Bar::Ledger));
+        }
+        self.next_survey = now.boot.saturating_add(LEDGER_PATIENCE);
+    }
+
+    /// Takes the answer to a survey; whether it was one.
+    pub(super) fn surveyed(&mut self, id: CallId, result: &Result<Done, Failure>, now: Now) -> bool {
+        let Some((_, asked)) = self.asked.take_if(|(asked, _)| *asked == id) else { return false };
+        let (outlook, next) = match result {
+            Ok(Done::Surveyed(survey)) => (self.judge(survey, asked, now), SURVEY_EVERY),
+            Ok(_) | Err(_) => (Err(Bar::Ledger), LEDGER_RETRY),
+        };
+        self.outlook = Some(outlook);
+        self.next_survey = now.boot.saturating_add(next);
+        true
+    }
+
+    fn judge(&mut self, survey: &Survey, asked: Now, now: Now) -> Result<(), Bar> {
+        let other = survey.schedule_version.clone().filter(|version| *version > self.version);
+        if self.other_version != other {
+            self.seen = now.boot;
+            self.other_version = other;
+        }
+        // The ledger read its clock at some instant between the two.
+        let off = apart(asked.wall, survey.ledger_time).min(apart(now.wall, survey.ledger_time));
+        if off > MAX_CLOCK_SKEW { Err(Bar::Clock { off }) } else { Ok(()) }
+    }
+
+    /// What keeps this node from standing; `None`: nothing that is known yet.
+    pub(super) fn may_stand(&mut self, now: Boot) -> Option<Result<(), Bar>> {
+        let version = self.other_version.as_ref();
+        if version.is_some_and(|version| self.others.iter().any(|other| other.schedule_version == *version)) {
+            self.seen = now;
+        }
+        // Standing back serves those who might lead instead.
+        let stands_back = self.stands_back_until.is_some_and(|until| now < until) && !self.others.is_empty();
+        let verdict = match (self.outlook.clone()?, version) {
+            (Err(bar), _) => Err(bar),
+            (Ok(()), _) if stands_back => Err(Bar::StandsBack),
+            (Ok(()), Some(version)) if !self.alone && now.since(self.seen) < VERSION_GONE => {
+                Err(Bar::ScheduleVersion(version.clone()))
+            }
+            (Ok(()), _) => Ok(()),
+        };
+        Some(verdict)
+    }
+
+    /// Begins a candidacy, unless the last one has only just begun.
+    pub(super) fn begins(&mut self, now: Boot) -> bool {
+        let may = self.next_candidacy <= now;
+        if may {
+            self.next_candidacy = now.saturating_add(PACE);
+            self.stands_back_until = None;
+        }
+        may
+    }
+
+    pub(super) fn next_wakeup(&self, now: Boot) -> Boot {
+        let paced = Some(self.next_candidacy).filter(|at| *at > now && self.outlook == Some(Ok(())));
+        paced.map_or(self.next_survey, |at| at.min(self.next_survey))
+    }
+}
+
+fn apart(a: Timestamp, b: Timestamp) -> Duration {
+    a.since(b).max(b.since(a))
+}

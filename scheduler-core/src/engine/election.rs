@@ -1,0 +1,108 @@
+//! A node on its way to leading, and off it: candidacy, election, and the loss of what was won (PROTOCOL.md, section 3).
+
+use crate::txn::{Call, CallId};
+
+use super::input::{Alert, CandidacyId, Effect, KeepAliveId};
+use super::lease::Lease;
+use super::{Engine, Phase};
+
+impl Engine {
+    /// Of a node that does not lead: looks at the ledger, and stands for election while nothing is against it.
+    pub(super) fn stand(&mut self, out: &mut Vec<Effect>) {
+        if !matches!(self.phase, Phase::Standby) {
+            return;
+        }
+        let now = self.now.boot;
+        if self.candidacy.is_survey_due(now) {
+            let id = CallId(self.next_number());
+            self.candidacy.surveys(id, self.now);
+            out.push(Effect::Call(id, Call::Survey));
+        }
+        match self.candidacy.may_stand(now) {
+            None => {}
+            Some(Ok(())) => {
+                self.bar = None;
+                if self.lease.is_none() && self.candidacy.begins(now) {
+                    let candidacy = CandidacyId(self.next_number());
+                    self.lease = Some(Lease::new(candidacy, self.config.lease, now));
+                    out.push(Effect::Campaign(candidacy));
+                }
+            }
+            Some(Err(bar)) => {
+                self.withdraw(out);
+                let is_new = |told: &super::Bar| std::mem::discriminant(told) != std::mem::discriminant(&bar);
+                if self.bar.as_ref().is_none_or(is_new) {
+                    self.bar = Some(bar.clone());
+                    out.push(Effect::Alert(Alert::DoesNotStand(bar)));
+                }
+            }
+        }
+    }
+
+    /// Gives the candidacy up, or the key that it has won.
+    pub(super) fn withdraw(&mut self, out: &mut Vec<Effect>) {
+        if let Some(lease) = self.lease.take() {
+            out.push(Effect::Resign(lease.candidacy));
+        }
+    }
+
+    pub(super) fn elected(&mut self, candidacy: CandidacyId) {
+        let is_ours = self.lease.as_ref().is_some_and(|lease| lease.candidacy == candidacy);
+        if is_ours && matches!(self.phase, Phase::Standby) {
+            self.phase = Phase::TakingOver { call: None, retry_at: self.now.boot };
+        }
+    }
+
+    pub(super) fn unelected(&mut self, candidacy: CandidacyId, out: &mut Vec<Effect>) {
+        if self.lease.as_ref().is_some_and(|lease| lease.candidacy == candidacy) {
+            self.depose("the coordinator says so".to_owned(), out);
+        }
+    }
+
+    pub(super) fn renew_lease(&mut self, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        if self.lease.as_ref().is_some_and(|lease| lease.is_due(now)) {
+            let id = KeepAliveId(self.next_number());
+            if let Some(lease) = &mut self.lease {
+                lease.sends(id, now);
+                out.push(Effect::KeepAlive(lease.candidacy, id));
+            }
+        }
+    }
+
+    /// Whether this node certainly leads at this instant, as far as it can know without asking.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_confirmed(self.now.boot))
+    }
+
+    /// To be compared on every input before any effect (rule 13).
+    pub(super) fn look_at_lease(&mut self, out: &mut Vec<Effect>) {
+        let confirmed = self.is_confirmed();
+        let Phase::Leading(term) = &mut self.phase else { return };
+        if term.suspended && confirmed {
+            out.push(Effect::Alert(Alert::Resumed));
+            term.resume(out);
+        } else if !term.suspended && !confirmed {
+            out.push(Effect::Alert(Alert::Suspended));
+            term.suspended = true;
+        }
+    }
+
+    /// Somebody else leads, or soon will.
+    pub(super) fn depose(&mut self, why: String, out: &mut Vec<Effect>) {
+        let led = self.is_leading();
+        self.end_term(out);
+        self.withdraw(out);
+        // A take-over that was under way is given up too: it would end the term of who leads now.
+        self.phase = Phase::Standby;
+        self.candidacy.look_anew(self.now.boot);
+        if !led {
+            return;
+        }
+        out.push(Effect::Alert(Alert::Deposed(why.clone())));
+        if self.config.lease.is_none() {
+            self.end(out);
+            out.push(Effect::Quit(why));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A leader that cannot confirm its lease is suspended: it decides no fires and hands nothing out. Reports, changes of
+//! jobs and what their transactions enter go on, because the ledger refuses them once another node leads
+//! (PROTOCOL.md, rule 13).
+
+use std::sync::Arc;
+
+use crate::ids::AttemptId;
+use crate::txn::{Call, CallId, Transaction};
+
+use super::attempts::End;
+use super::inbox::Event;
+use super::input::{Effect, ProofId};
+use super::live::Dispatch;
+use super::term::Term;
+
+impl Term {
+    /// The lease is confirmed again: what was held back is sent, the rest follows in the next transactions.
+    pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
+        self.suspended = false;
+        let joined = self.agents.by_instance.values().filter(|entry| entry.joined);
+        let held: Vec<AttemptId> = joined.flat_map(|entry| entry.held.iter().copied()).collect();
+        for attempt in held {
+            self.send_held_back(attempt, out);
+        }
+    }
+
+    /// Sends an attempt that is in the ledger and was never sent; one that is to be cancelled ends instead.
+    pub(super) fn send_held_back(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) {
+        let Some(live) = self.live_attempt(attempt).filter(|live| live.dispatch == Dispatch::Unsent) else { return };
+        if live.run.cancel_requested_time.is_none() {
+            return self.send_assignments(&[attempt], out);
+        }
+        // A cancel whose commit is under way is followed up after it.
+        if self.jobs.get(live.run.job_uid).is_none_or(|entry| entry.busy.is_none()) {
+            self.end_unsent(attempt);
+        }
+    }
+
+    pub(super) fn end_unsent(&mut self, attempt: AttemptId) {
+        let end = End::NotStarted("it was cancelled before it was sent".to_owned());
+        self.inbox.push_back(Event::End(attempt, end));
+    }
+
+    /// The question that confirms heartbeats: to the coordinator, about the key; while the lease is unconfirmed to
+    /// the ledger, about the epoch (rule 18): a transaction that it takes proves that nobody has taken over before.
+    pub(super) fn question(&self, id: ProofId) -> Effect {
+        if self.suspended {
+            let nothing = Arc::new(Transaction::new(self.epoch, self.now.wall));
+            Effect::Call(CallId(id.0), Call::Commit(nothing))
+        } else {
+            Effect::ProveLeadership(self.candidacy, id)
+        }
+    }
+
+    /// Whether the ledger was asked about the epoch under this number.
+    pub(super) fn is_question(&self, id: CallId) -> bool {
+        self.agents.asked.contains_key(&ProofId(id.0))
+    }
+}

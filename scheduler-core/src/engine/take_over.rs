@@ -1,0 +1,169 @@
+//! From the election to a term: the transaction that ends the previous one, and the memory made from what the ledger
+//! holds (PROTOCOL.md, rule 12).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::run::{AttemptState, Run};
+use crate::schedule::{self, Compiled, SHORTEST_EVERY};
+use crate::txn::{Call, CallId, Done, Failure, Snapshot, TakeOver, TookOver};
+
+use super::agents::AgentEntry;
+use super::config::{LEDGER_RETRY, MAX_CLOCK_SKEW};
+use super::input::{Alert, Effect};
+use super::jobs::JobEntry;
+use super::live::LiveRun;
+use super::random::Random;
+use super::term::{Beginning, Term};
+use super::{Engine, Phase};
+
+impl Engine {
+    /// Asks for the ledger. Only a leader whose lease is confirmed does: another may have taken over since.
+    pub(super) fn take_over(&mut self, out: &mut Vec<Effect>) {
+        let is_due = match &self.phase {
+            Phase::TakingOver { call: None, retry_at } => *retry_at <= self.now.boot,
+            Phase::TakingOver { .. } | Phase::Standby | Phase::Loading { .. } | Phase::Leading(_) | Phase::Ended => {
+                false
+            }
+        };
+        if !is_due || !self.is_confirmed() {
+            return;
+        }
+        let call = CallId(self.next_number());
+        let take_over = TakeOver {
+            node: self.config.node.clone(),
+            agent_ttl: self.config.agent_ttl,
+            schedule_version: schedule::VERSION.clone(),
+        };
+        out.push(Effect::Call(call, Call::TakeOver(take_over)));
+        self.phase = Phase::TakingOver { call: Some(call), retry_at: self.now.boot };
+    }
+
+    pub(super) fn took_over(&mut self, result: Result<Done, Failure>, out: &mut Vec<Effect>) {
+        match result {
+            Ok(Done::TookOver(took_over)) => {
+                let call = CallId(self.next_number());
+                let entered_since = took_over.watermark.saturating_sub(MAX_CLOCK_SKEW);
+                out.push(Effect::Call(call, Call::Load { epoch: took_over.epoch, entered_since }));
+                self.phase = Phase::Loading { call, took_over };
+            }
+            Ok(_) => {}
+            Err(failure) => self.begin_again(&failure, out),
+        }
+    }
+
+    pub(super) fn loaded(&mut self, took_over: &TookOver, result: Result<Done, Failure>, out: &mut Vec<Effect>) {
+        match result {
+            Ok(Done::Loaded(snapshot)) => self.begin_term(took_over, *snapshot, out),
+            Ok(_) => {}
+            Err(failure) => self.begin_again(&failure, out),
+        }
+    }
+
+    /// A failed take-over or load is begun again from the start: a term must know what it leads.
+    fn begin_again(&mut self, failure: &Failure, out: &mut Vec<Effect>) {
+        out.push(Effect::Alert(Alert::LedgerFails(failure.to_string())));
+        self.phase = Phase::TakingOver { call: None, retry_at: self.now.boot.saturating_add(LEDGER_RETRY) };
+    }
+
+    fn begin_term(&mut self, took_over: &TookOver, snapshot: Snapshot, out: &mut Vec<Effect>) {
+        let Some(candidacy) = self.lease.as_ref().map(|lease| lease.candidacy) else { return };
+        let mut stats = self.stats;
+        stats.take_overs += 1;
+        let beginning = Beginning {
+            candidacy,
+            suspended: !self.is_confirmed(),
+            epoch: took_over.epoch,
+            watermark: took_over.watermark,
+            token_ceiling: took_over.token_ceiling,
+            longest_agent_ttl: took_over.longest_agent_ttl,
+            last_change_seq: snapshot.last_change_seq,
+            next_call: self.numbers,
+            random: Random::new(self.random.wide()),
+            stats,
+        };
+        let mut term = Box::new(Term::new(Arc::clone(&self.config), self.now, beginning));
+        let (jobs, unended_runs) = (snapshot.jobs.len(), snapshot.unended.len());
+        let unusable = fill(&mut term, took_over, snapshot);
+        out.extend(unusable.into_iter().map(Effect::Alert));
+        out.push(Effect::Alert(Alert::TookOver { epoch: took_over.epoch, jobs, unended_runs }));
+        for (stream, hello) in std::mem::take(&mut self.hellos) {
+            term.hello(stream, hello, out);
+        }
+        self.phase = Phase::Leading(term);
+        for (_, handle, request) in std::mem::take(&mut self.early) {
+            self.receive_request(handle, request, out);
+        }
+    }
+}
+
+/// Makes the memory of a term from what the ledger holds. A job whose schedule cannot be evaluated any more
+/// (the time zone data lost its zone) does not fire, and a human is told.
+fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert> {
+    let mut unusable = Vec::new();
+    let covered: BTreeMap<_, _> = snapshot.covered.into_iter().collect();
+    for calendar in snapshot.calendars {
+        let key = calendar.key.clone();
+        if let Err(why) = term.calendars.insert(calendar) {
+            unusable.push(Alert::UnusableCalendar { calendar: key, why });
+        }
+    }
+    for job in snapshot.jobs {
+        // What passes while a job is paused or disabled is not decided by the watermark: `catch_up` may still want it.
+        let cursor = if job.fires() { took_over.watermark.max(job.effective_from) } else { job.effective_from };
+        let cursor = covered.get(&job.uid).map_or(cursor, |last| cursor.max(*last));
+        match term.calendars.compile(&job.key, &job.definition, job.create_time, SHORTEST_EVERY) {
+            Ok(compiled) => term.jobs.insert(JobEntry::new(job, compiled, cursor)),
+            Err(why) => {
+                unusable.push(Alert::UnusableSchedule { job: job.key.clone(), why });
+                term.jobs.insert(JobEntry::new(job, never(), cursor));
+            }
+        }
+    }
+    for backfill in snapshot.backfills {
+        term.backfills.insert(backfill);
+    }
+    for (run, later) in snapshot.unended {
+        adopt(term, run, later);
+    }
+    unusable
+}
+
+/// Takes over an unended run: its attempt may be anywhere on its way, its agent's Inventory will tell.
+fn adopt(term: &mut Term, run: Run, later: Option<crate::run::Attempt>) {
+    let (id, uid, now) = (run.id, run.job_uid, term.now);
+    let due = run.next_attempt_time.unwrap_or(run.not_before);
+    if let Some(backfill) = run.backfill_id {
+        term.backfills.adopt(backfill, id);
+    }
+    let live = LiveRun::loaded(run, later);
+    let held = live.unended_attempt().map(|attempt| {
+        debug_assert!(matches!(attempt.state, AttemptState::Pending | AttemptState::Running));
+        (attempt.slot, attempt.agent_id.clone(), attempt.agent_instance, attempt.number)
+    });
+    term.runs.insert(id, live);
+    let Some(entry) = term.jobs.get_mut(uid) else { return };
+    entry.live.insert(id);
+    match held {
+        Some((slot, agent_id, instance, number)) => {
+            let attempt = crate::ids::AttemptId { run: id, number };
+            entry.slots.insert(slot, attempt);
+            let agent = term.agents.by_instance.entry(instance);
+            agent.or_insert_with(|| AgentEntry::unseen(agent_id, now.boot)).held.insert(attempt);
+        }
+        None if due > now.wall => {
+            term.run_timers.insert((due, id));
+            term.set_deadline(id);
+        }
+        None => {
+            term.queue_run(id);
+            term.set_deadline(id);
+        }
+    }
+}
+
+/// The empty schedule.
+fn never() -> Compiled {
+    Compiled::new(&schedule::Schedule::default(), &schedule::Context::preview(crate::time::Timestamp::MIN))
+        .expect("because nothing is wrong with the empty schedule")
+}

@@ -1,0 +1,250 @@
+//! Nodes of a cluster: who stands, who takes over, and who gives leadership up.
+
+use crate::agent::StreamId;
+use crate::engine::{Alert, Answer, Away, Bar, Command, Input, Other, Refusal};
+use crate::ids::{Epoch, NodeId};
+use crate::schedule;
+use crate::txn::{Call, Failure};
+
+use super::ledger::Ledger;
+use super::world::{LEASE, World, every, hello, job, seconds, trigger};
+
+fn other(version: &str) -> Input {
+    Input::Others(vec![Other { node: NodeId::from("n2"), schedule_version: version.to_owned() }])
+}
+
+fn a_peer() -> Input {
+    other(&schedule::VERSION)
+}
+
+fn starting(ledger: Ledger) -> World {
+    World::of("n1", Some(LEASE), World::in_cluster().now, ledger)
+}
+
+fn step_down(node: Option<&str>) -> Command {
+    Command::StepDown { node: node.map(NodeId::from) }
+}
+
+/// The ledger answers every call that there is with a failure, for a while.
+fn ledger_fails_for(world: &mut World, secs: u64) {
+    world.ledger_works = false;
+    for _ in 0..secs * 10 {
+        world.pass(seconds(1) / 10);
+        for (id, _) in std::mem::take(&mut world.calls) {
+            world.answer_call(id, Err(Failure::Unavailable("no route".into())));
+        }
+    }
+}
+
+#[test]
+fn a_node_that_cannot_reach_the_ledger_does_not_stand() {
+    let mut world = World::in_cluster();
+    let candidacy = world.candidacy.take().unwrap();
+    ledger_fails_for(&mut world, 5);
+    assert_eq!(world.resigned, [candidacy], "it withdraws");
+    assert_eq!(world.candidacy, None);
+    assert!(world.alerts.contains(&Alert::DoesNotStand(Bar::Ledger)));
+    world.ledger_catches_up();
+    world.pass(seconds(1));
+    assert!(world.candidacy.is_some(), "it stands again");
+}
+
+#[test]
+fn a_node_that_the_ledger_does_not_answer_at_all_withdraws() {
+    let mut world = World::in_cluster();
+    world.ledger_works = false;
+    world.pass(seconds(5));
+    assert_eq!(world.resigned.len(), 1);
+}
+
+#[test]
+fn a_node_whose_clock_is_wrong_does_not_stand() {
+    let mut world = starting(Ledger { ahead: seconds(6), ..Ledger::default() });
+    world.pass(seconds(20));
+    assert_eq!(world.candidacy, None);
+    assert!(world.alerts.contains(&Alert::DoesNotStand(Bar::Clock { off: seconds(6) })));
+    world.ledger.ahead = seconds(4);
+    world.pass(seconds(2));
+    assert!(world.candidacy.is_some());
+}
+
+#[test]
+fn a_node_of_an_earlier_schedule_version_waits_until_those_of_the_later_one_are_gone() {
+    let mut world = starting(Ledger { schedule_version: Some("9999a-001".into()), ..Ledger::default() });
+    world.input(other("9999a-001"));
+    world.pass(seconds(100));
+    world.input(Input::Others(Vec::new()));
+    world.pass(seconds(59));
+    assert_eq!(world.candidacy, None);
+    world.pass(seconds(3));
+    assert!(world.candidacy.is_some());
+}
+
+#[test]
+fn a_node_of_a_later_schedule_version_stands_at_once() {
+    let mut world = starting(Ledger { schedule_version: Some("2001a-001".into()), ..Ledger::default() });
+    world.input(other("2001a-001"));
+    assert!(world.candidacy.is_some());
+}
+
+#[test]
+fn a_single_node_of_an_earlier_schedule_version_starts_at_once() {
+    let ledger = Ledger { schedule_version: Some("9999a-001".into()), ..Ledger::default() };
+    assert!(World::of("n1", None, World::new().now, ledger).candidacy.is_some());
+}
+
+#[test]
+fn nobody_takes_over_on_a_lease_that_is_not_confirmed() {
+    let mut world = World::in_cluster();
+    world.coordinator_works = false;
+    world.pass(seconds(4));
+    world.ledger_works = false;
+    world.elect();
+    world.pass(seconds(1) / 2);
+    assert!(!world.calls.iter().any(|(_, call)| matches!(call, Call::TakeOver(_))));
+    world.ledger_catches_up();
+    world.coordinator_works = true;
+    world.pass(seconds(2));
+    assert!(world.engine.is_leading());
+}
+
+#[test]
+fn a_leader_whose_key_is_gone_steps_down_and_stands_again() {
+    let mut world = World::leading_in_cluster();
+    world.input(Input::Hello(StreamId(1), hello("a", 1, 1)));
+    let first = world.candidacy.take().unwrap();
+    world.input(Input::Unelected(first));
+    assert!(!world.engine.is_leading());
+    assert_eq!(world.closed, [StreamId(1)]);
+    world.pass(seconds(1));
+    assert!(world.candidacy.is_some_and(|candidacy| candidacy > first));
+    world.input(Input::Elected(first));
+    assert!(!world.engine.is_leading(), "that candidacy is over");
+    world.elect();
+    assert!(world.engine.is_leading());
+}
+
+#[test]
+fn a_leader_that_the_ledger_deposes_gives_its_key_up_and_stands_again() {
+    let mut world = World::leading_in_cluster();
+    let first = world.candidacy.take();
+    world.create("one", job());
+    world.ledger.epoch = Epoch(i64::MAX >> 20);
+    let handle = world.begin(None, trigger("one"));
+    assert_eq!(world.answers.remove(&handle), Some(Err(Refusal::OutcomeUnknown)));
+    assert_eq!(world.resigned, Vec::from_iter(first));
+    world.pass(seconds(1));
+    assert!(world.candidacy.is_some());
+    assert_eq!(world.quit, None);
+}
+
+#[test]
+fn a_single_node_that_the_ledger_deposes_ends() {
+    let mut world = World::leading();
+    world.create("one", job());
+    world.ledger.epoch = Epoch(i64::MAX >> 20);
+    world.begin(None, trigger("one"));
+    assert!(world.quit.is_some() && world.engine.has_ended());
+    let late = world.begin(None, trigger("one"));
+    assert_eq!(world.answers.remove(&late), Some(Err(Refusal::Unavailable(Away::Stopping))));
+}
+
+#[test]
+fn a_leader_without_the_ledger_gives_way_after_two_seconds_and_stands_back() {
+    let mut world = World::leading_in_cluster();
+    world.create("tick", every(1));
+    world.input(a_peer());
+    world.pass(seconds(2));
+    let first = world.candidacy.take();
+    ledger_fails_for(&mut world, 2);
+    assert!(world.engine.is_leading());
+    ledger_fails_for(&mut world, 2);
+    assert!(!world.engine.is_leading());
+    assert_eq!(world.resigned, Vec::from_iter(first));
+    world.ledger_catches_up();
+    world.pass(seconds(27));
+    assert_eq!(world.candidacy, None);
+    world.pass(seconds(5));
+    assert!(world.candidacy.is_some());
+}
+
+#[test]
+fn a_leader_stays_while_nobody_else_reaches_the_ledger_either() {
+    let mut world = World::leading_in_cluster();
+    world.create("tick", every(1));
+    ledger_fails_for(&mut world, 20);
+    assert!(world.engine.is_leading());
+    // The ledger is back, and another node sees it first.
+    world.input(a_peer());
+    world.ledger_catches_up();
+    world.pass(seconds(5));
+    assert!(world.engine.is_leading());
+}
+
+#[test]
+fn who_stands_back_for_nobody_stands_again() {
+    let mut world = World::leading_in_cluster();
+    world.input(a_peer());
+    world.request(step_down(None)).unwrap();
+    world.candidacy = None;
+    world.input(Input::Others(Vec::new()));
+    world.pass(seconds(2));
+    assert!(world.candidacy.is_some());
+}
+
+#[test]
+fn a_leader_that_is_told_to_step_down_finishes_what_it_began_and_resigns() {
+    let mut world = World::leading_in_cluster();
+    world.input(a_peer());
+    world.create("one", job());
+    let first = world.candidacy.take();
+    world.ledger_works = false;
+    let begun = world.begin(None, trigger("one"));
+    let asked = world.begin(None, step_down(Some("n1")));
+    let late = world.begin(None, trigger("one"));
+    assert_eq!(world.answers.remove(&late), Some(Err(Refusal::Unavailable(Away::HandsOver))));
+    assert!(world.resigned.is_empty() && !world.answers.contains_key(&asked));
+    world.ledger_catches_up();
+    assert!(world.answers.remove(&begun).unwrap().is_ok());
+    assert!(matches!(world.answers.remove(&asked), Some(Ok(Answer::SteppedDown { .. }))));
+    assert_eq!(world.resigned, Vec::from_iter(first));
+    world.pass(seconds(28));
+    assert_eq!(world.candidacy, None, "it stands back");
+}
+
+#[test]
+fn a_leader_does_not_wait_for_ever_for_the_ledger_before_it_goes() {
+    let mut world = World::leading_in_cluster();
+    world.create("one", job());
+    world.ledger_works = false;
+    world.begin(None, trigger("one"));
+    world.input(Input::Stop);
+    assert!(!world.engine.has_ended());
+    world.pass(seconds(5));
+    assert!(world.engine.has_ended());
+    assert_eq!(world.resigned.len(), 1);
+}
+
+#[test]
+fn nobody_steps_down_for_another_leader_or_for_nobody() {
+    let mut world = World::leading_in_cluster();
+    assert_eq!(world.request(step_down(None)), Err(Refusal::NobodyElseStands));
+    world.input(a_peer());
+    assert!(matches!(world.request(step_down(Some("n7"))), Err(Refusal::AnotherLeads { .. })));
+    assert!(world.engine.is_leading());
+    assert_eq!(World::leading().request(step_down(None)), Err(Refusal::NobodyElseStands));
+}
+
+#[test]
+fn a_stopped_node_resigns_and_asks_for_nothing_more() {
+    let mut world = World::leading_in_cluster();
+    world.input(Input::Stop);
+    assert!(world.engine.has_ended());
+    assert_eq!(world.resigned, [world.candidacy.unwrap()]);
+    assert_eq!(world.engine.next_wakeup(), None);
+    let mut candidate = World::in_cluster();
+    candidate.input(Input::Stop);
+    assert_eq!(candidate.resigned.len(), 1);
+    candidate.elect();
+    assert!(candidate.engine.has_ended());
+}
