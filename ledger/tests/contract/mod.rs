@@ -7,6 +7,7 @@ pub(crate) mod backfills;
 pub(crate) mod commits;
 pub(crate) mod jobs;
 pub(crate) mod loads;
+pub(crate) mod races;
 pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod terms;
@@ -63,6 +64,9 @@ macro_rules! for_each_case {
         $case!(backfills::backfills_are_loaded_as_they_are_until_they_are_closed);
         $case!(backfills::a_backfill_begun_again_stays_where_it_is);
         $case!(backfills::the_runs_of_a_backfill_are_listed);
+        $case!(races::a_take_over_finds_all_or_nothing_of_a_transaction_it_meets);
+        $case!(races::of_two_take_overs_at_once_one_is_the_last);
+        $case!(races::a_reader_sees_all_or_nothing_of_a_write_under_way);
         $case!(loads::jobs_come_back_as_they_were_committed);
         $case!(loads::runs_come_back_as_they_were_committed);
         $case!(loads::only_unended_runs_are_loaded);
