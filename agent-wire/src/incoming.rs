@@ -72,7 +72,8 @@ pub fn from_agent(message: v1::AgentMessage) -> Result<Option<FromAgent>, Malfor
                 // It did have the attempt: its report or its Inventory says what became of it.
                 v1::rejected::Reason::AlreadySeen => return Ok(None),
                 reason => {
-                    FromAgent::Rejected { attempt, reason: format!("{}: {}", reason.as_str_name(), rejected.message) }
+                    let reason = format!("{}: {}", reason.as_str_name(), rejected.message);
+                    FromAgent::Rejected { attempt, reason: text(reason) }
                 }
             }
         }
@@ -94,7 +95,7 @@ fn report(report: v1::Report) -> Result<Option<Report>, Malformed> {
     let event = match report.event {
         Some(Event::Started(_)) => ReportEvent::Started,
         Some(Event::Progress(progress)) => ReportEvent::Progress(Progress {
-            percent: progress.percent.clamp(0.0, 100.0),
+            percent: if progress.percent.is_nan() { 0.0 } else { progress.percent.clamp(0.0, 100.0) },
             message: text(progress.message),
         }),
         Some(Event::Finished(end)) => ReportEvent::Finished(finished(end)),
