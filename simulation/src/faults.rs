@@ -5,99 +5,48 @@ use std::time::Duration;
 use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::event::Event;
+use crate::kinds::kinds;
+use crate::left_behind::LeftBehind;
 use crate::network::ConnectionId;
 use crate::trace::tell;
 use crate::world::World;
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Fault {
-    KillServer,
-    KillLeader,
-    StopServer,
-    StopLeader,
-    FreezeServer,
-    FreezeLeader,
-    KillAgent,
-    FreezeAgent,
-    DrainAgent,
-    /// A restart in which the proofs of the old instance's end are lost.
-    AgentForgets,
-    /// Another machine comes up under the same id.
-    TwinAgent,
-    BreakConnection,
-    CutAgent,
-    CutServerFromAgents,
-    CutFromCoordinator,
-    CutFromLedger,
-    LedgerOutage,
-    CoordinatorOutage,
-    LeaseEndsEarly,
-    /// The leader is on one side with some agents, everything else on the other; its key is deleted there.
-    SplitsLeaderOff,
-    ServerClockJumps,
-    ServerClockFarAhead,
-    AgentClockJumps,
-    LedgerClockJumps,
-    SlowEverything,
-}
-
-impl Fault {
-    pub const ALL: [Self; 25] = [
-        Self::KillServer,
-        Self::KillLeader,
-        Self::StopServer,
-        Self::StopLeader,
-        Self::FreezeServer,
-        Self::FreezeLeader,
-        Self::KillAgent,
-        Self::FreezeAgent,
-        Self::DrainAgent,
-        Self::AgentForgets,
-        Self::TwinAgent,
-        Self::BreakConnection,
-        Self::CutAgent,
-        Self::CutServerFromAgents,
-        Self::CutFromCoordinator,
-        Self::CutFromLedger,
-        Self::LedgerOutage,
-        Self::CoordinatorOutage,
-        Self::LeaseEndsEarly,
-        Self::SplitsLeaderOff,
-        Self::ServerClockJumps,
-        Self::ServerClockFarAhead,
-        Self::AgentClockJumps,
-        Self::LedgerClockJumps,
-        Self::SlowEverything,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::KillServer => "server killed",
-            Self::KillLeader => "leader killed",
-            Self::StopServer => "server stopped",
-            Self::StopLeader => "leader stopped",
-            Self::FreezeServer => "server frozen",
-            Self::FreezeLeader => "leader frozen",
-            Self::KillAgent => "agent killed",
-            Self::FreezeAgent => "agent frozen",
-            Self::DrainAgent => "agent drained",
-            Self::AgentForgets => "agent killed, its state lost",
-            Self::TwinAgent => "second machine under one id",
-            Self::BreakConnection => "connection broken",
-            Self::CutAgent => "agent cut off from a server",
-            Self::CutServerFromAgents => "server cut off from agents",
-            Self::CutFromCoordinator => "server cut off from coordinator",
-            Self::CutFromLedger => "server cut off from ledger",
-            Self::LedgerOutage => "ledger down",
-            Self::CoordinatorOutage => "coordinator down",
-            Self::LeaseEndsEarly => "lease ended early",
-            Self::SplitsLeaderOff => "leader split off with agents",
-            Self::ServerClockJumps => "server's clock jumps",
-            Self::ServerClockFarAhead => "server's clock far ahead for a while",
-            Self::AgentClockJumps => "agent's clock jumps",
-            Self::LedgerClockJumps => "ledger's clock jumps",
-            Self::SlowEverything => "everything slow",
-        }
+kinds! {
+    Fault {
+        KillServer = "server killed",
+        KillLeader = "leader killed",
+        StopServer = "server stopped",
+        StopLeader = "leader stopped",
+        FreezeServer = "server frozen",
+        FreezeLeader = "leader frozen",
+        /// Of two leaders in a row the first goes on unaware, and meets an agent that the second has met before.
+        LeaderLeftBehind = "leader left behind",
+        KillAgent = "agent killed",
+        FreezeAgent = "agent frozen",
+        DrainAgent = "agent drained",
+        /// A restart in which the proofs of the old instance's end are lost.
+        AgentForgets = "agent killed, its state lost",
+        /// Another machine comes up under the same id.
+        TwinAgent = "second machine under one id",
+        BreakConnection = "connection broken",
+        CutAgent = "agent cut off from a server",
+        CutServerFromAgents = "server cut off from agents",
+        /// Long enough for its successor to call attempts LOST that it goes on confirming.
+        LeaderCutOff = "leader cut off from ledger and coordinator",
+        CutFromCoordinator = "server cut off from coordinator",
+        CutFromLedger = "server cut off from ledger",
+        LedgerOutage = "ledger down",
+        CoordinatorOutage = "coordinator down",
+        LeaseEndsEarly = "lease ended early",
+        /// The leader is on one side with some agents, everything else on the other; its key is deleted there.
+        SplitsLeaderOff = "leader split off with agents",
+        ServerClockJumps = "server's clock jumps",
+        ServerClockFarAhead = "server's clock far ahead for a while",
+        AgentClockJumps = "agent's clock jumps",
+        LedgerClockJumps = "ledger's clock jumps",
+        /// Just before a take-over, and by more than the last term took.
+        LedgerClockStepsBack = "ledger's clock steps back before a take-over",
+        SlowEverything = "everything slow",
     }
 }
 
@@ -113,6 +62,7 @@ pub(crate) enum Heal {
     CoordinatorOutage,
     ServerClock(usize),
     Speed(Duration, Duration),
+    Deposed(LeftBehind),
 }
 
 impl World {
@@ -135,7 +85,7 @@ impl World {
         }
     }
 
-    fn heal_later(&mut self, heal: Heal) {
+    pub(crate) fn heal_later(&mut self, heal: Heal) {
         let lasts = self.while_it_lasts();
         self.queue.plan(self.now.after(lasts), Event::Heals(heal));
     }
@@ -166,6 +116,7 @@ impl World {
                 self.freeze_server(server);
                 self.heal_later(Heal::Server(server));
             }
+            Fault::LeaderLeftBehind => self.lie_in_wait(),
             Fault::KillAgent | Fault::AgentForgets => {
                 let silently = self.random.chance(0.3);
                 self.kill_agent(a, silently);
@@ -197,6 +148,14 @@ impl World {
                     self.queue.plan(self.now.after(lasts), Event::Heals(Heal::Link(a, s)));
                 }
             }
+            Fault::LeaderCutOff => {
+                let leader = self.leader_or_any();
+                self.coordinator.cut.insert(leader);
+                self.ledger.cut.insert(leader);
+                let at = self.now.after(self.random.millis(3_000, 25_000));
+                self.queue.plan(at, Event::Heals(Heal::Coordinator(leader)));
+                self.queue.plan(at, Event::Heals(Heal::Ledger(leader)));
+            }
             Fault::CutFromCoordinator => {
                 let server = self.leader_or_any();
                 self.coordinator.cut.insert(server);
@@ -224,6 +183,7 @@ impl World {
             Fault::ServerClockJumps | Fault::ServerClockFarAhead | Fault::AgentClockJumps | Fault::LedgerClockJumps => {
                 self.clock_jumps(fault, s, a);
             }
+            Fault::LedgerClockStepsBack => self.ledger_clock_steps_back(),
             Fault::SlowEverything => {
                 let (network, ledger) = (self.profile.network_delay, self.profile.ledger_delay);
                 self.profile.network_delay = network.max(Duration::from_millis(100));
@@ -329,6 +289,7 @@ impl World {
                 self.servers[s].clock.set(now, 0, 0);
                 self.plan_wake(s);
             }
+            Heal::Deposed(left) => self.go_back_to_deposed(left),
             Heal::Speed(network, ledger) => {
                 self.profile.network_delay = network;
                 self.profile.ledger_delay = ledger;
@@ -336,9 +297,21 @@ impl World {
         }
     }
 
+    /// What the ledger's clock tells a take-over is less than what it told the one before.
+    fn ledger_clock_steps_back(&mut self) {
+        let now = self.now;
+        let (ahead, back) = (self.random.between(0, 1_500_000), self.random.between(500_000, 2_500_000));
+        let to = i64::try_from(ahead).unwrap_or(0) - i64::try_from(back).unwrap_or(0);
+        self.ledger.clock.set(now, to, 0);
+        if let Some(leader) = self.coordinator.leader {
+            self.revoke_lease(leader.server, leader.generation);
+        }
+    }
+
     /// Faults stop for good, and what they did is undone.
     pub(crate) fn heal_all(&mut self) {
         self.is_draining = true;
+        self.ambush = None;
         self.clients.have_stopped = true;
         self.profile.calm_down();
         for s in 0..self.servers.len() {

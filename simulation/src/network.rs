@@ -63,6 +63,18 @@ pub(crate) struct Connection {
     held: VecDeque<(Side, Packet)>,
 }
 
+impl Connection {
+    /// The server and its generation, if it still has it open.
+    pub(crate) fn server_end(&self) -> Option<(usize, u32)> {
+        self.server_open.then_some((self.server, self.server_generation))
+    }
+
+    /// The agent, its generation and its stream, if it still has it open.
+    pub(crate) fn agent_end(&self) -> Option<(usize, u32, StreamId)> {
+        self.agent_open.then_some((self.agent, self.agent_generation, self.stream))
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Network {
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
@@ -230,17 +242,16 @@ impl World {
     pub(crate) fn break_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.remove(&id) else { return };
         tell!(self, "the connection of agent {} to server {} breaks", connection.agent, connection.server);
-        let Connection { agent, agent_generation, stream, server, server_generation, .. } = connection;
-        if connection.agent_open {
+        if let Some((agent, generation, stream)) = connection.agent_end() {
             let at = self.now.after(self.random.millis(0, 800));
             let why = agent::Closed::Lost("reset".to_owned());
             let input = Box::new(agent::Input::Closed { stream, why });
-            self.queue.plan(at, Event::Agent { agent, generation: agent_generation, input });
+            self.queue.plan(at, Event::Agent { agent, generation, input });
         }
-        if connection.server_open {
+        if let Some((server, generation)) = connection.server_end() {
             let at = self.now.after(self.random.millis(0, 800));
             let arrival = Arrival::Packet(id, Packet::End(End::Broken));
-            self.queue.plan(at, Event::Server { server, generation: server_generation, arrival });
+            self.queue.plan(at, Event::Server { server, generation, arrival });
         }
     }
 

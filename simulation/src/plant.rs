@@ -1,77 +1,63 @@
 //! Deliberate bugs, each at the seam where a real one would act. They show that the simulation finds what it is for.
 //! Neither the engine nor the agent's session has a switch: a plant alters a model, or what passes between the two.
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Plant {
-    /// The ledger does not compare the epoch of a transaction with its own.
-    FenceRemoved,
-    /// A take-over does not wait for the transactions that hold EPOCH.
-    TakeOverDoesNotWait,
-    /// Heartbeats are confirmed without asking whether the node still leads.
-    ConfirmedWithoutProof,
-    /// The leader believes that an agent holds all that the ledger says it holds.
-    InventoryIgnored,
-    /// The leader believes that an agent that comes back holds nothing.
-    InventoryBelievedEmpty,
-    /// A new leader does not read the rows entered since the watermark.
-    RowsSinceWatermarkUnread,
-    /// The watermark is in the ledger before the rows are.
-    WatermarkBeforeInsert,
-    /// A new leader begins at a later watermark than the ledger's.
-    WatermarkAhead,
-    /// After an unknown outcome the transaction is made anew, with new ids.
-    UnknownDecidedAnew,
-    /// Reports are acknowledged before they are durable.
-    ReportAcknowledgedEarly,
-    /// Changes are answered before they are durable.
-    ChangeAnsweredEarly,
-    /// The ledger says that it has committed, and commits later, if nothing comes in between.
-    CommitAnsweredEarly,
-    /// An agent takes orders from a leader that it knows to be deposed.
-    LowerEpochAccepted,
-    /// Attempts are LOST after a quarter of the TTL.
-    LostBeforeTtl,
-    /// Neither the agent nor its supervisors stop what has no right to run.
-    RightToRunIgnored,
-    /// A MISSED record ends one fire late.
-    MissedOffByOne,
-    /// A new leader reads jobs as they were one change before.
-    StaleJobsRead,
-    /// Ended runs are deleted though they are later than the watermark.
-    RetentionDeletesRecentRows,
-    /// Numbers of requests are not remembered.
-    RequestsForgotten,
-    /// A new instance claims that the old one is gone while its tasks live.
-    FalseProofOfDeath,
-    /// Tokens begin anew with every take-over.
-    TokensRestart,
-    /// What a leader does not hear for a while, it sends to the next agent too.
-    AssignedTwice,
-}
+use crate::kinds::kinds;
 
-impl Plant {
-    pub const ALL: [Self; 22] = [
-        Self::FenceRemoved,
-        Self::TakeOverDoesNotWait,
-        Self::ConfirmedWithoutProof,
-        Self::InventoryIgnored,
-        Self::InventoryBelievedEmpty,
-        Self::RowsSinceWatermarkUnread,
-        Self::WatermarkBeforeInsert,
-        Self::WatermarkAhead,
-        Self::UnknownDecidedAnew,
-        Self::ReportAcknowledgedEarly,
-        Self::ChangeAnsweredEarly,
-        Self::CommitAnsweredEarly,
-        Self::LowerEpochAccepted,
-        Self::LostBeforeTtl,
-        Self::RightToRunIgnored,
-        Self::MissedOffByOne,
-        Self::StaleJobsRead,
-        Self::RetentionDeletesRecentRows,
-        Self::RequestsForgotten,
-        Self::FalseProofOfDeath,
-        Self::TokensRestart,
-        Self::AssignedTwice,
-    ];
+kinds! {
+    Plant {
+        /// The ledger does not compare the epoch of a transaction with its own.
+        FenceRemoved = "fence check removed",
+        /// A take-over does not wait for the transactions that hold EPOCH.
+        TakeOverDoesNotWait = "take-over does not wait for open transactions",
+        /// Heartbeats are confirmed without asking whether the node still leads.
+        ConfirmedWithoutProof = "confirmation without renewal",
+        /// The leader believes that an agent holds all that the ledger says it holds.
+        InventoryIgnored = "Inventory ignored",
+        /// The leader believes that an agent that comes back holds nothing.
+        InventoryBelievedEmpty = "Inventory believed to be empty",
+        /// A new leader does not read the rows entered since the watermark.
+        RowsSinceWatermarkUnread = "rows since the watermark not read",
+        /// The watermark is in the ledger before the rows are.
+        WatermarkBeforeInsert = "watermark moved before the insert",
+        /// A new leader begins at a later watermark than the ledger's.
+        WatermarkAhead = "watermark taken to be later than it is",
+        /// After an unknown outcome the transaction is made anew, with new ids.
+        UnknownDecidedAnew = "unknown commit decided anew",
+        /// Reports are acknowledged before they are durable.
+        ReportAcknowledgedEarly = "report acknowledged before it is durable",
+        /// The leader takes an attempt's slot for free before the end of the attempt is in the ledger.
+        SlotFreedEarly = "lock released before the report is durable",
+        /// Changes are answered before they are durable.
+        ChangeAnsweredEarly = "change answered before it is durable",
+        /// The ledger says that it has committed, and commits later, if nothing comes in between.
+        CommitAnsweredEarly = "commit answered before it is one",
+        /// The answer to one transaction is taken for the answer to the next one too.
+        AnswerAppliedTwice = "a batch's answer applied twice",
+        /// An agent keeps no highest epoch: it takes orders from whoever says that it leads.
+        LowerEpochAccepted = "a lower epoch's Assign accepted",
+        /// Attempts are LOST after a quarter of the TTL.
+        LostBeforeTtl = "LOST before the TTL has passed",
+        /// Neither the agent nor its supervisors stop what has no right to run.
+        RightToRunIgnored = "right to run ignored by the agent",
+        /// A MISSED record ends one fire late.
+        MissedOffByOne = "a MISSED range off by one",
+        /// A new leader reads jobs as they were one change before.
+        StaleJobsRead = "jobs read as they were before their last change",
+        /// A new leader goes by the largest `max_instances` that a job ever had.
+        ShrinkIgnored = "a shrunk max_instances ignored",
+        /// What a resume makes up is entered by two rows.
+        CatchUpEnteredTwice = "catch_up entered twice",
+        /// Ended runs are deleted though they are later than the watermark.
+        RetentionDeletesRecentRows = "retention that deletes rows since the watermark",
+        /// Numbers of requests are not remembered.
+        RequestsForgotten = "numbers of requests forgotten",
+        /// A new instance claims that the old one is gone while its tasks live.
+        FalseProofOfDeath = "an agent's end proved while its tasks live",
+        /// Every instance that comes counts as proof that the others of its id are gone.
+        TwoInstances = "two instances of an id",
+        /// A take-over's epoch is the ledger's clock, whatever the last one was.
+        EpochByClockAlone = "epochs and tokens that follow a clock back",
+        /// What a leader hands to an agent, it sends to the next agent too.
+        AssignedTwice = "an Assign sent to a second agent",
+    }
 }

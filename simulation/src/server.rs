@@ -245,7 +245,15 @@ impl World {
         }
         let goes_on = matches!(&message.message, Some(Message::Inventory(part)) if part.more);
         if let Some(Message::Hello(hello)) = message.message {
-            let hello = agent_wire::hello(hello).expect("because the session says a whole Hello");
+            let mut hello = agent_wire::hello(hello).expect("because the session says a whole Hello");
+            if self.plant == Some(Plant::LowerEpochAccepted) {
+                hello.highest_epoch_seen = scheduler_core::ids::Epoch::default();
+            }
+            if self.plant == Some(Plant::TwoInstances) {
+                let others = self.agents.iter().filter(|agent| agent.id == hello.agent_id.0);
+                let others = others.map(|agent| scheduler_core::ids::AgentInstance(agent.instance));
+                hello.instances_proved_gone = others.filter(|other| *other != hello.instance).collect();
+            }
             if let Some(stream) = self.servers[s].streams.get_mut(&id) {
                 stream.waits = true;
             }

@@ -111,6 +111,12 @@ impl Witness {
         self.backfills.contains_key(&id)
     }
 
+    /// For a planted bug.
+    pub(crate) fn largest_max_instances(&self, uid: JobUid) -> u32 {
+        let versions = self.jobs.get(&uid).into_iter().flat_map(|job| job.versions.values());
+        versions.map(|version| version.job.definition.max_instances).max().unwrap_or(1)
+    }
+
     pub(crate) fn unended_of(&self, instance: Option<Uuid>) -> Vec<AttemptId> {
         let of = self.attempts.iter().filter(|(_, a)| a.ended.is_none() && Some(a.instance) == instance);
         of.map(|(id, _)| *id).collect()

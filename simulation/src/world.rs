@@ -42,6 +42,8 @@ pub struct World {
     pub(crate) broken: Option<Broken>,
     /// Kept between calls of the engine, so that its effects need no new memory.
     pub(crate) effects: Vec<Effect>,
+    /// The leader that is to be left behind with its next hand-out.
+    pub(crate) ambush: Option<Candidate>,
     pub(crate) edits: u64,
     pub(crate) is_draining: bool,
     /// Of directed cases: how long tasks last.
@@ -69,6 +71,7 @@ impl World {
             trace: Trace { is_on: trace, lines: Vec::new() },
             broken: None,
             effects: Vec::new(),
+            ambush: None,
             edits: 0,
             is_draining: false,
             task_lasts: None,

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::ids::RunId;
-use scheduler_core::run::RunState;
-use scheduler_core::txn::{Call, CallId, Done, Failure, Snapshot, TookOver, Transaction};
+use scheduler_core::run::{Run, RunState};
+use scheduler_core::txn::{Call, CallId, Change, Done, Failure, Snapshot, TookOver, Transaction};
 
 use super::{CallNumber, Open, Step, unavailable, unknown};
+use crate::clock::Instant;
 use crate::event::Event;
 use crate::plant::Plant;
 use crate::server::Arrival;
@@ -145,7 +146,7 @@ impl World {
         self.alter_answer(number);
         let Some(open) = self.ledger.open.get_mut(&number) else { return };
         open.step = Step::Commits;
-        if self.plant == Some(Plant::CommitAnsweredEarly) && matches!(open.call, Call::Commit(_)) {
+        if is_answered_early(self.plant, &open.call) {
             open.step = Step::CommitsUnheard;
             let (server, generation, id) = (open.server, open.generation, open.id);
             let arrival = Arrival::Called(id, Ok(Done::Committed));
@@ -158,16 +159,19 @@ impl World {
         let clock = self.ledger.now(self.now);
         let Some(open) = self.ledger.open.get_mut(&number) else { return };
         let (server, unheard) = (open.server, open.step == Step::CommitsUnheard);
+        let mut committed = None;
         let done = match &open.call {
             Call::Commit(transaction) => {
                 let transaction = Arc::clone(transaction);
                 tell!(self, "the ledger commits {}", summary(&transaction));
-                self.apply(&self.as_planted(&transaction));
+                let planted = self.as_planted(&transaction);
+                self.apply(&planted);
+                committed = Some(transaction);
                 Done::Committed
             }
             Call::TakeOver(asked) => {
-                let restart = self.plant == Some(Plant::TokensRestart);
-                let mut took_over = self.ledger.tables.take_over(asked, clock, restart);
+                let by_clock = self.plant == Some(Plant::EpochByClockAlone);
+                let mut took_over = self.ledger.tables.take_over(asked, clock, by_clock);
                 tell!(self, "server {server} takes over: epoch {}, watermark {}", took_over.epoch, took_over.watermark);
                 self.witness_take_over(&took_over);
                 self.alter_take_over(&mut took_over);
@@ -186,6 +190,9 @@ impl World {
             tell!(self, "… and its answer to server {server} is lost");
         }
         self.finish(number, if lost { Err(unknown()) } else { Ok(done) });
+        if let Some(transaction) = committed {
+            self.spring(server, &transaction);
+        }
     }
 
     /// Ends the transaction and sends the answer.
@@ -200,7 +207,23 @@ impl World {
         }
         let Open { server, generation, id, .. } = open;
         let at = self.now.after(wait);
+        if self.plant == Some(Plant::AnswerAppliedTwice) && result == Ok(Done::Committed) {
+            self.answer_next_too(server, generation, id, at);
+        }
         self.queue.plan(at, Event::Server { server, generation, arrival: Arrival::Called(id, result) });
+    }
+
+    /// A planted bug: see [`Plant::AnswerAppliedTwice`].
+    fn answer_next_too(&mut self, server: usize, generation: u32, id: CallId, at: Instant) {
+        let is_next = |open: &&Open| {
+            (open.server, open.generation) == (server, generation)
+                && open.id > id
+                && matches!(open.call, Call::Commit(_))
+        };
+        if let Some(next) = self.ledger.open.values().find(is_next) {
+            let arrival = Arrival::Called(next.id, Ok(Done::Committed));
+            self.queue.plan(at, Event::Server { server, generation, arrival });
+        }
     }
 
     fn close_call(&mut self, number: CallNumber) -> Option<Open> {
@@ -249,16 +272,34 @@ impl World {
                     }
                 }
             }
+            (Some(Done::Loaded(snapshot)), Some(Plant::ShrinkIgnored)) => {
+                for job in &mut snapshot.jobs {
+                    let mut definition = (*job.definition).clone();
+                    definition.max_instances = self.witness.largest_max_instances(job.uid);
+                    job.definition = definition.into();
+                }
+            }
             (Some(Done::FoundRequests(found)), Some(Plant::RequestsForgotten)) => found.clear(),
             _ => {}
         }
     }
 
-    fn as_planted(&self, transaction: &Arc<Transaction>) -> Arc<Transaction> {
-        if self.plant != Some(Plant::MissedOffByOne) {
-            return Arc::clone(transaction);
+    fn as_planted(&mut self, transaction: &Arc<Transaction>) -> Arc<Transaction> {
+        let mut altered = match self.plant {
+            Some(Plant::MissedOffByOne | Plant::CatchUpEnteredTwice) => (**transaction).clone(),
+            _ => return Arc::clone(transaction),
+        };
+        if self.plant == Some(Plant::CatchUpEnteredTwice) {
+            if transaction.jobs.iter().any(|write| write.change == Change::Resume) {
+                let made_up: Vec<_> =
+                    transaction.entered.iter().filter(|run| run.covers_from.is_some()).cloned().collect();
+                for run in made_up {
+                    let id = RunId::at(run.decided_at, self.random.wide());
+                    altered.entered.push(Run { id, ..run });
+                }
+            }
+            return Arc::new(altered);
         }
-        let mut altered = (**transaction).clone();
         for run in altered.entered.iter_mut().filter(|run| run.state == RunState::Missed) {
             if let Some(next) = self.witness.fire_after(run) {
                 run.scheduled_time = next;
@@ -274,6 +315,19 @@ impl World {
             run.id = RunId::at(run.decided_at, self.random.wide());
         }
         Call::Commit(Arc::new(anew))
+    }
+}
+
+fn is_answered_early(plant: Option<Plant>, call: &Call) -> bool {
+    let Call::Commit(transaction) = call else { return false };
+    let runs = || transaction.entered.iter().chain(&transaction.updated);
+    match plant {
+        Some(Plant::CommitAnsweredEarly) => true,
+        Some(Plant::SlotFreedEarly) => {
+            runs().any(|run| run.first_attempt.as_ref().is_some_and(|attempt| attempt.state.is_ended()))
+                || transaction.attempts.iter().any(|(_, attempt)| attempt.state.is_ended())
+        }
+        _ => false,
     }
 }
 

@@ -37,19 +37,17 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    pub(crate) fn take_over(&mut self, asked: &TakeOver, clock: Timestamp, tokens_restart: bool) -> TookOver {
+    pub(crate) fn take_over(&mut self, asked: &TakeOver, clock: Timestamp, by_clock_alone: bool) -> TookOver {
         if self.epoch == Epoch::default() {
             self.watermark = clock;
         }
         let after_tokens = self.ceiling.0 / TOKENS_PER_EPOCH + 1;
-        self.epoch = Epoch((self.epoch.0 + 1).max(after_tokens).max(clock.as_millis()));
+        let above = (self.epoch.0 + 1).max(after_tokens);
+        let planted = by_clock_alone && self.epoch != Epoch::default();
+        self.epoch = Epoch(if planted { clock.as_millis() } else { above.max(clock.as_millis()) });
         self.ceiling = FencingToken::nth(self.epoch, TOKENS_PER_EPOCH - 1);
         self.longest_agent_ttl = self.longest_agent_ttl.max(asked.agent_ttl);
         self.schedule_version = Some(asked.schedule_version.clone());
-        if tokens_restart {
-            // The epoch is fenced by a number of its own; the tokens' part of it begins anew.
-            self.epoch = Epoch(self.epoch.0 % 1_000_000 + 1);
-        }
         TookOver {
             epoch: self.epoch,
             watermark: self.watermark,
