@@ -18,6 +18,7 @@ use crate::network::{ConnectionId, End, Packet, Side};
 use crate::plant::Plant;
 use crate::server::address;
 use crate::trace::tell;
+use crate::trouble::Nuisance;
 use crate::world::World;
 
 /// A task as it really is.
@@ -350,7 +351,7 @@ impl World {
     fn start_task(&mut self, a: usize, task: &Task) {
         let in_process = task.task_type == "noop";
         let lasts = self.task_duration();
-        let fails = self.random.below(10);
+        let fails = if self.profile.is_directed { 9 } else { self.random.below(10) };
         let completion = match fails {
             0 => Completion::from(Failure::new("EXIT_1", "no")),
             1 => Completion::from(Failure::permanent("EXIT_2", "never")),
@@ -359,13 +360,13 @@ impl World {
         let physical = Physical {
             in_process,
             runs: false,
-            obeys: self.random.chance(0.8),
-            is_stuck: in_process && !self.is_draining && self.random.chance(0.02),
+            obeys: self.random.chance(0.8) || self.profile.is_directed,
+            is_stuck: in_process && !self.is_draining && self.random.chance(0.02) && self.profile.stuck_tasks,
             lasts,
             completion,
             lives_until: self.agents[a].run_until,
             turn: 0,
-            talks: self.random.chance(0.1),
+            talks: self.random.chance(0.1) && !self.profile.is_directed,
         };
         let wait = if in_process { Duration::ZERO } else { self.random.millis(1, 25) };
         let generation = self.agents[a].generation;
@@ -466,7 +467,7 @@ impl World {
         }
         let Some(task) = self.agents[a].tasks.get(&(generation, key)) else { return };
         if task.is_stuck {
-            self.tally.count("fault", "task that cannot be killed");
+            self.tally.count("fault", Nuisance::StuckTask.name());
         } else if !task.runs || task.in_process {
             self.task_is_over(a, generation, key);
             // Given as an event of its own: the session is in the middle of an input.

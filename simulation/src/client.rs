@@ -89,10 +89,10 @@ impl World {
 
     fn any_command(&mut self) -> (Command, bool) {
         let job = jobs::key(self.random.index(self.profile.jobs));
-        let note = String::new();
+        let note = self.random.pick(&["", "for now"]).to_owned();
         let definition = self.any_definition();
         let mut is_bad = false;
-        let command = match self.random.below(24) {
+        let command = match self.random.below(26) {
             0..=4 => Command::CreateJob { job, definition, validate_only: false },
             5 => Command::CreateJob { job, definition, validate_only: true },
             6 => {
@@ -111,6 +111,7 @@ impl World {
             15 => Command::DisableJob { job, note },
             16..=17 => Command::EnableJob { job, note },
             18 => Command::DeleteJob { job, etag: None },
+            24..=25 => self.some_calendar(),
             19 => self.cancel_some_run().unwrap_or(Command::Status),
             20 => self.any_backfill(job),
             21 if self.random.chance(0.2) => Command::StepDown { node: None },
@@ -129,6 +130,16 @@ impl World {
             max_runs: 30,
             concurrency: self.random.pick(&[1, 1, 2, 5]),
             validate_only: self.random.chance(0.1),
+        }
+    }
+
+    /// The one calendar there is is made and changed, and never taken away.
+    fn some_calendar(&mut self) -> Command {
+        let calendar = jobs::calendar_key();
+        let definition = Box::new(jobs::calendar(self.random.pick(&["2023-11-14", "2023-12-24"])));
+        match self.random.below(3) {
+            0 => Command::CreateCalendar { calendar, definition, validate_only: false },
+            _ => Command::UpdateCalendar { calendar, definition, etag: None, validate_only: false },
         }
     }
 

@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::plant::Plant;
 use crate::server::Arrival;
 use crate::trace::tell;
+use crate::trouble::Nuisance;
 use crate::world::World;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -131,11 +132,11 @@ impl World {
         let rate = self.profile.keep_alives_lost;
         let is_lost = rate > 0.0 && self.random.chance(rate);
         if !self.coordinator.reaches(candidate.server) || (is_lost && self.random.chance(0.5)) {
-            self.tally.count("fault", "keep-alive lost");
+            self.tally.count("fault", Nuisance::KeepAliveLost.name());
             return;
         }
         let extra = if self.profile.leases_late > 0.0 && self.random.chance(self.profile.leases_late) {
-            self.tally.count("fault", "lease kept for longer");
+            self.tally.count("fault", Nuisance::LeaseLate.name());
             self.random.millis(1, 4_000)
         } else {
             Duration::ZERO
@@ -151,7 +152,7 @@ impl World {
             }
         };
         if is_lost {
-            self.tally.count("fault", "kept alive, answer lost");
+            self.tally.count("fault", Nuisance::KeepAliveLost.name());
             return;
         }
         self.tally.count("coordinator", "kept alive");
@@ -212,7 +213,7 @@ impl World {
             return;
         }
         if self.profile.proofs_lost > 0.0 && self.random.chance(self.profile.proofs_lost) {
-            self.tally.count("fault", "proof lost");
+            self.tally.count("fault", Nuisance::ProofLost.name());
             return;
         }
         self.tally.count("coordinator", "proof given");

@@ -133,6 +133,10 @@ impl Queue {
         self.planned.push(Planned { at, sequence: self.sequence, event });
     }
 
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.planned.peek().map(|planned| planned.at)
+    }
+
     pub(crate) fn next(&mut self) -> Option<(Instant, Event)> {
         self.planned.pop().map(|planned| (planned.at, planned.event))
     }

@@ -118,7 +118,7 @@ impl World {
             }
             Fault::LeaderLeftBehind => self.lie_in_wait(),
             Fault::KillAgent | Fault::AgentForgets => {
-                let silently = self.random.chance(0.3);
+                let silently = self.random.chance(0.3) && self.profile.silent_deaths;
                 self.kill_agent(a, silently);
                 self.agents[a].forgets_state |= fault == Fault::AgentForgets;
                 let lasts = self.while_it_lasts();
@@ -196,7 +196,9 @@ impl World {
     fn split_leader_off(&mut self) {
         let Some(leader) = self.coordinator.leader else { return };
         let s = leader.server;
-        let heals = self.now.after(self.while_it_lasts());
+        // Half the time long enough for the successor to call attempts LOST that the old leader may go on confirming.
+        let lasts = if self.random.chance(0.5) { self.while_it_lasts() } else { self.random.millis(8_000, 25_000) };
+        let heals = self.now.after(lasts);
         self.coordinator.cut.insert(s);
         self.queue.plan(heals, Event::Heals(Heal::Coordinator(s)));
         if self.random.chance(0.5) {
@@ -245,7 +247,7 @@ impl World {
     }
 
     fn kill_and_restart_server(&mut self, s: usize) {
-        let silently = self.random.chance(0.2);
+        let silently = self.random.chance(0.2) && self.profile.silent_deaths;
         self.kill_server(s, silently);
         let lasts = self.while_it_lasts();
         self.queue.plan(self.now.after(lasts), Event::ServerStarts { server: s });
@@ -304,7 +306,7 @@ impl World {
         let to = i64::try_from(ahead).unwrap_or(0) - i64::try_from(back).unwrap_or(0);
         self.ledger.clock.set(now, to, 0);
         if let Some(leader) = self.coordinator.leader {
-            self.revoke_lease(leader.server, leader.generation);
+            self.end_candidacy(leader);
         }
     }
 

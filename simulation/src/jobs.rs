@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use scheduler_core::calendar::{self, CalendarKey};
 use scheduler_core::job::{Definition, JobKey, OnLost, OverlapPolicy, Payload, Retry, Task};
-use scheduler_core::schedule::Schedule;
+use scheduler_core::schedule::{self, Date, DateRange, Schedule};
 use scheduler_core::time::Timestamp;
 
 use crate::profile::Schedules;
@@ -21,6 +22,21 @@ pub fn manual(task_type: &str) -> Definition {
 
 pub fn every(task_type: &str, period: Duration) -> Definition {
     Definition { schedule: Schedule { every: vec![period], ..Schedule::default() }, ..manual(task_type) }
+}
+
+pub(crate) fn calendar_key() -> CalendarKey {
+    CalendarKey { namespace: "default".to_owned(), calendar_id: "c".to_owned() }
+}
+
+/// A calendar of one day: that of the simulation, or another.
+pub(crate) fn calendar(day: &str) -> calendar::Definition {
+    let date: Date = day.parse().expect("because it is a date");
+    let dates = schedule::Calendar {
+        name: calendar_key().calendar_id,
+        time_zone: String::new(),
+        dates: vec![DateRange { first: date, last: date }],
+    };
+    calendar::Definition { display_name: String::new(), description: String::new(), dates }
 }
 
 /// Something that users might define; `edit` makes each different.
@@ -75,7 +91,9 @@ fn schedule(random: &mut Random, now: Timestamp, likes: Schedules) -> Schedule {
                 now.saturating_add(random.millis(0, 12_000)).saturating_sub(Duration::from_millis(500))
             };
             schedule.at = vec![at(random), at(random), at(random)];
-            schedule.every = vec![random.millis(3_000, 9_000)];
+            if random.chance(0.5) {
+                schedule.every = vec![random.millis(3_000, 9_000)];
+            }
         }
         7 => schedule.after_completion = Some(random.millis(10, 3_000)),
         8 => return schedule,
@@ -83,6 +101,9 @@ fn schedule(random: &mut Random, now: Timestamp, likes: Schedules) -> Schedule {
     }
     if kind != 7 && random.chance(0.15) {
         schedule.jitter = Some(random.millis(100, 8_000));
+    }
+    if kind != 7 && random.chance(0.15) {
+        schedule.exclude_calendars = vec![calendar_key().calendar_id];
     }
     if random.chance(0.1) {
         schedule.max_fires = Some(u32::try_from(random.between(3, 40)).unwrap_or(3));

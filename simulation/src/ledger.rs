@@ -51,6 +51,8 @@ pub(crate) struct Ledger {
     shared: BTreeSet<CallNumber>,
     exclusive: Option<CallNumber>,
     waiting: VecDeque<CallNumber>,
+    /// Of a directed case: the server that does not hear of its next commit.
+    pub(crate) keeps_from: Option<usize>,
     /// Numbers of calls whose outcome was answered as unknown, for a planted bug.
     unknown: BTreeSet<(usize, u32, CallId)>,
 }
@@ -67,6 +69,7 @@ impl Ledger {
             shared: BTreeSet::new(),
             exclusive: None,
             waiting: VecDeque::new(),
+            keeps_from: None,
             unknown: BTreeSet::new(),
         }
     }

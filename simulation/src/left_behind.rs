@@ -57,7 +57,7 @@ impl World {
         self.tear(agent, server);
         self.coordinator.cut.insert(server);
         self.ledger.cut.insert(server);
-        self.revoke_lease(leader.server, leader.generation);
+        self.end_candidacy(leader);
         let left = LeftBehind { server, agent, instance, epoch: transaction.epoch.0, looks: 0 };
         self.queue.plan(self.now.after(LOOK), Event::Heals(Heal::Deposed(left)));
     }

@@ -1,7 +1,7 @@
 //! Simulates seeds from the command line.
 
 use clap::Parser;
-use simulation::{Options, run_many, story};
+use simulation::{Options, Without, run_many, shrink, story};
 
 /// Simulates clusters of Punctual, one for each seed.
 #[derive(Parser)]
@@ -18,6 +18,12 @@ struct Arguments {
     /// Steps with faults in each.
     #[arg(long, default_value_t = 10_000)]
     steps: u64,
+    /// What must not go wrong: names from the tally, with commas between them.
+    #[arg(long, default_value = "")]
+    without: String,
+    /// Make the seed short first: fewer steps, and less that goes wrong.
+    #[arg(long, requires = "seed")]
+    shrink: bool,
     /// Go on until a promise is broken.
     #[arg(long)]
     forever: bool,
@@ -28,8 +34,11 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let options = Options { steps: arguments.steps, plant: None, trace: false };
+    let without = Without::parse(&arguments.without).map_err(anyhow::Error::msg)?;
+    let options = Options { without, ..Options::new(arguments.steps) };
     if let Some(seed) = arguments.seed {
+        let smallest = if arguments.shrink { shrink(seed, options) } else { None };
+        let options = smallest.map_or(options, |(smallest, _)| smallest);
         print!("{}", story(seed, options, usize::MAX));
         return Ok(());
     }

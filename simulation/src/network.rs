@@ -12,6 +12,7 @@ use crate::clock::Instant;
 use crate::event::Event;
 use crate::server::Arrival;
 use crate::trace::tell;
+use crate::trouble::Nuisance;
 use crate::world::World;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -88,7 +89,7 @@ impl World {
         let usual = self.profile.network_delay;
         let delay = usual / 2 + usual.mul_f64(self.random.below(1_000) as f64 / 1_000.0);
         if self.profile.slow_messages > 0.0 && self.random.chance(self.profile.slow_messages) {
-            self.tally.count("fault", "slow message");
+            self.tally.count("fault", Nuisance::SlowMessage.name());
             return delay + self.random.millis(50, 3_000);
         }
         delay
@@ -225,7 +226,7 @@ impl World {
         let ids: Vec<_> = self.network.connections.iter().filter(|(_, c)| of(c)).map(|(id, _)| *id).collect();
         for id in ids {
             if silently {
-                self.tally.count("fault", "half-open connection");
+                self.tally.count("fault", Nuisance::HalfOpen.name());
                 let Some(connection) = self.network.connections.get_mut(&id) else { continue };
                 match by {
                     Side::Agent => connection.agent_open = false,

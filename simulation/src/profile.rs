@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::faults::Fault;
 use crate::random::Random;
+use crate::trouble::{Nuisance, Without};
 
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -31,7 +32,12 @@ pub struct Profile {
     pub keep_alives_lost: f64,
     /// The coordinator keeps a lease for longer than it says.
     pub leases_late: f64,
+    /// Machines that die without a word, and tasks that do not end when they are told to.
+    pub silent_deaths: bool,
+    pub stuck_tasks: bool,
     pub schedules: Schedules,
+    /// A directed case: clocks are right, machines alike, and nothing is left to chance.
+    pub is_directed: bool,
 }
 
 /// Which kinds of schedules the clients like.
@@ -68,6 +74,9 @@ impl Profile {
             proofs_lost: sometimes(random, 0.4, 100),
             keep_alives_lost: sometimes(random, 0.4, 600),
             leases_late: sometimes(random, 0.4, 300),
+            silent_deaths: true,
+            stuck_tasks: true,
+            is_directed: false,
             schedules: random.pick(&[Schedules::Mixed, Schedules::Mixed, Schedules::Dense, Schedules::Sparse]),
         }
     }
@@ -93,7 +102,28 @@ impl Profile {
             proofs_lost: 0.0,
             keep_alives_lost: 0.0,
             leases_late: 0.0,
+            silent_deaths: false,
+            stuck_tasks: false,
             schedules: Schedules::Mixed,
+            is_directed: true,
+        }
+    }
+
+    /// Without some of the trouble.
+    pub(crate) fn leave_out(&mut self, without: Without) {
+        self.faults.retain(|fault| !without.has(fault.name()));
+        for nuisance in Nuisance::ALL.iter().filter(|nuisance| without.has(nuisance.name())) {
+            match nuisance {
+                Nuisance::SlowMessage => self.slow_messages = 0.0,
+                Nuisance::SlowStatement => self.slow_statements = 0.0,
+                Nuisance::AnswerLost => self.answers_lost = 0.0,
+                Nuisance::CallRefused => self.refused_unapplied = 0.0,
+                Nuisance::ProofLost => self.proofs_lost = 0.0,
+                Nuisance::KeepAliveLost => self.keep_alives_lost = 0.0,
+                Nuisance::LeaseLate => self.leases_late = 0.0,
+                Nuisance::HalfOpen => self.silent_deaths = false,
+                Nuisance::StuckTask => self.stuck_tasks = false,
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::clock::Instant;
 use crate::plant::Plant;
 use crate::promise::{Broken, Promise};
 use crate::tally::Tally;
+use crate::trouble::Without;
 use crate::world::World;
 
 /// What became of one seed.
@@ -22,17 +23,24 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
     /// Steps with faults, before everything must drain.
     pub steps: u64,
     pub plant: Option<Plant>,
+    pub without: Without,
     pub trace: bool,
+}
+
+impl Options {
+    pub fn new(steps: u64) -> Self {
+        Self { steps, plant: None, without: Without::default(), trace: false }
+    }
 }
 
 /// Simulates one seed.
 pub fn run(seed: u64, options: Options) -> Outcome {
-    let mut world = World::new(seed, None, options.plant, options.trace);
+    let mut world = World::of_seed(seed, &options);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         while world.steps < options.steps && world.step() {}
         world.drain();
@@ -98,10 +106,14 @@ impl Batch {
     }
 }
 
-/// The last part of a seed's story, and how to see all of it.
+/// The last part of a seed's story, and how to see it again.
 pub fn story(seed: u64, options: Options, lines: usize) -> String {
     let outcome = run(seed, Options { trace: true, ..options });
     let from = outcome.trace.len().saturating_sub(lines);
     let broken = outcome.broken.map_or_else(|| "nothing is broken".to_owned(), |broken| broken.to_string());
-    format!("seed {seed}: {broken}\n{}\nreplay it with SIMULATION_SEED={seed}\n", outcome.trace[from..].join("\n"))
+    let (steps, without) = (options.steps, options.without);
+    let switched_off =
+        if without == Without::default() { String::new() } else { format!(" SIMULATION_WITHOUT=\"{without}\"") };
+    let again = format!("SIMULATION_SEED={seed} SIMULATION_STEPS={steps}{switched_off}");
+    format!("{}\nseed {seed}: {broken}\nits whole story: {again}\n", outcome.trace[from..].join("\n"))
 }

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::transition::Transition;
+use crate::trouble::troubles;
+
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     counts: BTreeMap<(&'static str, &'static str), u64>,
+    transitions: BTreeMap<Transition, u64>,
 }
 
 impl Tally {
@@ -13,7 +17,14 @@ impl Tally {
         *self.counts.entry((group, kind)).or_default() += 1;
     }
 
+    pub fn goes(&mut self, transition: Transition) {
+        *self.transitions.entry(transition).or_default() += 1;
+    }
+
     pub fn add(&mut self, other: &Self) {
+        for (transition, count) in &other.transitions {
+            *self.transitions.entry(*transition).or_default() += count;
+        }
         for (key, count) in &other.counts {
             *self.counts.entry(*key).or_default() += count;
         }
@@ -23,9 +34,17 @@ impl Tally {
         self.counts.iter().filter(|((g, k), _)| *g == group && *k == kind).map(|(_, count)| *count).sum()
     }
 
-    /// Those of `expected` that were never met.
-    pub fn missing<'a>(&self, expected: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-        expected.iter().copied().filter(|(group, kind)| self.of(group, kind) == 0).collect()
+    /// What can go wrong, and did not once; what a state may do, and never did.
+    pub fn never_met(&self) -> Vec<String> {
+        let troubles = troubles().filter(|name| self.of("fault", name) == 0).map(str::to_owned);
+        let legal = Transition::legal().into_iter().filter(|legal| !self.transitions.contains_key(legal));
+        troubles.chain(legal.map(|legal| legal.to_string())).collect()
+    }
+
+    /// What no state may do, and was done.
+    pub fn illegal(&self) -> Vec<String> {
+        let legal = Transition::legal();
+        self.transitions.keys().filter(|met| !legal.contains(met)).map(ToString::to_string).collect()
     }
 }
 
@@ -38,6 +57,10 @@ impl fmt::Display for Tally {
                 writeln!(f, "{group}")?;
             }
             writeln!(f, "  {count:>12}  {kind}")?;
+        }
+        writeln!(f, "transition")?;
+        for (transition, count) in &self.transitions {
+            writeln!(f, "  {count:>12}  {transition}")?;
         }
         Ok(())
     }

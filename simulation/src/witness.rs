@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scheduler_core::agent::Outcome;
+use scheduler_core::calendar::CalendarKey;
 use scheduler_core::ids::{AttemptId, BackfillId, Epoch, FencingToken, JobUid, RunId};
 use scheduler_core::job::{Job, Payload};
-use scheduler_core::run::{AttemptState, Reason, Trigger};
-use scheduler_core::schedule::Compiled;
+use scheduler_core::run::{AttemptState, Reason, RunState, Trigger};
+use scheduler_core::schedule::{Compiled, Exclusion};
 use scheduler_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -53,17 +54,18 @@ pub(crate) struct RunRecord {
     job: JobUid,
     revision: i64,
     trigger: Trigger,
-    is_ended: bool,
+    state: RunState,
+    next_attempt_time: Option<Timestamp>,
     not_before: Timestamp,
     payload: Option<Payload>,
     latest: u32,
-    text: &'static str,
 }
 
 pub(crate) struct AttemptRecord {
     job: JobUid,
     instance: Uuid,
     slot: u32,
+    state: AttemptState,
     ended: Option<(AttemptState, Option<Reason>)>,
     /// `max_instances` when it was handed out.
     limit: u32,
@@ -97,6 +99,7 @@ pub(crate) struct Witness {
     backfills: BTreeMap<BackfillId, BackfillRecord>,
     backfills_by: BTreeSet<WriteId>,
     changes_by: BTreeMap<WriteId, BTreeSet<(JobUid, i64)>>,
+    calendars: BTreeMap<CalendarKey, Arc<Exclusion>>,
 }
 
 impl Witness {
@@ -120,6 +123,17 @@ impl Witness {
     pub(crate) fn unended_of(&self, instance: Option<Uuid>) -> Vec<AttemptId> {
         let of = self.attempts.iter().filter(|(_, a)| a.ended.is_none() && Some(a.instance) == instance);
         of.map(|(id, _)| *id).collect()
+    }
+
+    /// How many attempts of the run an agent really started.
+    pub(crate) fn starts_of(&self, run: RunId) -> usize {
+        self.deeds.iter().filter(|(id, deeds)| id.run == run && deeds.started_by.is_some()).count()
+    }
+
+    /// How many attempts of the job run now.
+    pub(crate) fn running_of(&self, uid: JobUid) -> usize {
+        let Some(job) = self.jobs.get(&uid) else { return 0 };
+        job.running.iter().filter(|id| self.deeds.get(*id).is_some_and(|deeds| deeds.runs)).count()
     }
 
     pub(crate) fn unended_runs(&self) -> impl Iterator<Item = RunId> {

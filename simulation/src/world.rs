@@ -8,7 +8,7 @@ use scheduler_core::engine::Effect;
 use crate::agent::Agent;
 use crate::client::Clients;
 use crate::clock::{Clock, Instant};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Candidate, Coordinator};
 use crate::event::{Event, Queue};
 use crate::ledger::Ledger;
 use crate::network::Network;
@@ -16,6 +16,7 @@ use crate::plant::Plant;
 use crate::profile::Profile;
 use crate::promise::{Broken, Promise};
 use crate::random::Random;
+use crate::run::Options;
 use crate::server::Server;
 use crate::tally::Tally;
 use crate::trace::{Trace, tell};
@@ -52,9 +53,15 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, profile: Option<Profile>, plant: Option<Plant>, trace: bool) -> Self {
+    /// The world that a seed stands for.
+    pub(crate) fn of_seed(seed: u64, options: &Options) -> Self {
         let mut random = Random::new(seed);
-        let profile = profile.unwrap_or_else(|| Profile::of(&mut random));
+        let mut profile = Profile::of(&mut random);
+        profile.leave_out(options.without);
+        Self::new(seed, random, profile, options.plant, options.trace)
+    }
+
+    pub(crate) fn new(seed: u64, random: Random, profile: Profile, plant: Option<Plant>, trace: bool) -> Self {
         let mut world = Self {
             now: Instant(0),
             queue: Queue::default(),
@@ -84,7 +91,7 @@ impl World {
     }
 
     fn set_up(&mut self) {
-        let is_calm = self.profile.faults.is_empty();
+        let is_calm = self.profile.is_directed;
         for s in 0..self.profile.servers {
             let error = if is_calm { 0 } else { i64::try_from(self.random.below(2_000_000)).unwrap_or(0) - 1_000_000 };
             self.servers.push(Server::new(Clock::new(Duration::from_secs(1_000 + s as u64 * 77), error)));

@@ -1,26 +1,48 @@
-//! Many seeds, and every planted bug. `SIMULATION_SEED=n` tells the whole story of one seed, `SIMULATION_SEEDS` and
-//! `SIMULATION_STEPS` say how many and how long.
+//! Many seeds, all that they must meet, and every planted bug.
+//!
+//! `SIMULATION_SEED=n` tells the whole story of one seed; with `SIMULATION_SHRINK=1` it is made short first.
+//! `SIMULATION_SEEDS` says how many, `SIMULATION_STEPS` how long, `SIMULATION_WITHOUT` what must not go wrong.
 
-use simulation::{Options, Plant, run_many, story};
+use simulation::{Options, Plant, Without, run, run_many, shrink, story};
 
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+const SEEDS: u64 = 2_000;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-fn options(plant: Option<Plant>) -> Options {
-    Options { steps: setting("SIMULATION_STEPS", 10_000), plant, trace: false }
+fn options() -> Options {
+    let without = std::env::var("SIMULATION_WITHOUT").unwrap_or_default();
+    let without = Without::parse(&without).expect("names of what goes wrong");
+    Options { without, ..Options::new(setting("SIMULATION_STEPS").unwrap_or(10_000)) }
+}
+
+/// The story of a seed that fails, made short if that is asked for.
+fn failure(seed: u64, lines: usize) -> String {
+    let smallest = if setting("SIMULATION_SHRINK").is_some() { shrink(seed, options()) } else { None };
+    story(seed, smallest.map_or(options(), |(smallest, _)| smallest), lines)
 }
 
 #[test]
-fn no_promise_is_broken_under_faults() {
-    if let Ok(seed) = std::env::var("SIMULATION_SEED") {
-        print!("{}", story(seed.parse().expect("a number"), options(None), usize::MAX));
+fn no_promise_is_broken_and_everything_is_met_under_faults() {
+    if let Some(seed) = setting("SIMULATION_SEED") {
+        println!("{}", failure(seed, usize::MAX));
+        assert_eq!(run(seed, options()).broken, None);
+        return;
     }
-    let batch = run_many(0, setting("SIMULATION_SEEDS", 1_000), options(None));
+    let seeds = setting("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let batch = run_many(0, seeds, options());
     println!("{}", batch.tally);
     println!("{} seeds, {} steps, {} broken", batch.seeds, batch.steps, batch.broken.len());
+    for (seed, broken) in &batch.broken {
+        println!("seed {seed}: {broken}");
+    }
     if let Some((seed, _)) = batch.broken.first() {
-        panic!("{}", story(*seed, options(None), 60));
+        panic!("{}", failure(*seed, 60));
+    }
+    assert_eq!(batch.tally.illegal(), [] as [&str; 0], "states did what none may do");
+    if seeds >= SEEDS && options() == Options::new(10_000) {
+        assert_eq!(batch.tally.never_met(), [] as [&str; 0], "this never happened, and so proves nothing");
     }
 }
 
@@ -33,7 +55,7 @@ fn every_planted_bug_is_found() {
     for plant in Plant::ALL {
         let (mut seeds, mut broken) = (0, Vec::new());
         while seeds < LOOK_IN.0 || (broken.is_empty() && seeds < LOOK_IN.1) {
-            let batch = run_many(seeds, LOOK_IN.0, options(Some(*plant)));
+            let batch = run_many(seeds, LOOK_IN.0, Options { plant: Some(*plant), ..Options::new(10_000) });
             seeds += batch.seeds;
             broken.extend(batch.broken);
         }
@@ -45,4 +67,22 @@ fn every_planted_bug_is_found() {
         }
     }
     assert!(missed.is_empty(), "not found in {} seeds: {missed:?}", LOOK_IN.1);
+}
+
+#[test]
+fn a_seed_tells_the_same_story_twice() {
+    let options = Options { trace: true, ..Options::new(3_000) };
+    assert_eq!(run(5, options).trace, run(5, options).trace);
+}
+
+#[test]
+fn a_failing_seed_is_made_short() {
+    let planted = Options { plant: Some(Plant::FenceRemoved), ..Options::new(10_000) };
+    let batch = run_many(0, LOOK_IN.0, planted);
+    let (seed, broken) = batch.broken.first().expect("a seed in which the plant is found");
+    let (smallest, still) = shrink(*seed, planted).expect("a smaller failure");
+    println!("{broken}\nwithin {} steps, without {}", smallest.steps, smallest.without);
+    assert_eq!(still.promise, broken.promise);
+    assert!(smallest.steps < planted.steps && smallest.without != Without::default());
+    assert_eq!(run(*seed, smallest).broken, Some(still), "the short story is the one that is told");
 }

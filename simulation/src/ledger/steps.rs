@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::plant::Plant;
 use crate::server::Arrival;
 use crate::trace::tell;
+use crate::trouble::Nuisance;
 use crate::world::World;
 
 impl World {
@@ -20,7 +21,7 @@ impl World {
         let usual = self.profile.ledger_delay;
         let delay = usual / 4 + usual.mul_f64(self.random.below(1_000) as f64 / 1_000.0);
         if self.profile.slow_statements > 0.0 && self.random.chance(self.profile.slow_statements) {
-            self.tally.count("fault", "slow statement");
+            self.tally.count("fault", Nuisance::SlowStatement.name());
             return delay + self.random.millis(50, 2_500);
         }
         delay
@@ -60,7 +61,7 @@ impl World {
             return;
         }
         if self.profile.refused_unapplied > 0.0 && self.random.chance(self.profile.refused_unapplied) {
-            self.tally.count("fault", "ledger call refused, not applied");
+            self.tally.count("fault", Nuisance::CallRefused.name());
             self.finish(number, Err(unavailable()));
             return;
         }
@@ -183,10 +184,12 @@ impl World {
             self.close_call(number);
             return;
         }
-        let lost = self.ledger.cut.contains(&server)
+        let is_kept = committed.is_some() && self.ledger.keeps_from.take_if(|kept| *kept == server).is_some();
+        let lost = is_kept
+            || self.ledger.cut.contains(&server)
             || (self.profile.answers_lost > 0.0 && self.random.chance(self.profile.answers_lost));
         if lost {
-            self.tally.count("fault", "committed, answer lost");
+            self.tally.count("fault", Nuisance::AnswerLost.name());
             tell!(self, "… and its answer to server {server} is lost");
         }
         self.finish(number, if lost { Err(unknown()) } else { Ok(done) });

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use scheduler_core::engine::Command;
 use scheduler_core::ids::{AttemptId, FencingToken, JobUid, RunId};
 use scheduler_core::run::{Attempt, Reason, Run, Trigger};
-use scheduler_core::txn::{JobWrite, TookOver, Transaction};
+use scheduler_core::txn::{Change, JobWrite, TookOver, Transaction};
 
 use super::{AttemptRecord, RunRecord};
 use crate::client::{Clients, WriteId};
 use crate::ledger::short;
 use crate::promise::Promise;
+use crate::transition::Transition;
 use crate::world::World;
 
 impl World {
@@ -33,6 +34,9 @@ impl World {
             self.broken(Promise::P3, format!("epoch {theirs} wrote to the ledger in epoch {ours}"));
         }
         self.ledger.tables.apply(transaction);
+        for write in &transaction.calendars {
+            self.witness_calendar(write);
+        }
         for write in &transaction.jobs {
             self.witness_version(write);
         }
@@ -65,31 +69,37 @@ impl World {
     }
 
     fn witness_run(&mut self, run: &Run, transaction: &Transaction) {
-        let state = run.state.as_str();
+        let state = run.state;
         let is_new = !self.witness.runs.contains_key(&run.id);
         let record = self.witness.runs.entry(run.id).or_insert_with(|| RunRecord {
             job: run.job_uid,
             revision: run.job_revision,
             trigger: run.trigger,
-            is_ended: false,
+            state,
+            next_attempt_time: None,
             not_before: run.not_before,
             payload: run.payload.clone(),
             latest: 0,
-            text: "",
         });
         if is_new && !transaction.entered.iter().any(|entered| entered.id == run.id) {
             return self.broken(Promise::P5, format!("run {} is updated, and nobody entered it", short(run.id)));
         }
-        if record.is_ended && record.text != state {
-            let was = record.text;
+        if record.state.is_ended() && record.state != state {
+            let was = record.state;
             return self.broken(Promise::P5, format!("run {} was {was} and becomes {state}", short(run.id)));
         }
-        let counts = record.text != state;
+        let counts = is_new || record.state != state;
+        let waits_anew = run.next_attempt_time.is_some() && run.next_attempt_time != record.next_attempt_time;
+        let transition = match record.state {
+            _ if is_new => Some(Transition::RunEntered(state)),
+            before if before != state || waits_anew => Some(Transition::Run(before, state)),
+            _ => None,
+        };
+        record.next_attempt_time = run.next_attempt_time;
         record.revision = run.job_revision;
         record.latest = record.latest.max(run.attempt);
-        record.is_ended = run.state.is_ended();
-        record.text = state;
-        let is_ended = record.is_ended;
+        record.state = state;
+        let is_ended = state.is_ended();
         let trigger = record.trigger;
         if let Some(job) = self.witness.jobs.get_mut(&run.job_uid) {
             if is_ended {
@@ -102,8 +112,11 @@ impl World {
                 }
             }
         }
+        if let Some(transition) = transition {
+            self.tally.goes(transition);
+        }
         if counts {
-            self.tally.count("run", state);
+            self.tally.count("run", state.as_str());
             if let Some(reason) = run.reason {
                 self.tally.count("reason", reason.as_str());
             }
@@ -157,6 +170,10 @@ impl World {
             }
             return;
         }
+        if record.state != attempt.state {
+            self.tally.goes(Transition::Attempt(record.state, attempt.state));
+            record.state = attempt.state;
+        }
         let Some((state, reason)) = ended else { return };
         record.ended = Some((state, reason));
         self.tally.count("attempt", state.as_str());
@@ -172,6 +189,7 @@ impl World {
         let Some((trigger, revision)) = trigger else { return };
         let name = short_attempt(id);
         self.tally.count("attempt", "handed out");
+        self.tally.goes(Transition::HandedOut(attempt.state));
         let Some(job) = self.witness.jobs.get_mut(&uid) else {
             return self.broken(Promise::P5, format!("attempt {name} of a job that nobody made"));
         };
@@ -188,8 +206,14 @@ impl World {
         let token_falls = last_token.is_some_and(|last| attempt.fencing_token <= last);
         self.witness.highest_token = self.witness.highest_token.max(attempt.fencing_token);
         job.unended_attempts.insert(id);
-        let record =
-            AttemptRecord { job: uid, instance: attempt.agent_instance.0, slot: attempt.slot, ended: None, limit };
+        let record = AttemptRecord {
+            job: uid,
+            instance: attempt.agent_instance.0,
+            slot: attempt.slot,
+            state: attempt.state,
+            ended: None,
+            limit,
+        };
         self.witness.attempts.insert(id, record);
         let before = AttemptId { number: id.number.saturating_sub(1), ..id };
         let overtakes = id.number > 1 && self.witness.attempts.get(&before).is_none_or(|other| other.ended.is_none());
@@ -218,7 +242,9 @@ impl World {
         if let Some(author) = Clients::write_of(&write.author) {
             let changes = self.witness.changes_by.entry(author).or_default();
             changes.insert((write.job.uid, write.job.revision));
-            if changes.len() > 1 {
+            // A calendar's change is one of every job that names it.
+            let of_job = changes.iter().filter(|(uid, _)| *uid == write.job.uid).count();
+            if of_job > 1 || (changes.len() > 1 && write.change != Change::Calendar) {
                 self.broken(Promise::P2, format!("write {} was done twice", author.0));
             }
             self.check_was_not_refused(author);

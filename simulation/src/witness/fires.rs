@@ -3,23 +3,39 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduler_core::calendar::CalendarKey;
 use scheduler_core::engine::Command;
 use scheduler_core::ids::JobUid;
 use scheduler_core::run::{Reason, Run, Trigger};
-use scheduler_core::schedule::{Compiled, Context, SHORTEST_EVERY};
+use scheduler_core::schedule::{Compiled, Context, Exclusion, SHORTEST_EVERY};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Change, JobWrite, Transaction};
+use scheduler_core::txn::{CalendarWrite, Change, JobWrite, Transaction};
 
 use super::{JobRecord, Version, Witness};
 use crate::client::Clients;
 use crate::ledger::short;
 use crate::promise::Promise;
+use crate::transition::Transition;
 use crate::world::World;
 
 const MAX_COUNT: u64 = 10_000;
 const TICK: Duration = Duration::from_micros(1);
 
 impl World {
+    pub(super) fn witness_calendar(&mut self, write: &CalendarWrite) {
+        match write {
+            CalendarWrite::Put(calendar) => match Exclusion::new(&calendar.definition.dates) {
+                Ok(exclusion) => {
+                    self.witness.calendars.insert(calendar.key.clone(), Arc::new(exclusion));
+                }
+                Err(why) => self.broken(Promise::P8, format!("calendar {} is none: {why:?}", calendar.key)),
+            },
+            CalendarWrite::Delete(key) => {
+                self.witness.calendars.remove(key);
+            }
+        }
+    }
+
     /// A revision that is new.
     pub(super) fn witness_version(&mut self, write: &JobWrite) {
         let job = &write.job;
@@ -31,7 +47,10 @@ impl World {
             hash_key: Some(&hash_key),
             create_time: job.create_time,
             min_every: SHORTEST_EVERY,
-            calendars: &|_| None,
+            calendars: &|name| {
+                let key = CalendarKey { namespace: job.key.namespace.clone(), calendar_id: name.to_owned() };
+                self.witness.calendars.get(&key).map(Arc::clone)
+            },
         };
         let Ok(compiled) = Compiled::new(&job.definition.schedule, &context) else {
             return self.broken(Promise::P8, format!("job {} has a schedule that cannot be evaluated", job.key));
@@ -112,8 +131,11 @@ impl World {
         for run in transaction.entered.iter().filter(|run| run.trigger == Trigger::Schedule && !run.state.is_ended()) {
             let Some(record) = self.witness.jobs.get(&run.job_uid) else { continue };
             let (fires, current) = (record.version().job.fires(), record.current);
-            let latest =
-                self.witness.runs.get(&run.id).is_some_and(|known| known.latest > run.attempt || known.is_ended);
+            let latest = self
+                .witness
+                .runs
+                .get(&run.id)
+                .is_some_and(|known| known.latest > run.attempt || known.state.is_ended());
             if latest {
                 continue;
             }
@@ -137,7 +159,14 @@ impl World {
         if record.current >= job.revision && job.revision != 1 {
             return;
         }
-        let old = &record.versions[&record.current].job;
+        let old = &record.versions[&record.current];
+        let has_no_fire = || !old.compiled.is_empty() && old.compiled.is_exhausted(transaction.decided_at);
+        let shown = old.job.state(old.job.fires_left() == Some(0) || has_no_fire());
+        self.tally.goes(match write.change {
+            Change::Create => Transition::JobCreated,
+            change => Transition::Job(shown, change),
+        });
+        let old = &old.job;
         let (old_fires, old_from) = (old.fires(), old.effective_from);
         let had = if job.revision == 1 { Vec::new() } else { old.definition.schedule.at.clone() };
         let old_max = old.definition.schedule.max_fires;

@@ -40,7 +40,9 @@ impl World {
     fn is_in_ledger(&self, resource: &str) -> bool {
         let run = resource.parse::<RunId>().is_ok_and(|run| self.witness.runs.contains_key(&run));
         let backfill = resource.parse::<BackfillId>().is_ok_and(|id| self.witness.has_backfill(id));
-        run || backfill || resource.parse::<JobUid>().is_ok_and(|job| self.witness.jobs.contains_key(&job))
+        let calendar = resource == crate::jobs::calendar_key().to_string();
+        let job = || resource.parse::<JobUid>().is_ok_and(|job| self.witness.jobs.contains_key(&job));
+        run || backfill || calendar || job()
     }
 
     pub(crate) fn check_sent(&mut self, s: usize, message: &ToAgent) {
