@@ -2,6 +2,7 @@
 
 use crate::calendar::CalendarKey;
 use crate::ids::JobUid;
+use crate::job::JobKey;
 use crate::time::Boot;
 use crate::txn::{CalendarWrite, Call, CallId, RequestRow};
 
@@ -132,7 +133,10 @@ impl Term {
                 if self.calendars_in_flight(batch).any(|key| key == calendar) {
                     return Some(Blocked::Calendar);
                 }
-                self.jobs_that_name(calendar).into_iter().find(busy).map(Blocked::Job)
+                // A job whose new definition is on its way may name the calendar in the ledger, and not here any more.
+                let on_its_way = self.jobs_in_flight(batch).find(|(key, _)| key.namespace == calendar.namespace);
+                let named = || self.jobs_that_name(calendar).into_iter().find(busy);
+                on_its_way.map(|(_, uid)| uid).or_else(named).map(Blocked::Job)
             }
             Command::DeleteJob { .. }
             | Command::PauseJob { .. }
@@ -145,6 +149,11 @@ impl Term {
             | Command::Status
             | Command::StepDown { .. } => None,
         }
+    }
+
+    fn jobs_in_flight<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = (&'a JobKey, JobUid)> {
+        let in_flight = self.in_flight.values().flat_map(|flight| &flight.transaction.jobs);
+        in_flight.chain(&batch.jobs).map(|write| (&write.job.key, write.job.uid))
     }
 
     fn calendars_in_flight<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = &'a CalendarKey> {

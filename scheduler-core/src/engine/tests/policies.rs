@@ -218,6 +218,29 @@ fn a_change_of_a_calendar_is_a_change_of_the_jobs_that_name_it() {
 }
 
 #[test]
+fn a_calendar_waits_for_a_job_that_is_about_to_name_it_no_more() {
+    let mut world = World::leading();
+    let calendar = calendar_key();
+    let holiday = holidays(&["2030-01-01"]);
+    let create = Command::CreateCalendar { calendar: calendar.clone(), definition: holiday, validate_only: false };
+    world.request(create).unwrap();
+    let schedule = Schedule { exclude_calendars: vec!["holidays".into()], ..every(3600).schedule };
+    world.create("tick", Definition { schedule, ..job() });
+    world.ledger_works = false;
+    let definition = Box::new(every(3600));
+    let edit = Command::UpdateJob { job: key("tick"), definition, etag: None, validate_only: false };
+    let edited = world.begin(None, edit);
+    let definition = holidays(&["2023-11-14"]);
+    let update = Command::UpdateCalendar { calendar, definition, etag: None, validate_only: false };
+    let updated = world.begin(None, update);
+    let commits = world.commits();
+    assert!(commits.iter().all(|(_, transaction)| transaction.calendars.is_empty()), "the edit may not be written yet");
+    world.ledger_catches_up();
+    assert!(world.answers[&edited].is_ok() && world.answers[&updated].is_ok());
+    assert_eq!(world.ledger.calendars[&calendar_key()].revision, 2);
+}
+
+#[test]
 fn a_schedule_that_names_an_unknown_calendar_is_refused() {
     let mut world = World::leading();
     let schedule = Schedule { exclude_calendars: vec!["none".into()], ..every(60).schedule };
