@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use scheduler_core::ids::Epoch;
+use scheduler_core::ids::{Epoch, JobUid};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
     Call, Done, Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
@@ -17,6 +17,9 @@ pub trait Leader: Send + Sync {
     /// What a new leader must know: all jobs, rows entered since, unended runs.
     async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure>;
 
+    /// The same of one job, the deleted ones that have expired included.
+    async fn load_job(&self, epoch: Epoch, job: JobUid, entered_since: Timestamp) -> Result<Snapshot, Failure>;
+
     /// Which of these requests were answered within the last 24 h.
     async fn find_requests(&self, keys: &[RequestKey]) -> Result<Vec<RequestRow>, Failure>;
 
@@ -30,6 +33,9 @@ pub trait Leader: Send + Sync {
             Call::TakeOver(take_over) => self.take_over(&take_over).await.map(Done::TookOver),
             Call::Load { epoch, entered_since } => {
                 self.load(epoch, entered_since).await.map(|snapshot| Done::Loaded(Box::new(snapshot)))
+            }
+            Call::LoadJob { epoch, job, entered_since } => {
+                self.load_job(epoch, job, entered_since).await.map(|snapshot| Done::LoadedJob(Box::new(snapshot)))
             }
             Call::FindRequests(keys) => self.find_requests(&keys).await.map(Done::FoundRequests),
             Call::Commit(transaction) => self.commit(&transaction).await.map(|()| Done::Committed),

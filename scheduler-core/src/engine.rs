@@ -9,7 +9,8 @@
 //! (does the ledger answer?), `take_over`, `suspension` and `hand_over`. `term` is a leader's memory and the pump that
 //! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports) and
 //! `joins`; `requests` and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills` and `status`; `commits`
-//! takes the ledger's answers. `decide`, `queue`, `agents`, `jobs`, `live` and `batch` are the pieces.
+//! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
+//! `live` and `batch` are the pieces.
 //!
 //! Memory runs ahead of the ledger by the transactions in flight; whatever leaves the engine (an answer, an
 //! Assign, an Ack) waits for the commit it depends on. Transactions in flight share no job. While the node cannot
@@ -37,10 +38,13 @@ mod jobs;
 mod joins;
 mod lease;
 mod live;
+mod parts;
 mod plan;
 mod queue;
 mod random;
 mod reach;
+mod refused;
+mod reload;
 mod request;
 mod requests;
 mod status;
@@ -51,12 +55,13 @@ mod term;
 mod tests;
 mod triggers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::{Hello, StreamId};
+use crate::ids::JobUid;
 use crate::schedule;
-use crate::time::{Boot, Now};
+use crate::time::{Boot, Now, Timestamp};
 use crate::txn::{CallId, Done, Failure, TookOver};
 
 use candidacy::Candidacy;
@@ -111,6 +116,8 @@ pub struct Engine {
     hellos: BTreeMap<StreamId, Hello>,
     /// Requests that came before, with when they came.
     early: VecDeque<(Boot, RequestHandle, Request)>,
+    /// Fires for which the ledger had another row already.
+    conflicts: BTreeSet<(JobUid, Timestamp)>,
 }
 
 impl Engine {
@@ -130,6 +137,7 @@ impl Engine {
             leaving: None,
             hellos: BTreeMap::new(),
             early: VecDeque::new(),
+            conflicts: BTreeSet::new(),
         }
     }
 
@@ -291,6 +299,10 @@ impl Engine {
                         term.looked_up(id, Ok(found), out);
                         Ok(())
                     }
+                    Ok(Done::LoadedJob(snapshot)) => {
+                        term.reloaded(id, *snapshot, out);
+                        Ok(())
+                    }
                     Ok(_) if term.is_question(id) => {
                         term.proved(ProofId(id.0), out);
                         Ok(())
@@ -307,6 +319,7 @@ impl Engine {
                     Err(failure @ Failure::Deposed { .. }) if term.is_question(id) => {
                         Err(Over::Deposed(failure.to_string()))
                     }
+                    Err(failure) if term.reloads.contains_key(&id) => term.reload_failed(id, &failure),
                     Err(_) => Ok(()),
                 };
                 match over {

@@ -4,6 +4,7 @@
 //! Values are absolute (set, not add) and ids are made before the write, so that a transaction whose
 //! outcome is unknown is simply run again (PROTOCOL.md, rules 3 and 5).
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,12 @@ pub enum Call {
         /// Rows entered since this instant are told too: the watermark less what clocks may differ.
         entered_since: Timestamp,
     },
+    /// The same of one job: the engine's memory of it is thrown away.
+    LoadJob {
+        epoch: Epoch,
+        job: JobUid,
+        entered_since: Timestamp,
+    },
     /// Which of these requests have been answered before.
     FindRequests(Vec<RequestKey>),
     Commit(Arc<Transaction>),
@@ -45,6 +52,8 @@ pub enum Done {
     Surveyed(Survey),
     TookOver(TookOver),
     Loaded(Box<Snapshot>),
+    /// Of one job, or of none if there is none.
+    LoadedJob(Box<Snapshot>),
     FoundRequests(Vec<RequestRow>),
     Committed,
 }
@@ -116,6 +125,38 @@ pub struct Snapshot {
     pub backfills: Vec<Backfill>,
     /// The highest of any job or calendar.
     pub last_change_seq: i64,
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A row that this version does not understand. It costs what it is about, and nothing else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unreadable {
+    pub row: UnreadableRow,
+    pub why: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum UnreadableRow {
+    Job(String),
+    Calendar(String),
+    Backfill(String),
+    /// It has not ended, and may hold a slot of the job.
+    Run {
+        run: Option<RunId>,
+        job: Option<JobUid>,
+    },
+}
+
+impl fmt::Display for UnreadableRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job(name) => write!(f, "job {name}"),
+            Self::Calendar(name) => write!(f, "calendar {name}"),
+            Self::Backfill(id) => write!(f, "backfill {id}"),
+            Self::Run { run: Some(run), .. } => write!(f, "run {run}"),
+            Self::Run { run: None, .. } => f.write_str("a run whose id cannot be read either"),
+        }
+    }
 }
 
 /// Everything that one transaction of the leader writes. It is refused as a whole when the epoch is not

@@ -312,6 +312,7 @@ fn kind_of_refusal(refusal: &Refusal) -> &'static str {
         Refusal::RunNotLive(_) => "run not live",
         Refusal::CalendarInUse { .. } => "calendar in use",
         Refusal::RequestIdReused(_) => "request id reused",
+        Refusal::RefusedByLedger(_) => "refused by the ledger",
     }
 }
 

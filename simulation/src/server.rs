@@ -420,6 +420,9 @@ impl World {
                         Alert::TookOver { .. } | Alert::LedgerFails(_) | Alert::AgentLost { .. } => {}
                         Alert::Deposed(_) | Alert::Resigned(_) | Alert::DoesNotStand(_) => {}
                         Alert::Suspended | Alert::Resumed => {}
+                        Alert::Unreadable { .. } | Alert::RefusedByLedger { .. } | Alert::JobOutOfService { .. } => {
+                            self.broken(Promise::P1, format!("server {s} gives something up: {alert:?}"));
+                        }
                         Alert::UnusableCalendar { calendar, why } => {
                             self.broken(Promise::P1, format!("calendar {calendar} became unusable: {why}"));
                         }
@@ -464,7 +467,7 @@ impl World {
                     self.check_confirmed(s, "decides fires");
                 }
             }
-            Call::Commit(_) | Call::Survey | Call::Load { .. } | Call::FindRequests(_) => {}
+            Call::Commit(_) | Call::Survey | Call::Load { .. } | Call::LoadJob { .. } | Call::FindRequests(_) => {}
         }
     }
 
@@ -551,6 +554,7 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
         Effect::Call(_, Call::Survey) => "Survey",
         Effect::Call(_, Call::TakeOver(_)) => "TakeOver",
         Effect::Call(_, Call::Load { .. }) => "Load",
+        Effect::Call(_, Call::LoadJob { .. }) => "LoadJob",
         Effect::Call(_, Call::FindRequests(_)) => "FindRequests",
         Effect::Call(_, Call::Commit(_)) => "Commit",
         Effect::Send(..) => "Send",
@@ -574,5 +578,8 @@ fn kind_of_alert(alert: &Alert) -> &'static str {
         Alert::UnusableSchedule { .. } => "UnusableSchedule",
         Alert::UnusableCalendar { .. } => "UnusableCalendar",
         Alert::AgentLost { .. } => "AgentLost",
+        Alert::Unreadable { .. } => "Unreadable",
+        Alert::RefusedByLedger { .. } => "RefusedByLedger",
+        Alert::JobOutOfService { .. } => "JobOutOfService",
     }
 }

@@ -1,7 +1,7 @@
 //! The leader's calls, each one transaction.
 
 use async_trait::async_trait;
-use scheduler_core::ids::Epoch;
+use scheduler_core::ids::{Epoch, JobUid};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction};
 
@@ -28,6 +28,12 @@ impl Leader for Sqlite {
         let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
         leadership::fence(&mut reading, epoch).await?;
         load::snapshot(&mut reading, self.now(), entered_since).await.map_err(failure::before_commit)
+    }
+
+    async fn load_job(&self, epoch: Epoch, job: JobUid, entered_since: Timestamp) -> Result<Snapshot, Failure> {
+        let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
+        leadership::fence(&mut reading, epoch).await?;
+        load::job(&mut reading, job, entered_since).await.map_err(failure::before_commit)
     }
 
     async fn find_requests(&self, keys: &[RequestKey]) -> Result<Vec<RequestRow>, Failure> {

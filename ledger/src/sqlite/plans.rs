@@ -83,6 +83,8 @@ async fn loads_and_reads_search_by_index() {
         sql::LAST_CHANGE_SEQ,
         sql::LOAD_COVERED,
         sql::LOAD_UNENDED_ATTEMPTS,
+        sql::LOAD_COVERED_OF_JOB,
+        sql::LOAD_UNENDED_ATTEMPTS_OF_JOB,
         sql::JOB_BY_KEY,
         sql::JOB_BY_UID,
         sql::LAST_RUNS,
@@ -103,7 +105,7 @@ async fn loads_and_reads_search_by_index() {
     for text in texts {
         assert_searches(&ledger, text).await;
     }
-    for text in [sql::LOAD_UNENDED, sql::LOGS, sql::NEXT_COVERING, sql::LAST_COVERED] {
+    for text in [sql::LOAD_UNENDED, sql::LOAD_UNENDED_OF_JOB, sql::LOGS, sql::NEXT_COVERING, sql::LAST_COVERED] {
         assert_walks(&ledger, text).await;
     }
 }

@@ -122,6 +122,24 @@ pub(super) const LOAD_UNENDED_ATTEMPTS: &str = concat!(
      WHERE state IN ('PENDING', 'RUNNING') AND attempt > 1)"
 );
 
+// The same of one job.
+
+pub(super) const LOAD_COVERED_OF_JOB: &str = "SELECT job_uid, max(scheduled_time) AS covered FROM runs \
+     INDEXED BY runs_of_job WHERE job_uid = ? AND id >= ? AND covers_from IS NOT NULL GROUP BY job_uid";
+
+pub(super) const LOAD_UNENDED_OF_JOB: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r INDEXED BY runs_unended WHERE r.state IN ('PENDING', 'RUNNING') AND r.job_uid = ? ORDER BY r.id"
+);
+
+pub(super) const LOAD_UNENDED_ATTEMPTS_OF_JOB: &str = concat!(
+    "SELECT ",
+    attempt_columns!(),
+    " FROM attempts WHERE (run_id, number) IN (SELECT id, attempt FROM runs INDEXED BY runs_unended \
+     WHERE state IN ('PENDING', 'RUNNING') AND job_uid = ? AND attempt > 1)"
+);
+
 // What readers ask for.
 
 pub(super) const JOB_BY_KEY: &str = concat!(

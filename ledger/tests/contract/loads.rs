@@ -149,3 +149,24 @@ pub(crate) async fn deleted_jobs_are_loaded_until_they_expire(backend: &dyn Back
     assert_eq!(loaded.jobs, [live]);
     assert_eq!(loaded.last_change_seq, 9, "numbers of changes must not be used again");
 }
+
+pub(crate) async fn one_job_is_loaded_like_all_and_without_the_others(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let (one, other) = (job(1, "default", "a"), job(2, "default", "b"));
+    let mine = Run { covers_from: Some(NOW), occurrence: 0, ..run(1, &one) };
+    let retried = Run { attempt: 2, ..manual_run(2, &one) };
+    let second = attempt(2, "agent");
+    term.commit(|transaction| {
+        transaction.jobs = vec![created(one.clone()), created(other.clone())];
+        transaction.entered = vec![mine.clone(), retried.clone(), run(3, &other)];
+        transaction.attempts = vec![(retried.id, second.clone())];
+    })
+    .await;
+    let since = NOW.saturating_sub(Duration::from_secs(60));
+    let loaded = term.ledger.load_job(term.epoch(), one.uid, since).await.unwrap();
+    assert_eq!(loaded.jobs, std::slice::from_ref(&one));
+    assert_eq!(loaded.covered, [(one.uid, mine.scheduled_time)]);
+    assert_eq!(loaded.unended, [(mine, None), (retried, Some(second))]);
+    let nobody = term.ledger.load_job(term.epoch(), super::samples::uid(9), since).await.unwrap();
+    assert!(nobody.jobs.is_empty() && nobody.unended.is_empty());
+}

@@ -73,6 +73,7 @@ macro_rules! for_each_case {
         $case!(loads::unended_runs_come_with_their_latest_attempt);
         $case!(loads::covered_instants_are_those_of_rows_entered_since);
         $case!(loads::deleted_jobs_are_loaded_until_they_expire);
+        $case!(loads::one_job_is_loaded_like_all_and_without_the_others);
         $case!(jobs::a_deleted_jobs_name_is_free);
         $case!(jobs::two_live_jobs_of_one_name_are_refused);
         $case!(jobs::lists_of_jobs_hold_what_the_filter_names);

@@ -19,7 +19,7 @@ use super::term::Term;
 const NOT_STARTED_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Who changes jobs without being asked.
-const AUTHOR: &str = "punctual";
+pub(super) const AUTHOR: &str = "punctual";
 
 /// The code with which an agent reports what it killed because it was told to leave at once.
 const AGENT_STOPPED: &str = "AGENT_STOPPED";
@@ -33,6 +33,8 @@ pub(super) enum End {
     AgentLost,
     /// The agent does not have it, or refused it: it never ran.
     NotStarted(String),
+    /// The ledger refuses what there is to say of it.
+    Spoilt(String),
 }
 
 /// What becomes of the run.
@@ -153,9 +155,10 @@ impl Term {
             entry.parked.retain(|parked| *parked != Candidate::Run(id));
         }
         if let Some(live) = self.runs.get_mut(&id)
-            && event != RunEvent::Expired
+            && !matches!(event, RunEvent::Expired | RunEvent::Failed)
         {
-            // What it waited for is no reason for this end; of one that waited too long it is.
+            // What it waited for is no reason for this end; of one that waited too long it is, and
+            // one that failed has its own.
             live.run.reason_message.clear();
         }
         self.end_run(id, event, Some(reason), batch);
@@ -181,6 +184,7 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
         }
         End::AgentLost => (AttemptEvent::Lost, now, Some(Reason::AgentLost), None, None),
         End::NotStarted(_) => (AttemptEvent::Lost, now, Some(Reason::NotStarted), None, None),
+        End::Spoilt(_) => (AttemptEvent::Failed, now, Some(Reason::RefusedByLedger), None, None),
     };
     let mut started = None;
     if let Some(attempt) = live.attempt_mut() {
@@ -200,7 +204,7 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
     live.run.reason_message = match end {
         End::Reported(finished, _) => finished.error.as_ref().map_or_else(String::new, |error| error.message.clone()),
         End::AgentLost => "the agent was lost".to_owned(),
-        End::NotStarted(why) => why.clone(),
+        End::NotStarted(why) | End::Spoilt(why) => why.clone(),
     };
     if let End::Reported(finished, _) = end {
         live.run.result.clone_from(&finished.result);
@@ -225,6 +229,7 @@ fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) ->
     match end {
         End::NotStarted(_) if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
         End::NotStarted(_) => Next::Retry(not_started_backoff(live.run.uncounted_attempts), Reason::NotStarted),
+        End::Spoilt(_) => Next::End(RunEvent::Failed, Some(Reason::RefusedByLedger)),
         End::AgentLost => lost(left && on_lost == OnLost::Retry, backoff(), Reason::AgentLost),
         End::Reported(finished, _) => {
             let again = left && finished.retryable && !is_final(finished.error.as_ref(), retry);

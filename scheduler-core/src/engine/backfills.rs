@@ -58,6 +58,13 @@ impl Backfills {
         }
     }
 
+    /// Those of a job that is read anew.
+    pub(super) fn forget(&mut self, job: JobUid) {
+        let gone = self.by_id.extract_if(.., |_, entry| entry.backfill.job_uid == job);
+        let gone: Vec<BackfillId> = gone.map(|(id, _)| id).collect();
+        self.to_continue.retain(|id| !gone.contains(id));
+    }
+
     fn remove(&mut self, id: BackfillId) {
         self.by_id.remove(&id);
         self.to_continue.remove(&id);
@@ -129,7 +136,7 @@ impl Term {
             }
             let job = self.backfills.by_id.get(&id).and_then(|entry| self.jobs.get(entry.backfill.job_uid));
             match job {
-                Some(job) if job.busy.is_some() => {}
+                Some(job) if job.is_closed(batch) => {}
                 Some(_) => self.continue_backfill(id, batch),
                 None => self.backfills.remove(id),
             }
@@ -162,6 +169,7 @@ impl Term {
                 backfill.progress.closed_time = Some(now);
             }
             let progress = backfill.progress;
+            batch.jobs_of_backfills.insert(id, backfill.job_uid);
             batch.backfill_progress.insert(id, progress);
             self.admit(run, batch);
             if progress.closed_time.is_some() {
@@ -182,6 +190,7 @@ impl Term {
             self.backfills.by_id.iter().filter(of_job).map(|(id, e)| (*id, e.backfill.progress)).collect();
         for (id, progress) in dropped {
             let closed_time = Some(self.now.wall);
+            batch.jobs_of_backfills.insert(id, uid);
             batch.backfill_progress.insert(id, Progress { closed_time, dropped: Some(reason), ..progress });
             self.backfills.remove(id);
         }

@@ -12,11 +12,14 @@ use crate::run::{Attempt, Run};
 use crate::time::{Boot, Timestamp};
 use crate::txn::{CalendarWrite, CallId, JobWrite, LateOutcome, RequestRow, Transaction};
 
+use super::inbox::Event;
 use super::input::RequestHandle;
+use super::parts::Part;
 use super::request::Answer;
+use super::requests::Pending;
 
 /// What waits for the commit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Then {
     Answer(RequestHandle, Box<Answer>),
     /// Answer with the calendar as this transaction leaves it.
@@ -35,6 +38,13 @@ pub(super) enum Then {
     Cancel(AttemptId),
 }
 
+/// What asked for rows of a transaction, kept until they are in the ledger: if it refuses them, it is tried alone.
+#[derive(Clone)]
+pub(super) enum Cause {
+    Request(Box<Pending>),
+    Event(Event),
+}
+
 /// Rows collected for one transaction: the last word on each.
 pub(super) struct Batch {
     pub(super) id: CallId,
@@ -44,6 +54,8 @@ pub(super) struct Batch {
     pub(super) calendars: Vec<CalendarWrite>,
     pub(super) backfills: Vec<Backfill>,
     pub(super) backfill_progress: BTreeMap<BackfillId, Progress>,
+    /// Whose they are.
+    pub(super) jobs_of_backfills: BTreeMap<BackfillId, JobUid>,
     pub(super) entered: BTreeSet<RunId>,
     /// Whole runs as they are to be stored, new and changed.
     pub(super) runs: BTreeMap<RunId, Run>,
@@ -52,6 +64,7 @@ pub(super) struct Batch {
     pub(super) logs: Vec<LogChunk>,
     pub(super) requests: Vec<RequestRow>,
     pub(super) then: Vec<Then>,
+    pub(super) causes: Vec<(Part, Cause)>,
     /// Jobs that nothing else may touch until this is in the ledger.
     pub(super) touched: BTreeSet<JobUid>,
     /// The first instant of a schedule that it decides: the watermark may not pass it before the commit.
@@ -69,6 +82,7 @@ impl Batch {
             calendars: Vec::new(),
             backfills: Vec::new(),
             backfill_progress: BTreeMap::new(),
+            jobs_of_backfills: BTreeMap::new(),
             entered: BTreeSet::new(),
             runs: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -76,6 +90,7 @@ impl Batch {
             logs: Vec::new(),
             requests: Vec::new(),
             then: Vec::new(),
+            causes: Vec::new(),
             touched: BTreeSet::new(),
             first_instant: None,
             watermark: None,
@@ -137,6 +152,8 @@ impl Batch {
         InFlight {
             transaction: Arc::new(transaction),
             then: self.then,
+            causes: self.causes,
+            jobs_of_backfills: self.jobs_of_backfills,
             touched: self.touched,
             first_instant: self.first_instant,
             retry_at: None,
@@ -148,6 +165,8 @@ impl Batch {
 pub(super) struct InFlight {
     pub(super) transaction: Arc<Transaction>,
     pub(super) then: Vec<Then>,
+    pub(super) causes: Vec<(Part, Cause)>,
+    pub(super) jobs_of_backfills: BTreeMap<BackfillId, JobUid>,
     pub(super) touched: BTreeSet<JobUid>,
     pub(super) first_instant: Option<Timestamp>,
     /// It failed or its outcome is unknown: the same is asked for again then.

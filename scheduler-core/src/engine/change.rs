@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_micros(1);
 impl Term {
     /// Puts the change and all that it brings with it into the batch, and into memory.
     pub(super) fn carry_out(&mut self, planned: Planned, author: String, batch: &mut Batch) -> JobUid {
-        let Planned { mut job, compiled, change, note, catch_up } = planned;
+        let Planned { mut job, compiled, change, note, catch_up, missed } = planned;
         let uid = job.uid;
         self.last_change_seq += 1;
         job.change_seq = self.last_change_seq;
@@ -43,7 +43,7 @@ impl Term {
                 // By a clock that has gone back since, more may be decided than the watermark tells.
                 let decided = self.jobs.get(uid).map_or(Timestamp::MIN, |entry| entry.cursor);
                 job.effective_from = self.change_time().max(decided);
-                self.close_books(uid, job.effective_from, batch);
+                self.close_books(uid, job.effective_from, missed, batch);
                 if old.fires() {
                     // Until the change is in the ledger, the old definition may still owe what comes after it.
                     batch.decided(job.effective_from.saturating_add(TICK));
@@ -79,11 +79,11 @@ impl Term {
     }
 
     /// The old definition's undecided fires become one MISSED record.
-    fn close_books(&mut self, uid: JobUid, until: Timestamp, batch: &mut Batch) {
+    fn close_books(&mut self, uid: JobUid, until: Timestamp, missed: Option<Reason>, batch: &mut Batch) {
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         let undecided = if entry.job.fires() { entry.undecided_until(until) } else { None };
-        if let Some(span) = undecided {
-            self.enter_non_run(uid, span, RunState::Missed, Reason::JobChanged, batch);
+        if let (Some(span), Some(reason)) = (undecided, missed) {
+            self.enter_non_run(uid, span, RunState::Missed, reason, batch);
         }
         if let Some(entry) = self.jobs.get_mut(uid) {
             entry.cursor = entry.cursor.max(until);

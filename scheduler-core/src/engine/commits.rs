@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::{Ack, LogAck, ToAgent};
+use crate::agent::{Ack, LogAck, LogChunk, ToAgent};
 use crate::ids::{AgentInstance, AttemptId, JobUid};
 use crate::txn::{CalendarWrite, Call, CallId, Failure};
 
@@ -34,7 +34,7 @@ impl Term {
             self.tokens.ceiling = ceiling;
             self.tokens.raising = false;
         }
-        self.follow_up(id, &flight, out);
+        self.follow_up(&flight, out);
         for uid in flight.touched {
             self.release(uid);
         }
@@ -45,12 +45,13 @@ impl Term {
 
     /// A transaction with earlier output of the attempt that is not in the ledger yet: an acknowledgement is one
     /// of all before it.
-    fn earlier_log(&mut self, id: CallId, attempt: AttemptId) -> Option<&mut InFlight> {
-        let mut earlier = self.in_flight.range_mut(..id).map(|(_, flight)| flight);
-        earlier.find(|flight| flight.transaction.logs.iter().any(|chunk| chunk.attempt == attempt))
+    fn earlier_log(&mut self, ack: LogAck) -> Option<&mut InFlight> {
+        let is_earlier = |chunk: &LogChunk| chunk.attempt == ack.attempt && chunk.sequence < ack.sequence;
+        self.in_flight.values_mut().find(|flight| flight.transaction.logs.iter().any(is_earlier))
     }
 
-    fn follow_up(&mut self, id: CallId, flight: &InFlight, out: &mut Vec<Effect>) {
+    /// What waited for the commit.
+    pub(super) fn follow_up(&mut self, flight: &InFlight, out: &mut Vec<Effect>) {
         let mut acks = BTreeMap::<AgentInstance, Vec<Ack>>::new();
         let mut log_acks = BTreeMap::<AgentInstance, BTreeMap<AttemptId, u64>>::new();
         let (mut assigned, mut cancelled) = (Vec::new(), Vec::new());
@@ -88,7 +89,7 @@ impl Term {
                     acks.entry(*instance).or_default().push(*ack);
                 }
                 Then::LogAck(instance, ack) => {
-                    if let Some(earlier) = self.earlier_log(id, ack.attempt) {
+                    if let Some(earlier) = self.earlier_log(*ack) {
                         earlier.then.push(Then::LogAck(*instance, *ack));
                         continue;
                     }
@@ -122,7 +123,7 @@ impl Term {
     }
 
     /// The job is free again: what came up meanwhile is looked at.
-    fn release(&mut self, uid: JobUid) {
+    pub(super) fn release(&mut self, uid: JobUid) {
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         entry.busy = None;
         for candidate in std::mem::take(&mut entry.parked) {
@@ -157,11 +158,15 @@ impl Term {
                 Ok(())
             }
             Failure::Deposed { .. } => Err(Over::Deposed(failure.to_string())),
-            Failure::Conflict { .. } | Failure::Refused(_) => Err(Over::Disagreement(failure.to_string())),
+            Failure::Conflict { job_uid, scheduled_time } => {
+                self.conflicted(id, (job_uid, scheduled_time), &failure.to_string(), out)
+            }
+            Failure::Refused(why) => self.refused(id, &why, out),
         }
     }
 
     pub(super) fn repeat_failed(&mut self, out: &mut Vec<Effect>) {
+        self.repeat_reloads(out);
         let now = self.now.boot;
         if self.leaving.is_some() {
             return;

@@ -55,7 +55,7 @@ impl Term {
         while batch.rows() < BATCH_MAX {
             let Some(uid) = self.to_consider.pop_first() else { break };
             let Some(entry) = self.jobs.get_mut(uid) else { continue };
-            if entry.busy.is_some() {
+            if entry.is_closed(batch) {
                 entry.parked.push(Candidate::Due(uid));
                 continue;
             }
@@ -84,7 +84,7 @@ impl Term {
             self.holds.remove(&(until, uid));
             if self.unqueue(Candidate::Due(uid), uid) {
                 match self.jobs.get_mut(uid) {
-                    Some(entry) if entry.busy.is_some() => entry.parked.push(Candidate::Due(uid)),
+                    Some(entry) if entry.is_closed(batch) => entry.parked.push(Candidate::Due(uid)),
                     _ => self.enter_due(uid, batch),
                 }
             }

@@ -34,7 +34,7 @@ impl Term {
             };
             self.unqueue(candidate, uid);
             let Some(entry) = self.jobs.get_mut(uid) else { continue };
-            if entry.busy.is_some() {
+            if entry.is_closed(batch) {
                 entry.parked.push(candidate);
                 continue;
             }

@@ -118,6 +118,7 @@ impl Engine {
     pub(super) fn end_term(&mut self, out: &mut Vec<Effect>) {
         let Phase::Leading(term) = std::mem::replace(&mut self.phase, Phase::Standby) else { return };
         self.stats = term.stats;
+        self.conflicts.clone_from(&term.conflicts);
         self.numbers = term.call_count();
         for stream in term.agents.by_stream.keys() {
             out.push(Effect::Close(*stream, Closed::NotLeading));

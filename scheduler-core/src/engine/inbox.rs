@@ -6,9 +6,11 @@ use crate::run::{AttemptEvent, RunEvent};
 use crate::txn::LateOutcome;
 
 use super::attempts::End;
-use super::batch::{Batch, Then};
+use super::batch::{Batch, Cause, Then};
 use super::config::{BATCH_MAX, STARTED_GROUP};
 use super::input::Effect;
+use super::parts::Part;
+use super::refused::{OutOfService, Spoilt};
 use super::term::Term;
 
 /// Something that happened to an attempt.
@@ -21,16 +23,8 @@ pub(super) enum Event {
     Due(RunId),
     /// A run has waited longer than its job's `start_deadline`.
     Expired(RunId),
-}
-
-impl Event {
-    fn run(&self) -> RunId {
-        match self {
-            Self::Report(_, report) => report.attempt.run,
-            Self::End(attempt, _) => attempt.run,
-            Self::Due(run) | Self::Expired(run) => *run,
-        }
-    }
+    Spoilt(Spoilt),
+    OutOfService(OutOfService),
 }
 
 impl Term {
@@ -38,17 +32,32 @@ impl Term {
     pub(super) fn take_events(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
         while batch.rows() < BATCH_MAX {
             let Some(event) = self.inbox.pop_front() else { return };
-            match self.job_of(event.run()) {
-                Some(uid) if self.must_wait(uid) => {
+            let job = self.job_of(&event);
+            match job {
+                Some(uid) if self.must_wait(uid, batch) => {
                     self.parked_events.entry(uid).or_default().push_back(event);
                 }
-                _ => self.take_event(event, batch, out),
+                _ => {
+                    self.take_event(&event, batch, out);
+                    if let Some(uid) = job.filter(|uid| batch.touched.contains(uid)) {
+                        batch.causes.push((Part::Job(uid), Cause::Event(event)));
+                    }
+                }
             }
         }
     }
 
+    fn job_of(&self, event: &Event) -> Option<JobUid> {
+        match event {
+            Event::Report(_, report) => self.job_of_run(report.attempt.run),
+            Event::End(attempt, _) => self.job_of_run(attempt.run),
+            Event::Due(run) | Event::Expired(run) | Event::Spoilt(Spoilt { run, .. }) => self.job_of_run(*run),
+            Event::OutOfService(order) => Some(order.job),
+        }
+    }
+
     /// The job of a run that has not ended, as far as the ledger knows.
-    fn job_of(&self, id: RunId) -> Option<JobUid> {
+    fn job_of_run(&self, id: RunId) -> Option<JobUid> {
         let live = self.runs.get(&id).map(|live| live.run.job_uid);
         live.or_else(|| {
             let in_flight = self.in_flight.values().flat_map(|flight| &flight.transaction.updated);
@@ -56,19 +65,23 @@ impl Term {
         })
     }
 
-    fn must_wait(&self, uid: JobUid) -> bool {
-        self.parked_events.contains_key(&uid) || self.jobs.get(uid).is_some_and(|entry| entry.busy.is_some())
+    fn must_wait(&self, uid: JobUid, batch: &Batch) -> bool {
+        self.parked_events.contains_key(&uid) || self.jobs.get(uid).is_some_and(|entry| entry.is_closed(batch))
     }
 
-    fn take_event(&mut self, event: Event, batch: &mut Batch, out: &mut Vec<Effect>) {
+    fn take_event(&mut self, event: &Event, batch: &mut Batch, out: &mut Vec<Effect>) {
         match event {
-            Event::End(attempt, end) => self.end_attempt(attempt, &end, batch),
-            Event::Due(run) => self.judge_due_run(run, batch),
-            Event::Expired(run) => self.expire(run, batch),
-            Event::Report(from, report) if self.is_from_holder(from, report.attempt) => {
-                self.take_report(from, report, batch, out);
+            Event::End(attempt, end) => self.end_attempt(*attempt, end, batch),
+            Event::Due(run) => self.judge_due_run(*run, batch),
+            Event::Expired(run) => self.expire(*run, batch),
+            Event::Report(from, report) if self.is_from_holder(*from, report.attempt) => {
+                self.take_report(*from, report, batch, out);
             }
-            Event::Report(from, report) => self.refuse_report(from, &report, batch, out),
+            // Its agent keeps what it has to say until a leader can write it.
+            Event::Report(_, report) if self.out_of_reach.contains(&report.attempt.run) => {}
+            Event::Report(from, report) => self.refuse_report(*from, report, batch, out),
+            Event::Spoilt(spoilt) => self.end_spoilt(spoilt, batch),
+            Event::OutOfService(order) => self.take_out_of_service(order, batch),
         }
     }
 
@@ -76,7 +89,7 @@ impl Term {
         self.live_attempt(id).and_then(|live| live.attempt()).is_some_and(|attempt| attempt.agent_instance == from)
     }
 
-    fn take_report(&mut self, from: AgentInstance, report: Report, batch: &mut Batch, out: &mut Vec<Effect>) {
+    fn take_report(&mut self, from: AgentInstance, report: &Report, batch: &mut Batch, out: &mut Vec<Effect>) {
         let id = report.attempt;
         let Some(live) = self.runs.get_mut(&id.run) else { return };
         if report.sequence <= live.last_sequence {
@@ -87,7 +100,7 @@ impl Term {
             return;
         }
         live.last_sequence = report.sequence;
-        match report.event {
+        match &report.event {
             ReportEvent::Started => {
                 if let Some(attempt) = live.attempt_mut()
                     && let Ok(running) = attempt.state.on(AttemptEvent::Started)
@@ -100,12 +113,12 @@ impl Term {
                 self.soil(id);
             }
             ReportEvent::Progress(progress) => {
-                live.run.progress = Some(progress);
+                live.run.progress = Some(progress.clone());
                 self.soil(id);
             }
             ReportEvent::Finished(finished) => {
                 batch.then.push(Then::Ack(from, Ack { attempt: id, sequence: report.sequence, refused: false }));
-                self.end_attempt(id, &End::Reported(finished, report.time), batch);
+                self.end_attempt(id, &End::Reported(finished.clone(), report.time), batch);
             }
         }
     }
@@ -130,7 +143,7 @@ impl Term {
             }
             self.dirty.remove(&(since, id));
             let Some(live) = self.runs.get_mut(&id) else { continue };
-            if self.jobs.get(live.run.job_uid).is_some_and(|entry| entry.busy.is_some()) {
+            if self.jobs.get(live.run.job_uid).is_some_and(|entry| entry.is_closed(batch)) {
                 live.dirty_since = Some(self.now.boot);
                 busy.push((self.now.boot, id));
                 continue;

@@ -105,6 +105,12 @@ pub enum Alert {
     UnusableSchedule { job: crate::job::JobKey, why: crate::Violations },
     /// A stored calendar cannot be understood: schedules that name it do not fire.
     UnusableCalendar { calendar: crate::calendar::CalendarKey, why: crate::Violations },
+    /// A row of the ledger cannot be understood: what it is about is left alone.
+    Unreadable { row: String, why: String },
+    /// The ledger refuses its data: this is not in it, and will not be.
+    RefusedByLedger { what: String, why: String },
+    /// The ledger refuses the fires of a job, which is therefore paused.
+    JobOutOfService { job: crate::job::JobKey, why: String },
     /// An agent's attempts were given up.
     AgentLost { agent: crate::ids::AgentId, attempts: usize },
 }

@@ -9,6 +9,7 @@ use crate::schedule::Compiled;
 use crate::time::Timestamp;
 use crate::txn::CallId;
 
+use super::batch::Batch;
 use super::decide::{Span, cut, span};
 use super::queue::{Candidate, Class, Rank};
 
@@ -32,6 +33,8 @@ pub(super) struct JobEntry {
     pub(super) waiting: BTreeSet<(Rank, RunId)>,
     /// The transaction in flight that touches this job; nothing else may.
     pub(super) busy: Option<CallId>,
+    /// The ledger refused something of it: each of its transactions holds one thing only.
+    pub(super) doubted: bool,
     /// What came up while it was busy.
     pub(super) parked: Vec<Candidate>,
 }
@@ -51,6 +54,7 @@ impl JobEntry {
             held_until: None,
             waiting: BTreeSet::new(),
             busy: None,
+            doubted: false,
             parked: Vec::new(),
         };
         entry.find_next();
@@ -74,6 +78,11 @@ impl JobEntry {
     pub(super) fn is_completed(&self) -> bool {
         let spent = self.job.fires_left() == Some(0) && !self.compiled.is_empty();
         (spent || self.compiled.is_exhausted(self.cursor)) && self.live.is_empty()
+    }
+
+    /// Whether it must not be touched by this batch (any more).
+    pub(super) fn is_closed(&self, batch: &Batch) -> bool {
+        self.busy.is_some() || (self.doubted && batch.touched.contains(&self.job.uid))
     }
 
     /// Whether another attempt may be queued for a slot.
@@ -138,6 +147,20 @@ impl Jobs {
             self.fires.insert((next, uid));
         }
         self.by_uid.insert(uid, entry);
+    }
+
+    /// Forgets it altogether; an older job of its name is found again.
+    pub(super) fn remove(&mut self, uid: JobUid) {
+        self.unschedule(uid);
+        let Some(entry) = self.by_uid.remove(&uid) else { return };
+        if self.by_key.get(&entry.job.key) != Some(&uid) {
+            return;
+        }
+        let older = self.by_uid.values().rfind(|other| other.job.key == entry.job.key).map(|other| other.job.uid);
+        match older {
+            Some(older) => drop(self.by_key.insert(entry.job.key, older)),
+            None => drop(self.by_key.remove(&entry.job.key)),
+        }
     }
 
     /// Takes the job's instant out of the timers, before its cursor or definition changes.

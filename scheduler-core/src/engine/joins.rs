@@ -113,7 +113,7 @@ impl Term {
         let Some(entry) = self.agents.by_instance.get_mut(&instance) else { return };
         entry.joined = true;
         entry.foreign = held.difference(&entry.held).copied().collect();
-        let foreign = entry.foreign.clone();
+        let foreign: Vec<_> = entry.foreign.iter().filter(|id| !self.out_of_reach.contains(&id.run)).copied().collect();
         let ours = entry.held.clone();
         for attempt in foreign {
             self.send(instance, ToAgent::Cancel { attempt, reason: CancelReason::NotHeld }, out);

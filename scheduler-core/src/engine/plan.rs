@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::JobUid;
 use crate::job::{Counts, Definition, Job, JobKey, Pause};
+use crate::run::Reason;
 use crate::schedule::Compiled;
 use crate::time::Timestamp;
 use crate::txn::Change;
@@ -20,11 +21,13 @@ pub(super) struct Planned {
     pub(super) note: String,
     /// The fires of the paused span are made up.
     pub(super) catch_up: bool,
+    /// Why what the old definition has not decided becomes MISSED; `None`: no row can be had for it.
+    pub(super) missed: Option<Reason>,
 }
 
 impl Planned {
     pub(super) fn new(job: Job, compiled: Compiled, change: Change) -> Self {
-        Self { job, compiled, change, note: String::new(), catch_up: false }
+        Self { job, compiled, change, note: String::new(), catch_up: false, missed: Some(Reason::JobChanged) }
     }
 }
 

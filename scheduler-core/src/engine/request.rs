@@ -198,6 +198,9 @@ pub enum Refusal {
     NobodyElseStands,
     #[error("request_id {0} was used for another request")]
     RequestIdReused(String),
+    /// Its data is such that no ledger takes it, which should have been found before.
+    #[error("the ledger refuses the data; nothing was done: {0}")]
+    RefusedByLedger(String),
     #[error(transparent)]
     Unavailable(#[from] Away),
     /// Leadership ended while the write was under way: it was done, or not.

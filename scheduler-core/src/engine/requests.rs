@@ -4,15 +4,17 @@ use crate::calendar::CalendarKey;
 use crate::ids::JobUid;
 use crate::job::JobKey;
 use crate::time::Boot;
-use crate::txn::{CalendarWrite, Call, CallId, RequestRow};
+use crate::txn::{CalendarWrite, Call, CallId, RequestKey, RequestRow};
 
-use super::batch::{Batch, Then};
+use super::batch::{Batch, Cause, Then};
 use super::config::{BATCH_MAX, LEDGER_RETRY, LOOK_UP_AGE};
 use super::input::{Effect, RequestHandle};
+use super::parts::Part;
 use super::request::{Answer, Away, Command, Refusal, Request};
 use super::term::Term;
 
 /// A request that has not been decided.
+#[derive(Clone)]
 pub(super) struct Pending {
     pub(super) handle: RequestHandle,
     pub(super) request: Request,
@@ -93,12 +95,15 @@ impl Term {
     }
 
     fn take_request(&mut self, pending: Pending, batch: &mut Batch, out: &mut Vec<Effect>) {
+        let kept = pending.clone();
         let Pending { handle, request, .. } = pending;
         let key = request.key.clone();
         let digest = request.digest.clone();
         match self.decide_request(handle, request, batch) {
             Decided::Now(answer) => out.push(Effect::Answer(handle, answer)),
             Decided::InBatch(resource) => {
+                let part = self.part_of(&kept.request.command, batch);
+                batch.causes.push((part, Cause::Request(Box::new(kept))));
                 if let Some(key) = key {
                     let row = RequestRow { key: key.clone(), digest, resource, time: self.now.wall };
                     self.done_order.push_back((self.now.boot, key.clone()));
@@ -106,6 +111,22 @@ impl Term {
                     batch.requests.push(row);
                 }
             }
+        }
+    }
+
+    /// With what the command's rows stand or fall.
+    fn part_of(&self, command: &Command, batch: &Batch) -> Part {
+        let uid = match command {
+            Command::CancelRun { run, .. } => batch.runs.get(run).map(|run| run.job_uid),
+            _ => command.job().and_then(|key| self.jobs.uid(key)),
+        };
+        uid.map_or(Part::Shared, Part::Job)
+    }
+
+    /// Nothing was written under the number: whoever comes with it again is not told that it was.
+    pub(super) fn forget_number(&mut self, key: Option<&RequestKey>) {
+        if let Some(key) = key.filter(|key| self.done_requests.remove(key).is_some()) {
+            self.done_order.retain(|(_, done)| done != key);
         }
     }
 
@@ -223,6 +244,7 @@ impl Term {
         let waiting = (self.requests.iter())
             .chain(&self.look_ups)
             .chain(self.parked_requests.values().flatten())
+            .chain(self.reloads.values().flat_map(|reload| &reload.requests))
             .chain(self.looking_up.iter().flat_map(|(_, pending)| pending))
             .chain(&self.parked_for_calendar)
             .map(|pending| (pending.handle, Refusal::Unavailable(Away::NoLeader)));

@@ -4,15 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::run::{AttemptState, Run};
-use crate::schedule::{self, Compiled, SHORTEST_EVERY};
+use crate::schedule;
 use crate::txn::{Call, CallId, Done, Failure, Snapshot, TakeOver, TookOver};
 
-use super::agents::AgentEntry;
 use super::config::{LEDGER_RETRY, MAX_CLOCK_SKEW};
 use super::input::{Alert, Effect};
-use super::jobs::JobEntry;
-use super::live::LiveRun;
 use super::random::Random;
 use super::term::{Beginning, Term};
 use super::{Engine, Phase};
@@ -81,6 +77,7 @@ impl Engine {
             next_call: self.numbers,
             random: Random::new(self.random.wide()),
             stats,
+            conflicts: std::mem::take(&mut self.conflicts),
         };
         let mut term = Box::new(Term::new(Arc::clone(&self.config), self.now, beginning));
         let (jobs, unended_runs) = (snapshot.jobs.len(), snapshot.unended.len());
@@ -97,73 +94,28 @@ impl Engine {
     }
 }
 
-/// Makes the memory of a term from what the ledger holds. A job whose schedule cannot be evaluated any more
-/// (the time zone data lost its zone) does not fire, and a human is told.
+/// Makes the memory of a term from what the ledger holds.
 fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert> {
-    let mut unusable = Vec::new();
+    let mut alerts = Vec::new();
     let covered: BTreeMap<_, _> = snapshot.covered.into_iter().collect();
     for calendar in snapshot.calendars {
         let key = calendar.key.clone();
         if let Err(why) = term.calendars.insert(calendar) {
-            unusable.push(Alert::UnusableCalendar { calendar: key, why });
+            alerts.push(Alert::UnusableCalendar { calendar: key, why });
         }
     }
     for job in snapshot.jobs {
-        // What passes while a job is paused or disabled is not decided by the watermark: `catch_up` may still want it.
-        let cursor = if job.fires() { took_over.watermark.max(job.effective_from) } else { job.effective_from };
-        let cursor = covered.get(&job.uid).map_or(cursor, |last| cursor.max(*last));
-        match term.calendars.compile(&job.key, &job.definition, job.create_time, SHORTEST_EVERY) {
-            Ok(compiled) => term.jobs.insert(JobEntry::new(job, compiled, cursor)),
-            Err(why) => {
-                unusable.push(Alert::UnusableSchedule { job: job.key.clone(), why });
-                term.jobs.insert(JobEntry::new(job, never(), cursor));
-            }
-        }
+        let covered = covered.get(&job.uid).copied();
+        alerts.extend(term.take_job(job, took_over.watermark, covered));
     }
     for backfill in snapshot.backfills {
         term.backfills.insert(backfill);
     }
     for (run, later) in snapshot.unended {
-        adopt(term, run, later);
+        term.adopt(run, later);
     }
-    unusable
-}
-
-/// Takes over an unended run: its attempt may be anywhere on its way, its agent's Inventory will tell.
-fn adopt(term: &mut Term, run: Run, later: Option<crate::run::Attempt>) {
-    let (id, uid, now) = (run.id, run.job_uid, term.now);
-    let due = run.next_attempt_time.unwrap_or(run.not_before);
-    if let Some(backfill) = run.backfill_id {
-        term.backfills.adopt(backfill, id);
+    for row in snapshot.unreadable {
+        alerts.push(term.pass_over(row));
     }
-    let live = LiveRun::loaded(run, later);
-    let held = live.unended_attempt().map(|attempt| {
-        debug_assert!(matches!(attempt.state, AttemptState::Pending | AttemptState::Running));
-        (attempt.slot, attempt.agent_id.clone(), attempt.agent_instance, attempt.number)
-    });
-    term.runs.insert(id, live);
-    let Some(entry) = term.jobs.get_mut(uid) else { return };
-    entry.live.insert(id);
-    match held {
-        Some((slot, agent_id, instance, number)) => {
-            let attempt = crate::ids::AttemptId { run: id, number };
-            entry.slots.insert(slot, attempt);
-            let agent = term.agents.by_instance.entry(instance);
-            agent.or_insert_with(|| AgentEntry::unseen(agent_id, now.boot)).held.insert(attempt);
-        }
-        None if due > now.wall => {
-            term.run_timers.insert((due, id));
-            term.set_deadline(id);
-        }
-        None => {
-            term.queue_run(id);
-            term.set_deadline(id);
-        }
-    }
-}
-
-/// The empty schedule.
-fn never() -> Compiled {
-    Compiled::new(&schedule::Schedule::default(), &schedule::Context::preview(crate::time::Timestamp::MIN))
-        .expect("because nothing is wrong with the empty schedule")
+    alerts
 }

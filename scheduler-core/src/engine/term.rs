@@ -21,6 +21,7 @@ use super::jobs::Jobs;
 use super::live::LiveRun;
 use super::queue::Queue;
 use super::random::Random;
+use super::reload::Reload;
 use super::request::{Away, Stats};
 use super::requests::Pending;
 
@@ -76,6 +77,12 @@ pub(super) struct Term {
     pub(super) logs: VecDeque<(AgentInstance, LogChunk)>,
 
     pub(super) in_flight: BTreeMap<CallId, InFlight>,
+    /// Jobs that are being read anew.
+    pub(super) reloads: BTreeMap<CallId, Reload>,
+    /// Fires for which the ledger had another row already, in this term or one before.
+    pub(super) conflicts: BTreeSet<(JobUid, Timestamp)>,
+    /// Unended runs of which nothing can be read or written: they are left as they are.
+    pub(super) out_of_reach: BTreeSet<RunId>,
     pub(super) ledger_fails: bool,
     /// It begins nothing new, and why.
     pub(super) leaving: Option<Away>,
@@ -127,6 +134,7 @@ pub(super) struct Beginning {
     pub(super) next_call: u64,
     pub(super) random: Random,
     pub(super) stats: Stats,
+    pub(super) conflicts: BTreeSet<(JobUid, Timestamp)>,
 }
 
 impl Term {
@@ -170,6 +178,9 @@ impl Term {
             parked_events: BTreeMap::new(),
             logs: VecDeque::new(),
             in_flight: BTreeMap::new(),
+            reloads: BTreeMap::new(),
+            conflicts: beginning.conflicts,
+            out_of_reach: BTreeSet::new(),
             ledger_fails: false,
             leaving: None,
             batch_limit: BATCH_MIN,
@@ -299,7 +310,12 @@ impl Term {
     fn decided_up_to(&self) -> Timestamp {
         let undecided = self.jobs.first_undecided();
         let in_flight = self.in_flight.values().filter_map(|flight| flight.first_instant);
-        in_flight.chain(undecided).map(|instant| instant.saturating_sub(TICK)).fold(self.now.wall, Ord::min)
+        let refused = self.reloads.values().filter_map(|reload| reload.first_instant);
+        in_flight
+            .chain(refused)
+            .chain(undecided)
+            .map(|instant| instant.saturating_sub(TICK))
+            .fold(self.now.wall, Ord::min)
     }
 
     /// Sends to an agent, if it is there.
@@ -333,6 +349,7 @@ impl Term {
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
             self.agents.first_loss(self.longest_agent_ttl),
             self.in_flight.values().filter_map(|flight| flight.retry_at).min().filter(|_| self.leaving.is_none()),
+            self.reloads.values().filter_map(|reload| reload.retry_at).min(),
             Some(self.watermark.last_emit.saturating_add(WATERMARK_IDLE))
                 .filter(|_| room && !self.is_writing_watermark()),
         ];

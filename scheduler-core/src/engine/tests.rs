@@ -8,6 +8,7 @@ mod found;
 mod ledger;
 mod nodes;
 mod policies;
+mod refusals;
 mod suspension;
 mod terms;
 mod world;

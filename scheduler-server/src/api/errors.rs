@@ -65,6 +65,10 @@ fn refused(refusal: Refusal) -> Status {
         Refusal::Unavailable(Away::Suspended) => plain(Code::Unavailable, ErrorReason::LeaderSuspended, &refusal),
         Refusal::AnotherLeads { .. } => plain(Code::FailedPrecondition, ErrorReason::AnotherLeads, &refusal),
         Refusal::NobodyElseStands => plain(Code::FailedPrecondition, ErrorReason::NobodyElseStands, &refusal),
+        Refusal::RefusedByLedger(_) => {
+            tracing::error!(error = %refusal, "the ledger refuses what a client asked for");
+            plain(Code::Internal, ErrorReason::InternalError, &refusal)
+        }
         Refusal::OutcomeUnknown => outcome_unknown(None, &refusal),
     }
 }

@@ -253,6 +253,15 @@ fn tell(alert: &Alert) {
         Alert::TookOver { epoch, jobs, unended_runs } => {
             tracing::info!(%epoch, jobs, unended_runs, "leading");
         }
+        Alert::Unreadable { row, why } => {
+            tracing::error!(%row, %why, "a row of the ledger cannot be read; what it is about is left alone");
+        }
+        Alert::RefusedByLedger { what, why } => {
+            tracing::error!(%what, %why, "the ledger refuses data, which is not in it");
+        }
+        Alert::JobOutOfService { job, why } => {
+            tracing::error!(%job, %why, "the ledger refuses the fires of a job, which is paused");
+        }
         Alert::AgentLost { agent, attempts } => tracing::warn!(%agent, attempts, "an agent is lost"),
     }
 }

@@ -105,7 +105,7 @@ impl World {
         let Some(open) = self.ledger.open.get_mut(&number) else { return };
         let epoch = match &open.call {
             Call::Commit(transaction) => Some(transaction.epoch),
-            Call::Load { epoch, .. } => Some(*epoch),
+            Call::Load { epoch, .. } | Call::LoadJob { epoch, .. } => Some(*epoch),
             Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) => None,
         };
         let current = self.ledger.tables.epoch;
@@ -141,6 +141,10 @@ impl World {
                 open.done = Some(Done::Loaded(Box::new(snapshot)));
             }
             Call::Survey => open.done = Some(Done::Surveyed(self.ledger.tables.survey(clock))),
+            Call::LoadJob { job, entered_since, .. } => {
+                let snapshot = self.ledger.tables.load_job(*job, *entered_since);
+                open.done = Some(Done::LoadedJob(Box::new(snapshot)));
+            }
             Call::FindRequests(keys) => open.done = Some(Done::FoundRequests(self.ledger.tables.find(keys))),
             Call::TakeOver(_) => {}
         }
@@ -178,7 +182,9 @@ impl World {
                 self.alter_take_over(&mut took_over);
                 Done::TookOver(took_over)
             }
-            Call::Survey | Call::Load { .. } | Call::FindRequests(_) => open.done.take().expect("because it was read"),
+            Call::Survey | Call::Load { .. } | Call::LoadJob { .. } | Call::FindRequests(_) => {
+                open.done.take().expect("because it was read")
+            }
         };
         if unheard {
             self.close_call(number);

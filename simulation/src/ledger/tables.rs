@@ -82,7 +82,17 @@ impl Tables {
                 .collect(),
             calendars: self.calendars.values().cloned().collect(),
             backfills: self.backfills.values().filter(|b| b.progress.closed_time.is_none()).cloned().collect(),
+            unreadable: Vec::new(),
         }
+    }
+
+    pub(crate) fn load_job(&self, job: JobUid, entered_since: Timestamp) -> Snapshot {
+        let mut snapshot = self.load(entered_since);
+        snapshot.jobs.retain(|loaded| loaded.uid == job);
+        snapshot.covered.retain(|(uid, _)| *uid == job);
+        snapshot.backfills.retain(|backfill| backfill.job_uid == job);
+        snapshot.unended.retain(|(run, _)| run.job_uid == job);
+        snapshot
     }
 
     pub(crate) fn find(&self, keys: &[RequestKey]) -> Vec<RequestRow> {

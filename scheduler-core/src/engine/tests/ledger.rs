@@ -9,7 +9,11 @@ use crate::ids::{BackfillId, Epoch, FencingToken, JobUid, RunId};
 use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
-use crate::txn::{CalendarWrite, Call, Done, Failure, RequestKey, RequestRow, Snapshot, Survey, TookOver, Transaction};
+use crate::txn::{
+    CalendarWrite, Call, Done, Failure, RequestKey, RequestRow, Snapshot, Survey, TookOver, Transaction, Unreadable,
+};
+
+type Refuses = Box<dyn Fn(&Transaction) -> Option<Failure>>;
 
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -19,12 +23,15 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
+    pub(super) unreadable: Vec<Unreadable>,
     pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
     pub(super) backfills: BTreeMap<BackfillId, Backfill>,
     pub(super) schedule_version: Option<String>,
     /// Ahead of the node's clock.
     pub(super) ahead: Duration,
     pub(super) ceiling: FencingToken,
+    /// Which transactions it refuses for their data.
+    pub(super) refuses: Option<Refuses>,
 }
 
 impl Ledger {
@@ -49,6 +56,14 @@ impl Ledger {
                 }))
             }
             Call::Load { entered_since, .. } => Ok(Done::Loaded(Box::new(self.snapshot(*entered_since)))),
+            Call::LoadJob { job, entered_since, .. } => {
+                let mut snapshot = self.snapshot(*entered_since);
+                snapshot.jobs.retain(|loaded| loaded.uid == *job);
+                snapshot.covered.retain(|(uid, _)| uid == job);
+                snapshot.backfills.retain(|backfill| backfill.job_uid == *job);
+                snapshot.unended.retain(|(run, _)| run.job_uid == *job);
+                Ok(Done::LoadedJob(Box::new(snapshot)))
+            }
             Call::FindRequests(keys) => {
                 Ok(Done::FoundRequests(keys.iter().filter_map(|key| self.requests.get(key).cloned()).collect()))
             }
@@ -69,6 +84,7 @@ impl Ledger {
             unended: unended.map(|run| (run.clone(), self.attempts.get(&(run.id, run.attempt)).cloned())).collect(),
             calendars: self.calendars.values().cloned().collect(),
             backfills: self.backfills.values().filter(|b| b.progress.closed_time.is_none()).cloned().collect(),
+            unreadable: self.unreadable.clone(),
             last_change_seq: self.jobs.values().map(|job| job.change_seq).max().unwrap_or_default(),
         }
     }
@@ -76,6 +92,9 @@ impl Ledger {
     fn commit(&mut self, transaction: &Transaction) -> Result<(), Failure> {
         if transaction.epoch != self.epoch {
             return Err(Failure::Deposed { current: self.epoch });
+        }
+        if let Some(failure) = self.refuses.as_ref().and_then(|refuses| refuses(transaction)) {
+            return Err(failure);
         }
         for run in &transaction.entered {
             self.check_entry(run)?;

@@ -149,12 +149,12 @@ fn an_idle_engine_sleeps() {
 #[test]
 fn a_disagreement_with_the_ledger_begins_a_new_term_and_deposes_nobody() {
     let mut world = World::leading();
-    world.create("one", job());
+    let job_uid = world.create("one", job()).uid;
     world.ledger_works = false;
     let handle = world.begin(None, trigger("one"));
     let (id, _) = world.commits().remove(0);
     world.calls.clear();
-    world.answer_call(id, Err(Failure::Refused("bad bytes".into())));
+    world.answer_call(id, Err(Failure::Conflict { job_uid, scheduled_time: world.now.wall }));
     assert_eq!(world.answers.remove(&handle), Some(Err(Refusal::OutcomeUnknown)));
     assert!(!world.alerts.iter().any(|alert| matches!(alert, Alert::Deposed(_))));
     world.ledger_works = true;
