@@ -24,6 +24,7 @@ mod calendars;
 mod cancels;
 mod candidacy;
 mod change;
+mod clock;
 mod commands;
 mod commits;
 mod config;
@@ -65,6 +66,7 @@ use crate::time::{Boot, Now, Timestamp};
 use crate::txn::{CallId, Done, Failure, TookOver};
 
 use candidacy::Candidacy;
+use clock::Clock;
 use commits::Over;
 use config::{LEADER_WAIT, LEDGER_RETRY};
 use hand_over::Leaving;
@@ -73,6 +75,7 @@ use random::Random;
 use reach::Reach;
 use term::Term;
 
+pub use clock::ClockJump;
 pub use config::Config;
 pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, Other, ProofId, RequestHandle};
 pub use request::{AgentStatus, Answer, Away, Command, JobCounts, Refusal, Request, Stats, Status};
@@ -99,6 +102,7 @@ enum Phase {
 /// The state machine; see the module's documentation.
 pub struct Engine {
     config: Arc<Config>,
+    clock: Clock,
     now: Now,
     phase: Phase,
     random: Random,
@@ -126,6 +130,7 @@ impl Engine {
         Self {
             random: Random::new(config.seed),
             config: Arc::new(config),
+            clock: Clock::new(now),
             now,
             phase: Phase::Standby,
             numbers: 0,
@@ -168,8 +173,10 @@ impl Engine {
         }
     }
 
-    /// Takes one input at a time; what is to be done is added to `out`.
-    pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+    /// Takes one input at a time, with what the machine's clocks say; what is to be done is added to `out`.
+    pub fn handle(&mut self, machine: Now, input: Input, out: &mut Vec<Effect>) {
+        let (now, jump) = self.clock.obey(machine);
+        out.extend(jump.map(|jump| Effect::Alert(Alert::ClockJumped(jump))));
         self.now = now;
         if let Phase::Leading(term) = &mut self.phase {
             term.now = now;
@@ -253,6 +260,7 @@ impl Engine {
             self.lease.as_ref().and_then(Lease::next_wakeup),
             self.gives_way_at(),
             self.leaving.as_ref().map(Leaving::until),
+            self.clock.next_look(),
         ];
         wakeups.into_iter().flatten().min()
     }
@@ -325,8 +333,8 @@ impl Engine {
                 match over {
                     Ok(()) => {}
                     Err(Over::Deposed(why)) => self.depose(why, out),
-                    Err(Over::Disagreement(why)) => {
-                        out.push(Effect::Alert(Alert::Disagreement(why)));
+                    Err(over @ (Over::Disagreement(_) | Over::ClockWentBack(_))) => {
+                        out.push(Effect::Alert(over.into()));
                         self.end_term(out);
                         let retry_at = self.now.boot.saturating_add(LEDGER_RETRY);
                         self.phase = Phase::TakingOver { call: None, retry_at };

@@ -7,7 +7,7 @@ use agent_wire::{Credits, server_messages};
 use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
 use scheduler_core::engine::{
-    Alert, CandidacyId, Config, Effect, Engine, Input, KeepAliveId, Other, ProofId, Request, RequestHandle,
+    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, Other, ProofId, Request, RequestHandle,
 };
 use scheduler_core::ids::NodeId;
 use scheduler_core::txn::{Call, CallId, Done, Failure};
@@ -419,7 +419,7 @@ impl World {
                         }
                         Alert::TookOver { .. } | Alert::LedgerFails(_) | Alert::AgentLost { .. } => {}
                         Alert::Deposed(_) | Alert::Resigned(_) | Alert::DoesNotStand(_) => {}
-                        Alert::Suspended | Alert::Resumed => {}
+                        Alert::Suspended | Alert::Resumed | Alert::ClockJumped(_) => {}
                         Alert::Unreadable { .. } | Alert::RefusedByLedger { .. } | Alert::JobOutOfService { .. } => {
                             self.broken(Promise::P1, format!("server {s} gives something up: {alert:?}"));
                         }
@@ -578,6 +578,9 @@ fn kind_of_alert(alert: &Alert) -> &'static str {
         Alert::UnusableSchedule { .. } => "UnusableSchedule",
         Alert::UnusableCalendar { .. } => "UnusableCalendar",
         Alert::AgentLost { .. } => "AgentLost",
+        Alert::ClockJumped(ClockJump::Doubted(_)) => "ClockJumped, doubted",
+        Alert::ClockJumped(ClockJump::Ahead(_)) => "ClockJumped, ahead",
+        Alert::ClockJumped(ClockJump::Back(_)) => "ClockJumped, back",
         Alert::Unreadable { .. } => "Unreadable",
         Alert::RefusedByLedger { .. } => "RefusedByLedger",
         Alert::JobOutOfService { .. } => "JobOutOfService",

@@ -25,7 +25,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program of this workspace in `folder`.
+    /// Starts a program of this workspace in `folder`. A file `clock` there says by how many seconds its wall clock is
+    /// wrong.
     #[track_caller]
     pub fn start(name: &str, folder: &Path, of: &str, args: &[&str]) -> Self {
         let log = folder.join(format!("{name}.log"));
@@ -34,6 +35,10 @@ impl Process {
         let mut command = Command::new(program(of));
         command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         undisturbed(&mut command, folder);
+        let clock = folder.join("clock");
+        if clock.exists() {
+            command.env("PUNCTUAL_TEST_CLOCK", clock);
+        }
         let child = command.spawn().unwrap_or_else(|error| panic!("{of} does not start: {error}"));
         let watchdog = watchdog(child.id());
         Self { name: name.to_owned(), log, child, watchdog, ended: None }

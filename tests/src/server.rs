@@ -90,6 +90,11 @@ impl Server {
         &self.folder
     }
 
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port.number())
     }

@@ -8,7 +8,7 @@ use crate::ids::{AgentInstance, AttemptId, JobUid};
 use crate::txn::{CalendarWrite, Call, CallId, Failure};
 
 use super::batch::{InFlight, Then};
-use super::config::LEDGER_RETRY;
+use super::config::{LEDGER_RETRY, MAX_CLOCK_SKEW};
 use super::input::{Alert, Effect};
 use super::queue::Candidate;
 use super::request::{Answer, Away};
@@ -19,8 +19,20 @@ use super::term::Term;
 pub(super) enum Over {
     /// Another leader has the ledger.
     Deposed(String),
+    /// The ledger's clock was put back, and ours with it: it never takes what was decided by the clock of before.
+    ClockWentBack(String),
     /// The ledger has something else than the engine thinks: load everything anew.
     Disagreement(String),
+}
+
+impl From<Over> for Alert {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Deposed(why) => Self::Deposed(why),
+            Over::ClockWentBack(why) => Self::LedgerFails(why),
+            Over::Disagreement(why) => Self::Disagreement(why),
+        }
+    }
 }
 
 impl Term {
@@ -145,7 +157,11 @@ impl Term {
 
     /// What was not done, or may not have been, is asked for again, the same to the letter (rule 3).
     pub(super) fn failed(&mut self, id: CallId, failure: Failure, out: &mut Vec<Effect>) -> Result<(), Over> {
+        let decided_at = self.in_flight.get(&id).map(|flight| flight.transaction.decided_at);
         match failure {
+            Failure::Clock { .. } if decided_at > Some(self.now.wall.saturating_add(MAX_CLOCK_SKEW)) => {
+                Err(Over::ClockWentBack(failure.to_string()))
+            }
             Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Clock { .. } => {
                 if !self.ledger_fails {
                     out.push(Effect::Alert(Alert::LedgerFails(failure.to_string())));

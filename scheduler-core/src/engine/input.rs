@@ -111,6 +111,8 @@ pub enum Alert {
     RefusedByLedger { what: String, why: String },
     /// The ledger refuses the fires of a job, which is therefore paused.
     JobOutOfService { job: crate::job::JobKey, why: String },
+    /// The machine's wall clock was set.
+    ClockJumped(super::clock::ClockJump),
     /// An agent's attempts were given up.
     AgentLost { agent: crate::ids::AgentId, attempts: usize },
 }

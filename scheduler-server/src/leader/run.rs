@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicU64;
 
 use coordination::{Coordinator, News};
 use ledger::Leader;
-use scheduler_core::engine::{Alert, Answer, CandidacyId, Config, Effect, Engine, Input, Refusal, RequestHandle};
+use scheduler_core::engine::{
+    Alert, Answer, CandidacyId, ClockJump, Config, Effect, Engine, Input, Refusal, RequestHandle,
+};
 use scheduler_core::time::Now;
 use scheduler_core::txn::CallId;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -261,6 +263,15 @@ fn tell(alert: &Alert) {
         }
         Alert::JobOutOfService { job, why } => {
             tracing::error!(%job, %why, "the ledger refuses the fires of a job, which is paused");
+        }
+        Alert::ClockJumped(ClockJump::Doubted(by)) => {
+            tracing::warn!(?by, "the machine's clock has jumped ahead; it is obeyed if it stays so for 10 s");
+        }
+        Alert::ClockJumped(ClockJump::Ahead(by)) => {
+            tracing::warn!(?by, "the machine's clock has jumped ahead, and is obeyed");
+        }
+        Alert::ClockJumped(ClockJump::Back(by)) => {
+            tracing::warn!(?by, "the machine's clock was put back: nothing fires until it is where it was");
         }
         Alert::AgentLost { agent, attempts } => tracing::warn!(%agent, attempts, "an agent is lost"),
     }

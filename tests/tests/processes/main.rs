@@ -5,6 +5,7 @@ mod agent_killed;
 mod answers;
 mod away;
 mod clients;
+mod clock;
 mod command_line;
 mod doors;
 mod fires;

@@ -213,3 +213,64 @@ fn while_the_ledger_fails_what_has_not_begun_is_refused_at_once() {
     let status = world.begin(None, crate::engine::Command::Status);
     assert!(world.answers.remove(&status).unwrap().is_ok());
 }
+
+#[test]
+fn a_leader_behind_the_watermark_waits_for_it() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("tick", every(1));
+    for _ in 0..5 {
+        world.pass_beating(1, &[1]);
+        world.execute_all();
+    }
+    // The next leader's clock is 30 s behind.
+    let decided = world.ledger.watermark;
+    world.now.wall = world.now.wall.saturating_sub(seconds(30));
+    world.crash();
+    world.join(2, hello("a", 1, 8));
+    world.pass_beating(25, &[2]);
+    assert!(world.assigned().is_empty(), "nothing fires again");
+    assert_eq!(world.ledger.watermark, decided);
+    let created = world.create("late", every(1));
+    assert!(created.effective_from >= decided, "a change holds from where nothing is decided");
+    for _ in 0..10 {
+        world.pass_beating(1, &[2]);
+        world.execute_all();
+    }
+    let ran = |job: &str| world.rows(RunState::Succeeded).iter().filter(|run| run.job_key.job_id == job).count();
+    assert_eq!((ran("tick"), ran("late")), (10, 5));
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_and_back_fires_nothing_early_or_twice() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("tick", every(1));
+    world.now.wall = world.now.wall.saturating_add(seconds(3_600));
+    for _ in 0..9 {
+        world.pass_beating(1, &[1]);
+        world.execute_all();
+    }
+    world.now.wall = world.now.wall.saturating_sub(seconds(3_600));
+    for _ in 0..5 {
+        world.pass_beating(1, &[1]);
+        world.execute_all();
+    }
+    assert_eq!(world.rows(RunState::Succeeded).len(), 14);
+    assert_eq!(world.ledger.runs.len(), 14, "and nothing was missed");
+}
+
+#[test]
+fn what_was_decided_by_a_clock_that_was_put_back_holds_nothing_up() {
+    let mut world = World::leading();
+    world.create("work", job());
+    world.ledger_works = false;
+    world.begin(None, trigger("work"));
+    let (id, _) = world.commits().remove(0);
+    world.calls.clear();
+    world.now.wall = world.now.wall.saturating_sub(seconds(600));
+    world.answer_call(id, Err(Failure::Clock { ledger_time: world.now.wall }));
+    world.ledger_works = true;
+    world.pass(seconds(1));
+    world.trigger("work");
+}
