@@ -162,7 +162,7 @@ impl World {
         let unended: Vec<_> =
             self.ledger.tables.runs.values().rev().take(20).filter(|run| !run.state.is_ended()).map(|r| r.id).collect();
         let run = *unended.get(self.random.index(unended.len().max(1)))?;
-        Some(Command::CancelRun { namespace: "default".to_owned(), run })
+        Some(Command::CancelRun { namespace: "default".to_owned(), run, note: String::new() })
     }
 
     /// Begins a write and sends it for the first time.

@@ -31,8 +31,8 @@ pub(super) enum End {
     Reported(Finished, Timestamp),
     /// The agent is certainly gone.
     AgentLost,
-    /// The agent does not have it, or refused it: it never ran.
-    NotStarted(String),
+    /// The agent does not have it, refused it or gave it back: it never ran.
+    NotStarted(Reason, String),
     /// The ledger refuses what there is to say of it.
     Spoilt(String),
 }
@@ -51,7 +51,7 @@ impl Term {
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         let next = next(live, end, &entry.job.definition.retry, entry.job.definition.on_lost, self.random.unit());
         close(live, end, self.now.wall);
-        if matches!(end, End::NotStarted(_)) {
+        if matches!(end, End::NotStarted(..)) {
             live.run.uncounted_attempts += 1;
         }
         let next = unless_stopped(next, live, &entry.job);
@@ -155,10 +155,11 @@ impl Term {
             entry.parked.retain(|parked| *parked != Candidate::Run(id));
         }
         if let Some(live) = self.runs.get_mut(&id)
+            && live.run.cancel_requested_time.is_none()
             && !matches!(event, RunEvent::Expired | RunEvent::Failed)
         {
             // What it waited for is no reason for this end; of one that waited too long it is, and
-            // one that failed has its own.
+            // one that failed has its own, like one that somebody cancelled.
             live.run.reason_message.clear();
         }
         self.end_run(id, event, Some(reason), batch);
@@ -183,7 +184,7 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
             (event(finished.outcome), *time, reason, finished.error.clone(), finished.exit_code)
         }
         End::AgentLost => (AttemptEvent::Lost, now, Some(Reason::AgentLost), None, None),
-        End::NotStarted(_) => (AttemptEvent::Lost, now, Some(Reason::NotStarted), None, None),
+        End::NotStarted(reason, _) => (AttemptEvent::Lost, now, Some(*reason), None, None),
         End::Spoilt(_) => (AttemptEvent::Failed, now, Some(Reason::RefusedByLedger), None, None),
     };
     let mut started = None;
@@ -202,9 +203,13 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
     live.run.error = error;
     live.run.exit_code = exit_code;
     live.run.reason_message = match end {
+        // Who asked for it said why.
+        End::Reported(finished, _) if finished.outcome == Outcome::Cancelled && !live.run.reason_message.is_empty() => {
+            std::mem::take(&mut live.run.reason_message)
+        }
         End::Reported(finished, _) => finished.error.as_ref().map_or_else(String::new, |error| error.message.clone()),
         End::AgentLost => "the agent was lost".to_owned(),
-        End::NotStarted(why) | End::Spoilt(why) => why.clone(),
+        End::NotStarted(_, why) | End::Spoilt(why) => why.clone(),
     };
     if let End::Reported(finished, _) = end {
         live.run.result.clone_from(&finished.result);
@@ -227,8 +232,8 @@ fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) ->
     let backoff = || backoff(retry, live.run.counted_attempts(), unit);
     let why_cancelled = live.run.reason.or(Some(Reason::CancelledByUser));
     match end {
-        End::NotStarted(_) if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
-        End::NotStarted(_) => Next::Retry(not_started_backoff(live.run.uncounted_attempts), Reason::NotStarted),
+        End::NotStarted(..) if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
+        End::NotStarted(reason, _) => Next::Retry(not_started_backoff(live.run.uncounted_attempts), *reason),
         End::Spoilt(_) => Next::End(RunEvent::Failed, Some(Reason::RefusedByLedger)),
         End::AgentLost => lost(left && on_lost == OnLost::Retry, backoff(), Reason::AgentLost),
         End::Reported(finished, _) => {

@@ -97,7 +97,11 @@ impl Term {
         let unsent = |id: &AttemptId| self.live_attempt(*id).is_some_and(|live| live.dispatch == Dispatch::Unsent);
         let unsent: Vec<AttemptId> = entry.slots.values().copied().filter(unsent).collect();
         for id in unsent {
-            self.end_attempt(id, &End::NotStarted("its job was changed before it was sent".to_owned()), batch);
+            self.end_attempt(
+                id,
+                &End::NotStarted(Reason::Revoked, "its job was changed before it was sent".to_owned()),
+                batch,
+            );
         }
     }
 

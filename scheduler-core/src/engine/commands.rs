@@ -46,7 +46,7 @@ impl Term {
                 let asked = Asked { start_time, end_time, max_runs, concurrency };
                 return self.begin_backfill(handle, job, &asked, validate_only, author, batch);
             }
-            Command::CancelRun { run, .. } => return self.cancel_run(handle, run, batch),
+            Command::CancelRun { run, note, .. } => return self.cancel_run(handle, run, note, batch),
             Command::CreateCalendar { calendar, definition, validate_only } => {
                 return self.create_calendar(handle, calendar, *definition, validate_only, batch);
             }

@@ -57,7 +57,7 @@ impl Term {
     }
 
     /// The job of a run that has not ended, as far as the ledger knows.
-    fn job_of_run(&self, id: RunId) -> Option<JobUid> {
+    pub(super) fn job_of_run(&self, id: RunId) -> Option<JobUid> {
         let live = self.runs.get(&id).map(|live| live.run.job_uid);
         live.or_else(|| {
             let in_flight = self.in_flight.values().flat_map(|flight| &flight.transaction.updated);

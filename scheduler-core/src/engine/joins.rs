@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::agent::{CancelReason, Closed, FromAgent, Hello, Inventory, StreamId, ToAgent, Welcome};
+use crate::agent::{CancelReason, Closed, FromAgent, Hello, Inventory, LogChunk, Report, StreamId, ToAgent, Welcome};
 use crate::ids::{AgentInstance, AttemptId};
 use crate::run::Reason;
+use crate::time::Timestamp;
 
 use super::agents::{AgentEntry, Beat};
 use super::attempts::End;
@@ -73,19 +74,21 @@ impl Term {
                 self.ask_for_proof(out);
             }
             FromAgent::Reports(reports) if joined => {
-                self.inbox.extend(reports.into_iter().map(|report| Event::Report(instance, report)));
+                self.take_in(instance, reports);
             }
             FromAgent::Logs(chunks) if joined => {
-                self.logs.extend(chunks.into_iter().map(|chunk| (instance, chunk)));
+                let now = self.now.wall;
+                let timed = chunks.into_iter().map(|chunk| LogChunk { time: or_now(chunk.time, now), ..chunk });
+                self.logs.extend(timed.map(|chunk| (instance, chunk)));
             }
             FromAgent::Rejected { attempt, reason } if joined => {
                 if self.holds_attempt(instance, attempt) {
-                    self.inbox.push_back(Event::End(attempt, End::NotStarted(reason)));
+                    self.inbox.push_back(Event::End(attempt, End::NotStarted(Reason::RefusedByAgent, reason)));
                 }
             }
             FromAgent::Revoked { attempt, not_started } if joined => {
                 if not_started && self.holds_attempt(instance, attempt) {
-                    self.inbox.push_back(Event::End(attempt, End::NotStarted("revoked".to_owned())));
+                    self.inbox.push_back(Event::End(attempt, End::NotStarted(Reason::Revoked, "revoked".to_owned())));
                 }
             }
             FromAgent::Draining => entry.draining = true,
@@ -125,7 +128,7 @@ impl Term {
             let asked_to_stop = live.run.cancel_requested_time.is_some() && !is_busy;
             match live.dispatch {
                 Dispatch::Sent if !known.contains(&attempt) => {
-                    let end = End::NotStarted("the agent never got it".to_owned());
+                    let end = End::NotStarted(Reason::NotStarted, "the agent never got it".to_owned());
                     self.inbox.push_back(Event::End(attempt, end));
                 }
                 Dispatch::Sent if asked_to_stop => self.send_cancel(attempt, out),
@@ -133,7 +136,13 @@ impl Term {
                 Dispatch::Sent | Dispatch::Committing => {}
             }
         }
-        self.inbox.extend(inventory.reports.into_iter().map(|report| Event::Report(instance, report)));
+        self.take_in(instance, inventory.reports);
+    }
+
+    fn take_in(&mut self, instance: AgentInstance, reports: Vec<Report>) {
+        let now = self.now.wall;
+        let timed = reports.into_iter().map(|report| Report { time: or_now(report.time, now), ..report });
+        self.inbox.extend(timed.map(|report| Event::Report(instance, report)));
     }
 
     /// Sends attempts that are in the ledger, where their agents are there.
@@ -223,8 +232,17 @@ impl Term {
         }
         for attempt in entry.held {
             let was_sent = self.live_attempt(attempt).is_none_or(|live| live.dispatch != Dispatch::Unsent);
-            let end = if was_sent { End::AgentLost } else { End::NotStarted("its agent was lost".to_owned()) };
+            let end = if was_sent {
+                End::AgentLost
+            } else {
+                End::NotStarted(Reason::NotStarted, "its agent was lost".to_owned())
+            };
             self.inbox.push_back(Event::End(attempt, end));
         }
     }
+}
+
+/// An agent that does not say when something was is believed to mean now.
+fn or_now(said: Timestamp, now: Timestamp) -> Timestamp {
+    if said == Timestamp::MIN { now } else { said }
 }

@@ -84,9 +84,11 @@ pub enum Command {
         concurrency: u32,
         validate_only: bool,
     },
+    /// The note is for the run's `reason_message`.
     CancelRun {
         namespace: String,
         run: RunId,
+        note: String,
     },
     CreateCalendar {
         calendar: CalendarKey,

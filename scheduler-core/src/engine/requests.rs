@@ -145,7 +145,8 @@ impl Term {
                 self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
             }
             Command::CancelRun { run, .. } => {
-                let uid = self.runs.get(run).map(|live| live.run.job_uid);
+                // One that ended at once is not among the unended any more, and not yet in the ledger as ended.
+                let uid = self.job_of_run(*run).or_else(|| batch.runs.get(run).map(|run| run.job_uid));
                 uid.filter(busy).map(Blocked::Job)
             }
             Command::CreateCalendar { calendar, .. }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::ids::AttemptId;
+use crate::run::Reason;
 use crate::txn::{Call, CallId, Transaction};
 
 use super::attempts::End;
@@ -37,7 +38,7 @@ impl Term {
     }
 
     pub(super) fn end_unsent(&mut self, attempt: AttemptId) {
-        let end = End::NotStarted("it was cancelled before it was sent".to_owned());
+        let end = End::NotStarted(Reason::NotStarted, "it was cancelled before it was sent".to_owned());
         self.inbox.push_back(Event::End(attempt, end));
     }
 

@@ -48,13 +48,14 @@ impl Term {
         &mut self,
         handle: RequestHandle,
         id: RunId,
+        note: String,
         batch: &mut Batch,
     ) -> Result<Decided, Refusal> {
         let Some(live) = self.runs.get(&id) else { return Err(Refusal::RunNotLive(id)) };
         if live.run.cancel_requested_time.is_some() {
             return Ok(Decided::Now(Ok(super::Answer::Run(Box::new(live.run.clone())))));
         }
-        self.cancel(id, Reason::CancelledByUser, batch);
+        self.cancel(id, Reason::CancelledByUser, note, batch);
         batch.then.push(Then::AnswerRun(handle, id));
         Ok(Decided::InBatch(id.to_string()))
     }

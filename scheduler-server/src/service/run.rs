@@ -32,15 +32,13 @@ impl Service {
 
     pub async fn cancel_run(&self, call: &Call, request: v1::CancelRunRequest) -> Result<v1::Run, Error> {
         const METHOD: &str = "CancelRun";
+        let note = clean::note(&request.note)?;
         let StoredRun { run, .. } = self.stored_run(&request.namespace, &request.run_id).await?;
-        if !request.note.is_empty() {
-            return Err(Error::Later("the note of CancelRun"));
-        }
         if run.state.is_ended() {
             return Err(Error::RunEnded(run.id));
         }
         let namespace = run.job_key.namespace;
-        let command = Command::CancelRun { namespace: namespace.clone(), run: run.id };
+        let command = Command::CancelRun { namespace: namespace.clone(), run: run.id, note };
         self.write_run(call, None, command, namespace, METHOD).await
     }
 

@@ -216,3 +216,33 @@ fn started_is_stored_only_for_runs_that_outlive_the_group() {
     world.pass(std::time::Duration::from_millis(30));
     assert_eq!(world.rows(RunState::Running).len(), 1);
 }
+
+#[test]
+fn an_attempt_that_never_started_says_why() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("work", job());
+    let run = world.trigger("work").id;
+    let first = world.assigned()[0].1.attempt;
+    world.heard(1, FromAgent::Rejected { attempt: first, reason: "no right".into() });
+    let reason = |world: &World| world.ledger.runs[&run].first_attempt.as_ref().unwrap().reason;
+    assert_eq!(reason(&world), Some(Reason::RefusedByAgent));
+    world.pass_beating(2, &[1]);
+    let second = world.assigned()[0].1.attempt;
+    world.heard(1, FromAgent::Revoked { attempt: second, not_started: true });
+    assert_eq!(world.ledger.attempts[&(run, 2)].reason, Some(Reason::Revoked));
+}
+
+#[test]
+fn a_report_without_a_time_is_one_of_now() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.create("work", job());
+    let run = world.trigger("work").id;
+    let attempt = world.assigned()[0].1.attempt;
+    let event = ReportEvent::Finished(finished(Outcome::Succeeded));
+    let time = crate::time::Timestamp::MIN;
+    world.heard(1, FromAgent::Reports(vec![Report { attempt, sequence: 1, time, event }]));
+    let ended = world.ledger.runs[&run].first_attempt.as_ref().unwrap().end_time;
+    assert_eq!(ended, Some(world.now.wall));
+}

@@ -118,7 +118,7 @@ fn a_pause_and_an_edit_leave_the_instants_and_a_cancelled_run_is_followed_by_the
     world.execute_all();
     let waiting = runs_of(&world, backfill.id).into_iter().find(|run| !run.state.is_ended()).unwrap();
     assert!(waiting.id > first);
-    world.request(Command::CancelRun { namespace: "default".into(), run: waiting.id }).unwrap();
+    world.request(Command::CancelRun { namespace: "default".into(), run: waiting.id, note: String::new() }).unwrap();
     drain(&mut world, backfill.id);
     assert_eq!(runs_of(&world, backfill.id).len(), 4);
     assert!(runs_of(&world, backfill.id).iter().all(|run| run.state.is_ended()));

@@ -154,7 +154,7 @@ fn cancelling_ends_what_waits_at_once_and_what_runs_when_its_agent_says_so() {
     world.create("tick", job());
     let (running, waiting) = (world.trigger("tick"), world.trigger("tick"));
     let attempt = world.assigned()[0].1.attempt;
-    let cancel = |run| Command::CancelRun { namespace: "default".into(), run };
+    let cancel = |run| Command::CancelRun { namespace: "default".into(), run, note: "enough".into() };
     world.request(cancel(waiting.id)).unwrap();
     assert_eq!(world.ledger.runs[&waiting.id].state, RunState::Cancelled);
     world.request(cancel(running.id)).unwrap();
@@ -162,6 +162,7 @@ fn cancelling_ends_what_waits_at_once_and_what_runs_when_its_agent_says_so() {
     world.finish(1, attempt, Outcome::Cancelled);
     let ended = &world.ledger.runs[&running.id];
     assert_eq!((ended.state, ended.reason), (RunState::Cancelled, Some(Reason::CancelledByUser)));
+    assert!([running.id, waiting.id].iter().all(|id| world.ledger.runs[id].reason_message == "enough"));
     assert!(matches!(world.request(cancel(running.id)), Err(Refusal::RunNotLive(_))));
 }
 

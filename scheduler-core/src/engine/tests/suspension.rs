@@ -91,7 +91,7 @@ fn what_is_cancelled_before_it_was_sent_is_never_sent() {
     });
     world.ledger_catches_up();
     let run = *world.ledger.runs.keys().next().unwrap();
-    world.request(Command::CancelRun { namespace: "default".into(), run }).unwrap();
+    world.request(Command::CancelRun { namespace: "default".into(), run, note: String::new() }).unwrap();
     assert_eq!(world.rows(RunState::Cancelled).len(), 1);
     resume(&mut world);
     assert!(world.assigned().is_empty());

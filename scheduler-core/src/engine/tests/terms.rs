@@ -1,8 +1,8 @@
 use crate::agent::{FromAgent, Inventory, Outcome, StreamId};
-use crate::engine::{Alert, Input, Refusal};
+use crate::engine::{Alert, Answer, Command, Input, Refusal};
 use crate::ids::Epoch;
 use crate::run::RunState;
-use crate::txn::{Done, Failure};
+use crate::txn::{Call, Done, Failure};
 
 use super::world::{World, every, hello, job, seconds, trigger};
 
@@ -273,4 +273,24 @@ fn what_was_decided_by_a_clock_that_was_put_back_holds_nothing_up() {
     world.ledger_works = true;
     world.pass(seconds(1));
     world.trigger("work");
+}
+
+#[test]
+fn a_cancel_that_is_repeated_is_not_answered_before_it_is_in_the_ledger() {
+    let mut world = World::leading();
+    world.create("work", job());
+    let run = world.trigger("work").id;
+    let cancel = || Command::CancelRun { namespace: "default".into(), run, note: String::new() };
+    world.ledger_works = false;
+    let first = world.begin(Some("one"), cancel());
+    let again = world.begin(Some("one"), cancel());
+    let looked_up: Vec<_> = world.calls.extract_if(.., |(_, call)| matches!(call, Call::FindRequests(_))).collect();
+    for (id, call) in looked_up {
+        let found = world.ledger.call(&call, world.now.wall);
+        world.answer_call(id, found);
+    }
+    assert!(!world.answers.contains_key(&first) && !world.answers.contains_key(&again));
+    world.ledger_catches_up();
+    assert!(matches!(world.answers[&first], Ok(Answer::Run(_))));
+    assert!(matches!(world.answers[&again], Ok(Answer::Repeated(_))));
 }

@@ -22,8 +22,10 @@ async fn a_run_that_has_not_ended_is_cancelled_once() {
     server.create("a").await;
     let run = server.trigger(trigger("a", "")).await.unwrap();
     let noted = v1::CancelRunRequest { note: "why".to_owned(), ..cancel(&run.run_id) };
-    expect(server.runs().cancel_run(noted).await.unwrap_err(), Code::Unimplemented, "NOT_IMPLEMENTED");
-    let cancelled = server.runs().cancel_run(cancel(&run.run_id)).await.unwrap().into_inner();
+    let cancelled = server.runs().cancel_run(noted).await.unwrap().into_inner();
+    let asked = server.fake.asked();
+    let last = asked.last().map(|asked| asked.command.clone());
+    assert!(matches!(last, Some(Command::CancelRun { note, .. }) if note == "why"));
     assert_eq!((cancelled.run_id.as_str(), cancelled.state()), (run.run_id.as_str(), v1::run::State::Cancelled));
     expect(server.runs().cancel_run(cancel(&run.run_id)).await.unwrap_err(), Code::FailedPrecondition, "RUN_ENDED");
     expect(server.runs().cancel_run(cancel(NOBODY)).await.unwrap_err(), Code::NotFound, "RUN_NOT_FOUND");
