@@ -5,8 +5,26 @@ use scheduler_core::Violations;
 use serde_json::{Map, Value as Json};
 
 type Object = Map<String, Json>;
-/// Looks at one key's value; the error completes a sentence about it.
-type Rule = fn(&Json) -> Result<(), String>;
+/// Looks at one key's value.
+type Rule = fn(&Json) -> Result<(), Fault>;
+
+/// What is wrong with a value, or with a part of it.
+struct Fault {
+    /// The way to the part: `[1]`, `.NAME`, or nothing.
+    below: String,
+    /// Completes a sentence about it.
+    description: String,
+}
+
+impl<T: Into<String>> From<T> for Fault {
+    fn from(description: T) -> Self {
+        Self { below: String::new(), description: description.into() }
+    }
+}
+
+fn below(part: impl Into<String>, description: impl Into<String>) -> Fault {
+    Fault { below: part.into(), description: description.into() }
+}
 
 const LARGEST_RESPONSE: i64 = 1 << 30;
 
@@ -16,8 +34,8 @@ pub(crate) fn check(task_type: &str, payload: &Object, path: &str, violations: &
         let field = format!("{path}.{key}");
         match rules.iter().find(|(name, _)| name == key) {
             Some((_, rule)) => {
-                if let Err(description) = rule(value) {
-                    violations.add(field, description);
+                if let Err(Fault { below, description }) = rule(value) {
+                    violations.add(field + &below, description);
                 }
             }
             None => {
@@ -53,7 +71,7 @@ fn rules(task_type: &str) -> Option<&'static [(&'static str, Rule)]> {
         "grpc" => Some(&[
             ("target", filled_text),
             ("method", grpc_method),
-            ("request", |value| if value.is_object() { Ok(()) } else { Err("must be an object".to_owned()) }),
+            ("request", |value| if value.is_object() { Ok(()) } else { Err("must be an object".into()) }),
             ("metadata", texts_by_name),
         ]),
         "noop" => Some(&[("duration", duration), ("fail", failure), ("result", anything)]),
@@ -78,79 +96,84 @@ fn missing(task_type: &str, payload: &Object) -> Vec<(&'static str, &'static str
     }
 }
 
-fn anything(_: &Json) -> Result<(), String> {
+fn anything(_: &Json) -> Result<(), Fault> {
     Ok(())
 }
 
-fn text(value: &Json) -> Result<(), String> {
-    value.as_str().map(|_| ()).ok_or_else(|| "must be a string".to_owned())
+fn text(value: &Json) -> Result<(), Fault> {
+    value.as_str().map(|_| ()).ok_or_else(|| "must be a string".into())
 }
 
-fn filled_text(value: &Json) -> Result<(), String> {
+fn filled_text(value: &Json) -> Result<(), Fault> {
     match value.as_str() {
-        Some("") | None => Err("must be a string that is not empty".to_owned()),
+        Some("") | None => Err("must be a string that is not empty".into()),
         Some(_) => Ok(()),
     }
 }
 
 /// Whether it fails, or the error code that it fails with.
-fn failure(value: &Json) -> Result<(), String> {
+fn failure(value: &Json) -> Result<(), Fault> {
     match value {
         Json::Bool(_) => Ok(()),
         Json::String(code) if !code.is_empty() => Ok(()),
-        _ => Err("must be true, false or an error code".to_owned()),
+        _ => Err("must be true, false or an error code".into()),
     }
 }
 
-fn integer(value: &Json, least: i64, most: i64) -> Result<(), String> {
+fn integer(value: &Json, least: i64, most: i64) -> Result<(), Fault> {
     match value.as_i64() {
         Some(value) if (least..=most).contains(&value) => Ok(()),
-        _ => Err(format!("must be an integer between {least} and {most}")),
+        _ => Err(format!("must be an integer between {least} and {most}").into()),
     }
 }
 
-fn integers(value: &Json, least: i64, most: i64) -> Result<(), String> {
-    let all = |values: &Vec<Json>| !values.is_empty() && values.iter().all(|value| integer(value, least, most).is_ok());
-    match value.as_array() {
-        Some(values) if all(values) => Ok(()),
-        _ => Err(format!("must be a list of integers between {least} and {most}, not empty")),
+fn integers(value: &Json, least: i64, most: i64) -> Result<(), Fault> {
+    let Some(values) = value.as_array().filter(|values| !values.is_empty()) else {
+        return Err(format!("must be a list of integers between {least} and {most}, not empty").into());
+    };
+    for (i, value) in values.iter().enumerate() {
+        integer(value, least, most).map_err(|fault| below(format!("[{i}]"), fault.description))?;
     }
+    Ok(())
 }
 
-fn texts_by_name(value: &Json) -> Result<(), String> {
-    match value.as_object() {
-        Some(object) if object.values().all(Json::is_string) => Ok(()),
-        _ => Err("must be an object whose values are strings".to_owned()),
-    }
-}
-
-fn command(value: &Json) -> Result<(), String> {
-    let words: Option<Vec<&str>> = value.as_array().and_then(|words| words.iter().map(Json::as_str).collect());
-    match words.as_deref() {
-        None => Err("must be a list of strings: the program and its arguments".to_owned()),
-        Some([] | ["", ..]) => Err("must start with a program".to_owned()),
-        Some(_) => Ok(()),
-    }
-}
-
-fn env(value: &Json) -> Result<(), String> {
-    texts_by_name(value)?;
-    match value.as_object().and_then(|env| env.keys().find(|name| name.is_empty() || name.contains('='))) {
-        Some(name) => Err(format!("{name:?} cannot name an environment variable")),
+fn texts_by_name(value: &Json) -> Result<(), Fault> {
+    let Some(object) = value.as_object() else { return Err("must be an object whose values are strings".into()) };
+    match object.iter().find(|(_, value)| !value.is_string()) {
+        Some((name, _)) => Err(below(format!(".{name}"), "must be a string")),
         None => Ok(()),
     }
 }
 
-fn http_method(value: &Json) -> Result<(), String> {
+fn command(value: &Json) -> Result<(), Fault> {
+    let Some(words) = value.as_array() else {
+        return Err("must be a list of strings: the program and its arguments".into());
+    };
+    match words.iter().position(|word| !word.is_string()) {
+        Some(i) => Err(below(format!("[{i}]"), "must be a string")),
+        None if words.first().is_none_or(|program| program == "") => Err("must start with a program".into()),
+        None => Ok(()),
+    }
+}
+
+fn env(value: &Json) -> Result<(), Fault> {
+    texts_by_name(value)?;
+    match value.as_object().and_then(|env| env.keys().find(|name| name.is_empty() || name.contains('='))) {
+        Some(name) => Err(below(format!(".{name}"), "cannot name an environment variable")),
+        None => Ok(()),
+    }
+}
+
+fn http_method(value: &Json) -> Result<(), Fault> {
     const METHODS: [Method; 7] =
         [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
     match value.as_str() {
         Some(name) if METHODS.iter().any(|method| method.as_str() == name) => Ok(()),
-        _ => Err("must be GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS".to_owned()),
+        _ => Err("must be GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS".into()),
     }
 }
 
-fn url(value: &Json) -> Result<(), String> {
+fn url(value: &Json) -> Result<(), Fault> {
     let uri = value.as_str().and_then(|text| text.parse::<Uri>().ok());
     match uri {
         Some(uri)
@@ -158,31 +181,31 @@ fn url(value: &Json) -> Result<(), String> {
         {
             Ok(())
         }
-        _ => Err("must be a URL that starts with http:// or https:// and a host".to_owned()),
+        _ => Err("must be a URL that starts with http:// or https:// and a host".into()),
     }
 }
 
-fn headers(value: &Json) -> Result<(), String> {
+fn headers(value: &Json) -> Result<(), Fault> {
     texts_by_name(value)?;
     for (name, value) in value.as_object().into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();
         if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
-            return Err(format!("{name:?} is no header that HTTP can carry"));
+            return Err(below(format!(".{name}"), "is no header that HTTP can carry"));
         }
     }
     Ok(())
 }
 
-fn grpc_method(value: &Json) -> Result<(), String> {
+fn grpc_method(value: &Json) -> Result<(), Fault> {
     let parts = value.as_str().and_then(|text| text.split_once('/'));
     match parts {
         Some((service, method)) if !service.is_empty() && !method.is_empty() && !method.contains('/') => Ok(()),
-        _ => Err("must be `package.Service/Method`".to_owned()),
+        _ => Err("must be `package.Service/Method`".into()),
     }
 }
 
 /// As in canonical JSON: seconds with up to nine decimals and an `s`.
-fn duration(value: &Json) -> Result<(), String> {
+fn duration(value: &Json) -> Result<(), Fault> {
     let digits = |text: &str, most: usize| {
         !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit())
     };
@@ -191,7 +214,7 @@ fn duration(value: &Json) -> Result<(), String> {
         Some((whole, fraction)) => digits(whole, 9) && digits(fraction, 9),
         None => digits(seconds, 9),
     });
-    if valid { Ok(()) } else { Err("must be a duration in seconds, such as \"1.5s\"".to_owned()) }
+    if valid { Ok(()) } else { Err("must be a duration in seconds, such as \"1.5s\"".into()) }
 }
 
 #[cfg(test)]
@@ -285,7 +308,17 @@ mod tests {
                 object.remove("method");
             }
             object.insert(key.to_owned(), value.clone());
-            assert_eq!(refused(task_type, payload), [format!("task.payload.{key}")], "{task_type} {key} {value}");
+            // Of a map the entry is named, of a list the item.
+            let names = value.as_object().into_iter().flat_map(|map| map.keys());
+            let part = names.map(|name| format!(".{name}")).next();
+            let item = match &value {
+                Json::Array(items) if key == "command" => items.iter().position(|item| !item.is_string()),
+                Json::Array(items) if !items.is_empty() && key.starts_with("success") => Some(0),
+                _ => None,
+            };
+            let part = part.or(item.map(|i| format!("[{i}]"))).unwrap_or_default();
+            let expected = [format!("task.payload.{key}{part}")];
+            assert_eq!(refused(task_type, payload), expected, "{task_type} {key} {value}");
         }
     }
 }
