@@ -9,7 +9,7 @@ use scheduler_core::schedule::{SHORTEST_EVERY, Schedule};
 use scheduler_core::time::Timestamp;
 
 use crate::check::{Check, LONGEST, LONGEST_DESCRIPTION, LONGEST_DISPLAY_NAME};
-use crate::{enums, ids, not_yet, payload, schedule};
+use crate::{enums, ids, payload, schedule};
 
 const LONGEST_ERROR_CODE: usize = 128;
 const MOST_ERROR_CODES: usize = 100;
@@ -89,7 +89,6 @@ pub fn definition(job: &v1::Job, rules: &Rules) -> Result<(JobKey, Definition), 
         enabled: job.enabled.unwrap_or(defaults.enabled),
         task: defaults.task,
     };
-    not_yet::in_definition(&definition, &mut check.violations);
     check.violations.or((key, definition))
 }
 
@@ -322,11 +321,6 @@ mod tests {
             "schedule.time_zone",
         ];
         assert_eq!(fields, expected);
-    }
-
-    #[test]
-    fn what_is_not_done_yet_is_refused_and_not_ignored() {
-        assert_eq!(refused(|job| job.delete_after_completion = true), ["delete_after_completion"]);
     }
 
     #[test]

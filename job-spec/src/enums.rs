@@ -6,6 +6,7 @@ use scheduler_core::agent::LogSource;
 use scheduler_core::job::{JobState, OnLost, OverlapPolicy};
 use scheduler_core::run::{AttemptState, Reason, RunState, Trigger};
 use scheduler_core::schedule::{Gap, Overlap};
+use scheduler_core::txn::Change;
 
 macro_rules! twins {
     ($($proto:path, $core:path, $to_proto:ident, $to_core:ident, $unspecified:ident, [$($value:ident),+ $(,)?];)+) => {
@@ -57,6 +58,23 @@ twins! {
         [Pending, Running, Succeeded, Failed, TimedOut, Cancelled, Lost];
     v1::run_log_chunk::Stream, LogSource, proto_log_source, log_source, Unspecified,
         [Stdout, Stderr];
+}
+
+/// The ledger names what was done, the API what came of it.
+pub fn proto_change(change: Change) -> v1::job_revision::Change {
+    use v1::job_revision::Change as Proto;
+    match change {
+        Change::Create => Proto::Created,
+        Change::Update => Proto::Updated,
+        Change::Pause => Proto::Paused,
+        Change::Resume => Proto::Resumed,
+        Change::Enable => Proto::Enabled,
+        Change::Disable => Proto::Disabled,
+        Change::Delete => Proto::Deleted,
+        Change::Undelete => Proto::Undeleted,
+        Change::Restore => Proto::Restored,
+        Change::Calendar => Proto::CalendarChanged,
+    }
 }
 
 #[cfg(test)]

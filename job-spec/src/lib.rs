@@ -12,7 +12,6 @@ mod definition;
 pub mod enums;
 mod ids;
 mod job;
-mod not_yet;
 pub mod payload;
 mod run;
 mod schedule;

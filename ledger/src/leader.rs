@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use scheduler_core::ids::{Epoch, JobUid};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    Call, Done, Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+    Call, Done, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
 };
 
 /// What the leader does to the ledger. Each method is one transaction.
@@ -26,6 +26,9 @@ pub trait Leader: Send + Sync {
     /// Writes all of it, or nothing; again with the same ids, it changes nothing.
     async fn commit(&self, transaction: &Transaction) -> Result<(), Failure>;
 
+    /// Deletes up to `most` runs of what is not kept any more, with what belongs to them.
+    async fn purge(&self, epoch: Epoch, purge: &Purge, most: u32) -> Result<Purged, Failure>;
+
     /// Carries out what the engine asked for.
     async fn call(&self, call: Call) -> Result<Done, Failure> {
         match call {
@@ -38,6 +41,7 @@ pub trait Leader: Send + Sync {
                 self.load_job(epoch, job, entered_since).await.map(|snapshot| Done::LoadedJob(Box::new(snapshot)))
             }
             Call::FindRequests(keys) => self.find_requests(&keys).await.map(Done::FoundRequests),
+            Call::Purge { epoch, purge, most } => self.purge(epoch, &purge, most).await.map(Done::Purged),
             Call::Commit(transaction) => self.commit(&transaction).await.map(|()| Done::Committed),
         }
     }

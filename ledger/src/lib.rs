@@ -9,7 +9,11 @@ mod fire;
 mod leader;
 mod reader;
 pub mod sqlite;
+mod stats;
 
 pub use fire::FireRecord;
 pub use leader::Leader;
-pub use reader::{JobFilter, LoggedChunk, Page, PageOf, Reader, Revision, RunFilter, StoredRun, Unreadable};
+pub use reader::{
+    JobFilter, JobOrder, LoggedChunk, Namespace, Page, PageOf, Reader, Revision, RunFilter, StoredRun, Unreadable,
+};
+pub use stats::{Bucket, Quantiles, Span, StateCount, Stats};

@@ -5,12 +5,13 @@ use scheduler_core::agent::LogSource;
 use scheduler_core::backfill::Backfill;
 use scheduler_core::calendar::{Calendar, CalendarKey};
 use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
-use scheduler_core::job::{Job, JobKey};
+use scheduler_core::job::{Job, JobKey, JobState};
 use scheduler_core::run::{Attempt, Run, RunState, Trigger};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::Change;
+use scheduler_core::txn::{Change, PurgeFilter};
 
 use crate::fire::FireRecord;
+use crate::stats::{Span, Stats};
 
 /// A read that failed; reads change nothing, so there is nothing more to know.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -32,6 +33,16 @@ pub struct JobFilter {
     /// All must match.
     pub labels: BTreeMap<String, String>,
     pub show_deleted: bool,
+    /// Deleted ones too, if they are named here. The ledger does not evaluate schedules: to it a completed job
+    /// is an active one.
+    pub states: Vec<JobState>,
+}
+
+/// Where a list of jobs goes on: by name, or by the latest change first.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobOrder {
+    ByName { after: Option<(JobKey, JobUid)> },
+    ByUpdateTime { after: Option<(Timestamp, JobUid)> },
 }
 
 /// Which runs a list names. Empty means no restriction.
@@ -40,6 +51,8 @@ pub struct RunFilter {
     pub namespace: Option<String>,
     /// All jobs of this id in the namespace, deleted ones too.
     pub job_id: Option<String>,
+    /// A prefix of the job's id.
+    pub query: String,
     pub states: Vec<RunState>,
     pub triggers: Vec<Trigger>,
     pub agent_id: Option<AgentId>,
@@ -72,6 +85,8 @@ pub struct StoredRun {
     pub run: Run,
     /// The second and later, ascending.
     pub later_attempts: Vec<Attempt>,
+    /// What agents said of attempts, by number, after they were given up.
+    pub late_outcomes: BTreeMap<u32, String>,
 }
 
 impl StoredRun {
@@ -88,6 +103,13 @@ pub struct Revision {
     pub change: Change,
     pub author: String,
     pub note: String,
+}
+
+/// A namespace and how many live jobs it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    pub name: String,
+    pub jobs: u64,
 }
 
 /// A piece of a task's output, as it was read.
@@ -109,8 +131,14 @@ pub trait Reader: Send + Sync {
 
     async fn job_by_uid(&self, uid: JobUid) -> Result<Option<Job>, Unreadable>;
 
-    /// By namespace, job id and (deleted ones of the same id) uid, ascending.
-    async fn jobs(&self, filter: &JobFilter, page: &Page<(JobKey, JobUid)>) -> Result<PageOf<Job>, Unreadable>;
+    /// Up to `size`. By name: namespace, job id and (deleted ones of the same id) uid, ascending.
+    async fn jobs(&self, filter: &JobFilter, order: &JobOrder, size: u32) -> Result<PageOf<Job>, Unreadable>;
+
+    /// Those of a job, the newest first.
+    async fn revisions(&self, job: JobUid, page: &Page<i64>) -> Result<PageOf<Revision>, Unreadable>;
+
+    /// Those that a job or calendar has named, ascending.
+    async fn namespaces(&self, page: &Page<String>) -> Result<PageOf<Namespace>, Unreadable>;
 
     async fn calendar(&self, key: &CalendarKey) -> Result<Option<Calendar>, Unreadable>;
 
@@ -137,6 +165,12 @@ pub trait Reader: Send + Sync {
 
     /// The newest first, by id.
     async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<PageOf<StoredRun>, Unreadable>;
+
+    /// Counts and measures of the runs of a span.
+    async fn run_stats(&self, span: &Span) -> Result<Stats, Unreadable>;
+
+    /// How many runs a purge would delete, counted up to `most`.
+    async fn count_purged(&self, filter: &PurgeFilter, most: u32) -> Result<u64, Unreadable>;
 
     /// The output of a run by attempt number and sequence, after the given one.
     async fn logs(&self, run: RunId, after: Option<(u32, u64)>, size: u32) -> Result<PageOf<LoggedChunk>, Unreadable>;

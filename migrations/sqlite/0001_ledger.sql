@@ -30,7 +30,15 @@ CREATE TABLE jobs (
 
 CREATE UNIQUE INDEX jobs_live ON jobs (namespace, job_id) WHERE delete_time IS NULL;
 CREATE INDEX jobs_by_name ON jobs (namespace, job_id, uid);
+CREATE INDEX jobs_by_id ON jobs (job_id, namespace, uid);
 CREATE INDEX jobs_by_change ON jobs (change_seq);
+CREATE INDEX jobs_by_update ON jobs (update_time, uid);
+CREATE INDEX jobs_by_update_of_namespace ON jobs (namespace, update_time, uid);
+-- Those that do not fire, among the many that do.
+CREATE INDEX jobs_halted ON jobs (namespace, job_id, uid)
+    WHERE delete_time IS NULL AND (pause IS NOT NULL OR json_extract(definition, '$.enabled') = 0);
+CREATE INDEX jobs_by_deletion ON jobs (delete_time) WHERE delete_time IS NOT NULL;
+CREATE INDEX jobs_deleted ON jobs (namespace, job_id, uid) WHERE delete_time IS NOT NULL;
 
 CREATE TABLE job_revisions (
     job_uid BLOB NOT NULL REFERENCES jobs (uid) ON DELETE CASCADE,
@@ -118,6 +126,9 @@ CREATE INDEX runs_of_namespace ON runs (namespace, id);
 CREATE INDEX runs_of_agent ON runs (agent_id, id) WHERE agent_id IS NOT NULL;
 CREATE INDEX runs_of_backfill ON runs (backfill_id, id) WHERE backfill_id IS NOT NULL;
 CREATE INDEX runs_unended ON runs (id) WHERE state IN ('PENDING', 'RUNNING');
+-- Entered ahead of their time, so that their ids tell nothing of it.
+CREATE INDEX runs_ahead ON runs (scheduled_time, id) WHERE scheduled_time > decided_at + 1000000;
+CREATE INDEX runs_asked_for ON runs (id) WHERE trigger <> 'SCHEDULE';
 CREATE INDEX runs_not_succeeded ON runs (id) WHERE state NOT IN ('PENDING', 'RUNNING', 'SUCCEEDED');
 
 CREATE TABLE attempts (

@@ -41,6 +41,7 @@ mod lease;
 mod live;
 mod parts;
 mod plan;
+mod purges;
 mod queue;
 mod random;
 mod reach;
@@ -48,6 +49,7 @@ mod refused;
 mod reload;
 mod request;
 mod requests;
+mod retire;
 mod status;
 mod suspension;
 mod take_over;
@@ -55,6 +57,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -315,6 +318,8 @@ impl Engine {
                         term.proved(ProofId(id.0), out);
                         Ok(())
                     }
+                    Ok(Done::Purged(purged)) => term.purged(id, Ok(purged), out),
+                    Err(failure) if term.purging.contains_key(&id) => term.purged(id, Err(failure), out),
                     Ok(_) => {
                         term.committed(id, out);
                         Ok(())

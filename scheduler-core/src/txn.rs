@@ -15,7 +15,7 @@ use crate::backfill::{self, Backfill};
 use crate::calendar::{Calendar, CalendarKey};
 use crate::ids::{AttemptId, BackfillId, Epoch, FencingToken, JobUid, NodeId, RunId};
 use crate::job::{Counts, Job};
-use crate::run::{Attempt, Run};
+use crate::run::{Attempt, Run, RunState};
 use crate::text_enum::text_enum;
 use crate::time::Timestamp;
 
@@ -44,6 +44,13 @@ pub enum Call {
     /// Which of these requests have been answered before.
     FindRequests(Vec<RequestKey>),
     Commit(Arc<Transaction>),
+    /// Deletes a batch of what is not kept any more.
+    Purge {
+        epoch: Epoch,
+        purge: Purge,
+        /// Runs.
+        most: u32,
+    },
 }
 
 /// The ledger's answer to a [`Call`], of the same kind.
@@ -56,6 +63,48 @@ pub enum Done {
     LoadedJob(Box<Snapshot>),
     FoundRequests(Vec<RequestRow>),
     Committed,
+    Purged(Purged),
+}
+
+/// Runs with their attempts and logs, the oldest first. Runs that have not ended stay, and so does what is later
+/// than an hour before the watermark (rule 10).
+#[derive(Clone, PartialEq, Debug)]
+pub enum Purge {
+    /// What is beyond what the jobs keep.
+    Retention(Vec<Kept>),
+    /// What jobs left that were deleted up to then; a job goes when nothing of it is left.
+    ExpiredJobs { deleted_until: Timestamp },
+    /// What somebody asked to be deleted.
+    Asked(PurgeFilter),
+}
+
+/// What a job keeps of its history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kept {
+    pub job: JobUid,
+    pub max_runs: u32,
+    /// Runs that ended before this go.
+    pub ended_since: Timestamp,
+}
+
+/// Which ended runs are to go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PurgeFilter {
+    pub namespace: String,
+    /// All jobs of this id, deleted ones too. `None`: all jobs.
+    pub job_id: Option<String>,
+    /// Empty: any end.
+    pub states: Vec<RunState>,
+    pub ended_before: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Purged {
+    pub runs: u64,
+    /// Jobs that are gone.
+    pub jobs: Vec<JobUid>,
+    /// Another call may find more.
+    pub more: bool,
 }
 
 /// Why the ledger did not do it, or may not have.
@@ -236,6 +285,8 @@ text_enum! {
         Disable = "DISABLE",
         Delete = "DELETE",
         Undelete = "UNDELETE",
+        /// Given the definition of an earlier revision.
+        Restore = "RESTORE",
         /// A calendar that its schedule names was changed.
         Calendar = "CALENDAR",
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use scheduler_core::engine::{Answer, Away, Command, Refusal, Request, RequestHandle};
 use scheduler_core::job::{Definition, JobKey};
-use scheduler_core::txn::RequestKey;
+use scheduler_core::txn::{PurgeFilter, RequestKey};
 
 use crate::event::Event;
 use crate::jobs;
@@ -92,7 +92,7 @@ impl World {
         let note = self.random.pick(&["", "for now"]).to_owned();
         let definition = self.any_definition();
         let mut is_bad = false;
-        let command = match self.random.below(26) {
+        let command = match self.random.below(29) {
             0..=4 => Command::CreateJob { job, definition, validate_only: false },
             5 => Command::CreateJob { job, definition, validate_only: true },
             6 => {
@@ -112,6 +112,9 @@ impl World {
             16..=17 => Command::EnableJob { job, note },
             18 => Command::DeleteJob { job, etag: None },
             24..=25 => self.some_calendar(),
+            26 => Command::UndeleteJob { job },
+            27 => Command::RestoreJobRevision { job, definition, etag: None, note },
+            28 => self.any_purge(),
             19 => self.cancel_some_run().unwrap_or(Command::Status),
             20 => self.any_backfill(job),
             21 if self.random.chance(0.2) => Command::StepDown { node: None },
@@ -131,6 +134,16 @@ impl World {
             concurrency: self.random.pick(&[1, 1, 2, 5]),
             validate_only: self.random.chance(0.1),
         }
+    }
+
+    fn any_purge(&mut self) -> Command {
+        let filter = PurgeFilter {
+            namespace: "default".to_owned(),
+            job_id: None,
+            states: Vec::new(),
+            ended_before: self.now.wall().saturating_sub(self.random.millis(0, 60_000)),
+        };
+        Command::PurgeRuns { filter, most: 100 }
     }
 
     /// The one calendar there is is made and changed, and never taken away.
@@ -281,6 +294,8 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::CreateJob { .. } => "CreateJob",
         Command::UpdateJob { .. } => "UpdateJob",
         Command::DeleteJob { .. } => "DeleteJob",
+        Command::UndeleteJob { .. } => "UndeleteJob",
+        Command::RestoreJobRevision { .. } => "RestoreJobRevision",
         Command::PauseJob { .. } => "PauseJob",
         Command::ResumeJob { .. } => "ResumeJob",
         Command::EnableJob { .. } => "EnableJob",
@@ -292,6 +307,7 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::CreateCalendar { .. } => "CreateCalendar",
         Command::UpdateCalendar { .. } => "UpdateCalendar",
         Command::DeleteCalendar { .. } => "DeleteCalendar",
+        Command::PurgeRuns { .. } => "PurgeRuns",
         Command::Status => "Status",
         Command::StepDown { .. } => "StepDown",
     }

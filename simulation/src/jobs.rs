@@ -69,6 +69,7 @@ pub(crate) fn any(random: &mut Random, now: Timestamp, edit: u64, likes: Schedul
         start_deadline: random.chance(0.1).then(|| random.millis(500, 5_000)),
         on_lost: random.pick(&[OnLost::Retry, OnLost::Retry, OnLost::Fail]),
         pause_after_failures: random.pick(&[0, 0, 0, 2]),
+        delete_after_completion: random.chance(0.15),
         ..Definition::new(task)
     }
 }

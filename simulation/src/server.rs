@@ -467,7 +467,8 @@ impl World {
                     self.check_confirmed(s, "decides fires");
                 }
             }
-            Call::Commit(_) | Call::Survey | Call::Load { .. } | Call::LoadJob { .. } | Call::FindRequests(_) => {}
+            Call::Commit(_) | Call::Survey | Call::Load { .. } | Call::LoadJob { .. } => {}
+            Call::FindRequests(_) | Call::Purge { .. } => {}
         }
     }
 
@@ -557,6 +558,7 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
         Effect::Call(_, Call::LoadJob { .. }) => "LoadJob",
         Effect::Call(_, Call::FindRequests(_)) => "FindRequests",
         Effect::Call(_, Call::Commit(_)) => "Commit",
+        Effect::Call(_, Call::Purge { .. }) => "Purge",
         Effect::Send(..) => "Send",
         Effect::Close(..) => "Close",
         Effect::Answer(_, Ok(_)) => "Answer",

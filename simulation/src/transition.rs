@@ -53,11 +53,12 @@ fn is_entered(state: RunState) -> bool {
 
 fn can_change(state: JobState, change: Change) -> bool {
     match (state, change) {
-        // A job is created once; of what is deleted nothing is changed, and no command undeletes yet.
+        (JobState::Deleted, Change::Undelete) => true,
+        // A job is created once, and what is deleted can only be brought back.
         (_, Change::Create | Change::Undelete) | (JobState::Deleted, _) => false,
         (
             JobState::Active | JobState::Paused | JobState::Disabled | JobState::Completed,
-            Change::Update | Change::Delete | Change::Pause | Change::Calendar,
+            Change::Update | Change::Restore | Change::Delete | Change::Pause | Change::Calendar,
         )
         | (JobState::Paused | JobState::Disabled, Change::Resume)
         | (JobState::Disabled, Change::Enable)

@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use scheduler_core::ids::{Epoch, JobUid};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction};
+use scheduler_core::txn::{
+    Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+};
 
-use super::{Sqlite, commit, failure, leadership, load, requests, writer};
+use super::{Sqlite, commit, failure, leadership, load, purge, requests, writer};
 use crate::leader::Leader;
 
 #[async_trait]
@@ -46,5 +48,21 @@ impl Leader for Sqlite {
         let mut writing = turn.begin().await?;
         commit::write(&mut writing, transaction, self.now()).await?;
         writer::commit(writing).await
+    }
+
+    async fn purge(&self, epoch: Epoch, purge: &Purge, most: u32) -> Result<Purged, Failure> {
+        // What is to go is looked for beside the writer, which has better to do.
+        let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
+        let chosen = purge::choose(&mut reading, purge, most).await.map_err(failure::before_commit)?;
+        drop(reading);
+        if chosen.is_empty() {
+            return Ok(Purged { more: false, ..Purged::default() });
+        }
+        let mut turn = self.writer.turn().await;
+        let mut writing = turn.begin().await?;
+        leadership::fence(&mut writing, epoch).await?;
+        let purged = purge::delete(&mut writing, &chosen).await.map_err(failure::before_commit)?;
+        writer::commit(writing).await?;
+        Ok(purged)
     }
 }

@@ -14,6 +14,7 @@ mod leadership;
 mod load;
 #[cfg(test)]
 mod plans;
+mod purge;
 mod reads;
 mod requests;
 mod rows;

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
-use scheduler_core::job::JobKey;
-use scheduler_core::run::RunState;
+use scheduler_core::job::{JobKey, JobState};
+use scheduler_core::run::{RunState, Trigger};
 use scheduler_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::batch::Batch;
-use super::reads::{job_list_sql, run_list_sql};
+use super::reads::texts;
 use super::{Sqlite, sql};
-use crate::reader::{JobFilter, Page, RunFilter};
+use crate::reader::{JobFilter, JobOrder, Page, RunFilter};
+use crate::stats::Span;
 
 async fn ledger(folder: &tempfile::TempDir) -> Sqlite {
     let clock = Arc::new(|| Timestamp::from_secs(1));
@@ -101,11 +102,29 @@ async fn loads_and_reads_search_by_index() {
         sql::BACKFILLED,
         sql::ATTEMPTS_OF_RUNS,
         sql::UIDS_OF_JOB_ID,
+        sql::UIDS_OF_JOB_ID_ANYWHERE,
+        sql::COUNT_JOBS_OF_NAMESPACE,
+        sql::LATE_OUTCOMES,
+        sql::EXPIRED_JOBS,
+        sql::DELETE_RUNS,
+        sql::DELETE_JOBS,
     ];
     for text in texts {
         assert_searches(&ledger, text).await;
     }
-    for text in [sql::LOAD_UNENDED, sql::LOAD_UNENDED_OF_JOB, sql::LOGS, sql::NEXT_COVERING, sql::LAST_COVERED] {
+    for text in [&texts::jobs_of_prefix(Some("a")), &texts::jobs_of_prefix(None)] {
+        assert_searches(&ledger, text).await;
+    }
+    let walks = [
+        sql::LOAD_UNENDED,
+        sql::LOAD_UNENDED_OF_JOB,
+        sql::LOGS,
+        sql::NEXT_COVERING,
+        sql::LAST_COVERED,
+        sql::REVISIONS,
+        sql::NEWEST_BEYOND,
+    ];
+    for text in walks {
         assert_walks(&ledger, text).await;
     }
 }
@@ -126,10 +145,26 @@ async fn lists_of_runs_walk_an_index() {
         RunFilter { backfill_id: Some(BackfillId(Uuid::nil())), ..namespace() },
         RunFilter { agent_id: Some(AgentId::from("a")), ..namespace() },
         RunFilter { scheduled_after: Some(Timestamp::from_secs(1)), ..namespace() },
+        RunFilter { triggers: vec![Trigger::Manual, Trigger::Retry], ..namespace() },
+        RunFilter { query: "a".to_owned(), ..namespace() },
     ];
     for filter in filters {
-        assert_walks(&ledger, &run_list_sql(None, &filter, &page)).await;
-        assert_walks(&ledger, &run_list_sql(Some(JobUid(Uuid::nil())), &filter, &page)).await;
+        assert_walks(&ledger, &texts::run_list(None, &filter, &page)).await;
+        assert_walks(&ledger, &texts::run_list(Some(JobUid(Uuid::nil())), &filter, &page)).await;
+        // Those of them that are ahead of their time are few, and may be sorted.
+        assert_searches(
+            &ledger,
+            &texts::runs_ahead(&RunFilter { scheduled_after: Some(Timestamp::MIN), ..filter }, &page),
+        )
+        .await;
+    }
+    let (start, end) = (Timestamp::from_secs(1), Timestamp::from_secs(2));
+    let namespace = Some("a".to_owned());
+    let span = Span { namespace, job_id: None, start, end, bucket: Some(std::time::Duration::from_secs(1)) };
+    for text in texts::run_stats(&span) {
+        for step in plan(&ledger, &text).await {
+            assert!(!step.starts_with("SCAN r"), "{step}\n{text}");
+        }
     }
 }
 
@@ -138,10 +173,21 @@ async fn lists_of_jobs_walk_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = ledger(&folder).await;
     let key = JobKey { namespace: "default".to_owned(), job_id: "a".to_owned() };
-    let page = Page { size: 50, after: Some((key, JobUid(Uuid::nil()))) };
+    let uid = JobUid(Uuid::nil());
+    let by_name = JobOrder::ByName { after: Some((key, uid)) };
+    let by_update = JobOrder::ByUpdateTime { after: Some((Timestamp::from_secs(1), uid)) };
     let namespace = || JobFilter { namespace: Some("default".to_owned()), ..JobFilter::default() };
-    let filters = [JobFilter::default(), namespace(), JobFilter { query: "a".to_owned(), ..namespace() }];
+    let states = |states: &[JobState]| JobFilter { states: states.to_vec(), ..namespace() };
+    let filters = [
+        JobFilter::default(),
+        namespace(),
+        JobFilter { query: "a".to_owned(), ..namespace() },
+        states(&[JobState::Paused]),
+        states(&[JobState::Deleted]),
+        states(&[JobState::Active, JobState::Deleted]),
+    ];
     for filter in filters {
-        assert_walks(&ledger, &job_list_sql(&filter, &page)).await;
+        assert_walks(&ledger, &texts::job_list(&filter, &by_name)).await;
+        assert_walks(&ledger, &texts::job_list(&filter, &by_update)).await;
     }
 }

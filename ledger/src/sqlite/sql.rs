@@ -48,6 +48,19 @@ pub(super) static WRITE_LOGS: LazyLock<Batch> = LazyLock::new(|| Batch::new(incl
 pub(super) const FIND_FIRE: &str =
     "SELECT id FROM runs WHERE job_uid = ? AND scheduled_time = ? AND occurrence = ? AND id <> ?";
 
+// Retention and purges.
+
+pub(super) const ENDED_RUNS: &str = "SELECT r.id FROM runs r";
+/// The newest run of a job that is not among its newest so many.
+pub(super) const NEWEST_BEYOND: &str =
+    "SELECT id FROM runs INDEXED BY runs_of_job WHERE job_uid = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
+pub(super) const EXPIRED_JOBS: &str = "SELECT uid FROM jobs INDEXED BY jobs_by_deletion \
+     WHERE delete_time IS NOT NULL AND delete_time <= ? ORDER BY delete_time LIMIT ?";
+pub(super) const DELETE_RUNS: &str = "DELETE FROM runs WHERE id IN (SELECT unhex(value) FROM json_each(?1)) \
+     AND state NOT IN ('PENDING', 'RUNNING') AND id < ?2 AND scheduled_time <= ?3";
+pub(super) const DELETE_JOBS: &str = "DELETE FROM jobs WHERE uid IN (SELECT unhex(value) FROM json_each(?1)) \
+     AND delete_time <= ?2 AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.job_uid = jobs.uid) RETURNING uid";
+
 pub(super) const FIND_REQUEST: &str = "SELECT namespace, method, request_id, digest, resource, time FROM requests \
      WHERE namespace = ? AND method = ? AND request_id = ? AND time > ?";
 
@@ -149,7 +162,34 @@ pub(super) const JOB_BY_KEY: &str = concat!(
      ORDER BY delete_time IS NOT NULL, delete_time DESC, uid DESC LIMIT 1"
 );
 pub(super) const JOB_BY_UID: &str = concat!("SELECT ", job_columns!(), " FROM jobs WHERE uid = ?");
-pub(super) const JOBS: &str = concat!("SELECT ", job_columns!(), " FROM jobs INDEXED BY jobs_by_name WHERE TRUE");
+pub(super) const JOBS: &str = concat!("SELECT ", job_columns!(), " FROM jobs");
+
+// How a list of jobs goes through them.
+
+pub(super) const WALK_NAMES: &str = " INDEXED BY jobs_by_name WHERE TRUE";
+pub(super) const WALK_HALTED: &str = " INDEXED BY jobs_halted \
+     WHERE delete_time IS NULL AND (pause IS NOT NULL OR json_extract(definition, '$.enabled') = 0)";
+pub(super) const WALK_DELETED: &str = " INDEXED BY jobs_deleted WHERE delete_time IS NOT NULL";
+pub(super) const WALK_UPDATES: &str = " INDEXED BY jobs_by_update WHERE TRUE";
+pub(super) const WALK_UPDATES_OF_NAMESPACE: &str = " INDEXED BY jobs_by_update_of_namespace WHERE TRUE";
+
+pub(super) const IS_RUNNING: &str =
+    "(delete_time IS NULL AND pause IS NULL AND json_extract(definition, '$.enabled') = 1)";
+pub(super) const IS_PAUSED: &str =
+    "(delete_time IS NULL AND pause IS NOT NULL AND json_extract(definition, '$.enabled') = 1)";
+pub(super) const IS_DISABLED: &str = "(delete_time IS NULL AND json_extract(definition, '$.enabled') = 0)";
+pub(super) const IS_DELETED: &str = "(delete_time IS NOT NULL)";
+
+pub(super) const REVISIONS: &str = "SELECT j.uid, j.namespace, j.job_id, v.definition, v.pause, v.revision, \
+     v.change_seq, v.effective_from, j.create_time, v.time AS update_time, \
+     CASE WHEN v.change = 'DELETE' THEN v.time END AS delete_time, 0 AS fires, 0 AS failures, \
+     v.change, v.author, v.note FROM job_revisions v CROSS JOIN jobs j ON j.uid = v.job_uid \
+     WHERE v.job_uid = ? AND v.revision < ? ORDER BY v.revision DESC LIMIT ?";
+
+pub(super) const NEXT_NAMESPACE: &str = "SELECT min(name) FROM (SELECT min(namespace) AS name FROM jobs \
+     WHERE namespace > ?1 UNION ALL SELECT min(namespace) FROM calendars WHERE namespace > ?1)";
+pub(super) const COUNT_JOBS_OF_NAMESPACE: &str =
+    "SELECT count(*) FROM jobs INDEXED BY jobs_live WHERE namespace = ? AND delete_time IS NULL";
 pub(super) const COUNT_JOBS: &str = "SELECT count(*) FROM jobs WHERE delete_time IS NULL";
 
 /// One search for each job.
@@ -241,12 +281,23 @@ pub(super) const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r")
 
 pub(super) const WALK_OF_JOB: &str = " INDEXED BY runs_of_job WHERE r.job_uid = ";
 pub(super) const WALK_OF_BACKFILL: &str = " INDEXED BY runs_of_backfill WHERE r.backfill_id = ";
+pub(super) const WALK_FIRES_OF_JOB: &str = " INDEXED BY runs_by_fire WHERE r.job_uid = ";
+pub(super) const WALK_ASKED_FOR: &str = " INDEXED BY runs_asked_for WHERE r.trigger <> 'SCHEDULE'";
+pub(super) const WALK_AHEAD: &str = " INDEXED BY runs_ahead WHERE r.scheduled_time > r.decided_at + 1000000";
 pub(super) const WALK_UNENDED: &str = " INDEXED BY runs_unended WHERE r.state IN ('PENDING', 'RUNNING')";
 pub(super) const WALK_NOT_SUCCEEDED: &str =
     " INDEXED BY runs_not_succeeded WHERE r.state NOT IN ('PENDING', 'RUNNING', 'SUCCEEDED')";
 pub(super) const WALK_OF_AGENT: &str = " INDEXED BY runs_of_agent WHERE r.agent_id = ";
 pub(super) const WALK_OF_NAMESPACE: &str = " INDEXED BY runs_of_namespace WHERE r.namespace = ";
 pub(super) const WALK_ALL: &str = " WHERE TRUE";
+
+/// What is measured of a run; of one that has not got there, nothing.
+pub(super) const DURATION: &str = "r.end_time - coalesce(r.first_start_time, r.start_time)";
+pub(super) const LATENESS: &str = "coalesce(r.first_start_time, r.start_time) - r.not_before";
+
+pub(super) const LATE_OUTCOMES: &str = "SELECT 1 AS number, first_late_outcome AS outcome FROM runs \
+     WHERE id = ?1 AND first_late_outcome IS NOT NULL UNION ALL \
+     SELECT number, late_outcome FROM attempts WHERE run_id = ?1 AND late_outcome IS NOT NULL";
 
 pub(super) const ATTEMPTS_OF_RUNS: &str = concat!(
     "SELECT ",
@@ -257,7 +308,9 @@ pub(super) const ATTEMPTS_OF_RUNS: &str = concat!(
 /// Deleted jobs of the name too.
 pub(super) const UIDS_OF_JOB_ID: &str =
     "SELECT uid FROM jobs INDEXED BY jobs_by_name WHERE namespace = ? AND job_id = ?";
-pub(super) const UIDS_OF_JOB_ID_ANYWHERE: &str = "SELECT uid FROM jobs WHERE job_id = ?";
+pub(super) const UIDS_OF_JOB_ID_ANYWHERE: &str = "SELECT uid FROM jobs INDEXED BY jobs_by_id WHERE job_id = ?";
+pub(super) const UIDS_OF_PREFIX: &str = "SELECT uid FROM jobs INDEXED BY jobs_by_name WHERE namespace = ";
+pub(super) const UIDS_OF_PREFIX_ANYWHERE: &str = "SELECT uid FROM jobs INDEXED BY jobs_by_id WHERE job_id >= ";
 
 pub(super) const LOGS: &str = "SELECT attempt, sequence, source, time, data, cut_bytes FROM run_logs \
      WHERE run_id = ? AND (attempt, sequence) > (?, ?) ORDER BY attempt, sequence LIMIT ?";

@@ -1,11 +1,15 @@
 //! Reads of runs, attempts and logs.
 
-use ledger::{LoggedChunk, Page, PageOf, RunFilter, StoredRun};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ledger::{Bucket, LoggedChunk, Page, PageOf, Quantiles, RunFilter, Span, StateCount, StoredRun};
 use scheduler_core::agent::{LogChunk, LogSource};
 use scheduler_core::ids::{AgentId, AttemptId, RunId};
 use scheduler_core::job::Job;
-use scheduler_core::run::{Run, RunState, Trigger};
+use scheduler_core::run::{AttemptState, Run, RunState, Trigger};
 use scheduler_core::time::Timestamp;
+use scheduler_core::txn::LateOutcome;
 
 use super::samples::{
     assigned, attempt, created, ended, full_attempt, full_run, job, labels, manual_run, run, run_id, seconds_after, uid,
@@ -26,7 +30,7 @@ pub(crate) async fn runs_are_read_back_whole(backend: &dyn Backend) {
     let term = Term::begin(backend).await;
     let job = job(1, "default", "a");
     let attempts = vec![full_attempt(2, "second"), full_attempt(3, "third")];
-    let stored = StoredRun { run: full_run(1, &job), later_attempts: attempts.clone() };
+    let stored = StoredRun { run: full_run(1, &job), later_attempts: attempts.clone(), late_outcomes: BTreeMap::new() };
     term.commit(|transaction| {
         transaction.jobs.push(created(job.clone()));
         transaction.entered = vec![stored.run.clone(), run(2, &job)];
@@ -36,7 +40,7 @@ pub(crate) async fn runs_are_read_back_whole(backend: &dyn Backend) {
     assert_eq!(term.ledger.run(run_id(1)).await.unwrap(), Some(stored.clone()));
     assert_eq!(term.ledger.run(run_id(9)).await.unwrap(), None);
     let page = term.ledger.runs(&RunFilter::default(), &Page { size: 10, after: None }).await.unwrap();
-    let plain = StoredRun { run: run(2, &job), later_attempts: vec![] };
+    let plain = StoredRun { run: run(2, &job), later_attempts: vec![], late_outcomes: BTreeMap::new() };
     assert_eq!(page, PageOf { items: vec![plain, stored], more: false });
 }
 
@@ -66,7 +70,8 @@ pub(crate) async fn lists_of_runs_hold_what_the_filter_names(backend: &dyn Backe
     let states = |states: &[RunState]| RunFilter { states: states.to_vec(), ..all() };
     let agent = |agent: &str| RunFilter { agent_id: Some(AgentId::from(agent)), ..all() };
     use RunState::{Failed, Missed, Pending, Running, Succeeded};
-    let cases: [(&str, RunFilter, &[u128]); 21] = [
+    let query = |query: &str| RunFilter { query: query.to_owned(), ..all() };
+    let cases: [(&str, RunFilter, &[u128]); 26] = [
         ("all, the newest first", all(), &[6, 5, 4, 3, 2, 1]),
         ("a namespace", default(), &[6, 4, 3, 2, 1]),
         ("a job", of_job(Some("default"), "a"), &[3, 2, 1]),
@@ -79,6 +84,15 @@ pub(crate) async fn lists_of_runs_hold_what_the_filter_names(backend: &dyn Backe
         ("ended and unended", states(&[Succeeded, Pending]), &[4, 2, 1]),
         ("a job's failures", RunFilter { states: vec![Failed], ..of_job(Some("default"), "a") }, &[3]),
         ("a namespace's unended", RunFilter { states: vec![Pending, Running], ..default() }, &[2, 1]),
+        ("a prefix", query("b"), &[6, 4]),
+        ("a prefix in a namespace", RunFilter { namespace: Some("team-a".to_owned()), ..query("a") }, &[5]),
+        ("a prefix of nothing", query("ab"), &[]),
+        (
+            "triggers and the schedule",
+            RunFilter { triggers: vec![Trigger::Manual, Trigger::Schedule], ..query("a") },
+            &[5, 3, 2, 1],
+        ),
+        ("an agent's since an instant", RunFilter { scheduled_after: Some(seconds_after(4)), ..agent("x") }, &[4]),
         ("a trigger", RunFilter { triggers: vec![Trigger::Manual, Trigger::Retry], ..all() }, &[2]),
         ("an agent", agent("x"), &[4, 3]),
         ("an agent's failures", RunFilter { states: vec![Failed], ..agent("x") }, &[3]),
@@ -100,6 +114,110 @@ pub(crate) async fn lists_of_runs_hold_what_the_filter_names(backend: &dyn Backe
     for (name, filter, expected) in cases {
         assert_eq!(list(&*term.ledger, &filter).await, ids(expected), "{name}");
     }
+}
+
+pub(crate) async fn a_run_entered_ahead_of_its_time_is_found_by_its_time(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let job = job(1, "default", "a");
+    let ahead = Run { scheduled_time: seconds_after(3_600), ..manual_run(1, &job) };
+    let now = Run { id: RunId::at(seconds_after(3_000), 2), decided_at: seconds_after(3_000), ..run(3_000, &job) };
+    term.commit(|transaction| {
+        transaction.jobs.push(created(job.clone()));
+        transaction.entered = vec![ahead.clone(), now.clone()];
+    })
+    .await;
+    for (after, expected) in [(2_000, vec![now.id, ahead.id]), (3_500, vec![ahead.id]), (3_601, vec![])] {
+        let namespace = Some("default".to_owned());
+        let filter = RunFilter { namespace, scheduled_after: Some(seconds_after(after)), ..RunFilter::default() };
+        assert_eq!(list(&*term.ledger, &filter).await, expected, "{after}");
+        for size in [1, 2] {
+            let page = term.ledger.runs(&filter, &Page { size, after: None }).await.unwrap();
+            assert_eq!(page.more, expected.len() > size as usize);
+        }
+    }
+}
+
+pub(crate) async fn the_prefix_of_many_jobs_finds_their_runs(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let jobs: Vec<Job> = (1..=80).map(|n| job(n, "default", &format!("job-{n}"))).collect();
+    term.commit(|transaction| {
+        transaction.jobs = jobs.iter().cloned().map(created).collect();
+        transaction.entered = (1..=80).map(|n| run(n, &jobs[n as usize - 1])).collect();
+    })
+    .await;
+    let query = |query: &str| RunFilter { query: query.to_owned(), ..RunFilter::default() };
+    assert_eq!(list(&*term.ledger, &query("job-")).await.len(), 80, "too many to look at each");
+    assert_eq!(list(&*term.ledger, &query("job-7")).await.len(), 11);
+}
+
+pub(crate) async fn what_is_said_too_late_is_kept_with_its_attempt(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let job = job(1, "default", "a");
+    let mut first = assigned(run(1, &job), "x");
+    first.first_attempt.as_mut().unwrap().state = AttemptState::Lost;
+    let second = scheduler_core::run::Attempt { state: AttemptState::Lost, ..attempt(2, "y") };
+    let note = |number, outcome: &str| LateOutcome {
+        attempt: AttemptId { run: run_id(1), number },
+        outcome: outcome.to_owned(),
+        time: seconds_after(9),
+    };
+    term.commit(|transaction| {
+        transaction.jobs.push(created(job.clone()));
+        transaction.entered = vec![Run { attempt: 2, ..first }];
+        transaction.attempts.push((run_id(1), second));
+        transaction.late_outcomes = vec![note(1, "SUCCEEDED"), note(2, "FAILED EXIT_1")];
+    })
+    .await;
+    let stored = term.ledger.run(run_id(1)).await.unwrap().unwrap();
+    assert_eq!(stored.late_outcomes, [(1, "SUCCEEDED".to_owned()), (2, "FAILED EXIT_1".to_owned())].into());
+}
+
+pub(crate) async fn stats_count_and_measure_the_runs_of_a_span(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let (a, other) = (job(1, "default", "a"), job(2, "team-a", "b"));
+    let ran = |n: u128, job: &Job, seconds: u64| {
+        let run = ended(assigned(run(n, job), "x"), RunState::Succeeded);
+        let start = run.not_before.saturating_add(Duration::from_millis(10));
+        let mut run = Run { end_time: Some(start.saturating_add(Duration::from_secs(seconds))), ..run };
+        run.first_attempt.as_mut().unwrap().start_time = Some(start);
+        Run { start_time: Some(start), ..run }
+    };
+    let missed = Run { coalesced_count: 7, ..ended(run(130, &a), RunState::Missed) };
+    term.commit(|transaction| {
+        transaction.jobs = [&a, &other].map(|job| created(job.clone())).into();
+        transaction.entered = vec![ran(10, &a, 1), ran(20, &a, 3), ran(70, &a, 2), missed, ran(30, &other, 50)];
+    })
+    .await;
+    let count = |state, runs, fires| StateCount { state, runs, fires };
+    let span = Span {
+        namespace: Some("default".to_owned()),
+        job_id: None,
+        start: seconds_after(0),
+        end: seconds_after(1_000),
+        bucket: Some(Duration::from_secs(60)),
+    };
+    let second = Duration::from_secs(1);
+    for job_id in [None, Some("a".to_owned())] {
+        let stats = term.ledger.run_stats(&Span { job_id, ..span.clone() }).await.unwrap();
+        assert_eq!(stats.counts, [count(RunState::Succeeded, 3, 3), count(RunState::Missed, 1, 7)]);
+        let quantiles = Quantiles { p50: second * 2, p95: second * 3, p99: second * 3, max: second * 3 };
+        assert_eq!(stats.duration, Some(quantiles));
+        assert_eq!(stats.lateness.unwrap().max, Duration::from_millis(10));
+        let buckets = [
+            (0, count(RunState::Succeeded, 2, 2)),
+            (60, count(RunState::Succeeded, 1, 1)),
+            (120, count(RunState::Missed, 1, 7)),
+        ];
+        let buckets = buckets.map(|(start, count)| Bucket { start: seconds_after(start), counts: vec![count] });
+        assert_eq!(stats.buckets, buckets);
+    }
+    let ledger = &term.ledger;
+    let of = |span: Span| async move { ledger.run_stats(&span).await.unwrap() };
+    let half_open = Span { start: seconds_after(20), end: seconds_after(70), bucket: None, ..span.clone() };
+    assert_eq!(of(half_open).await.counts, [count(RunState::Succeeded, 1, 1)]);
+    assert_eq!(of(Span { namespace: None, ..span.clone() }).await.counts[0], count(RunState::Succeeded, 4, 4));
+    let nothing = of(Span { job_id: Some("b".to_owned()), ..span }).await;
+    assert_eq!((nothing.counts.len(), nothing.duration, nothing.buckets.len()), (0, None, 0));
 }
 
 pub(crate) async fn the_agent_of_a_run_is_that_of_its_latest_attempt(backend: &dyn Backend) {

@@ -108,7 +108,7 @@ async fn rows_that_cannot_be_read_cost_no_more_than_what_they_are_about() {
     let create = Command::CreateCalendar { calendar, definition: Box::new(dates), validate_only: false };
     node.request(create).await.unwrap();
     node.pass(3 * SECOND).await;
-    outside(&node, "UPDATE jobs SET definition = 'no json' WHERE job_id = 'bad'").await;
+    outside(&node, "UPDATE jobs SET definition = '{}' WHERE job_id = 'bad'").await;
     outside(&node, "UPDATE calendars SET definition = 'no json'").await;
     outside(&node, "UPDATE runs SET labels = 'no json' WHERE job_id = 'half'").await;
     drop(node);

@@ -14,6 +14,7 @@ use super::live::LiveRun;
 use super::plan::Planned;
 use super::queue::Candidate;
 use super::term::Term;
+use super::words;
 
 /// Not started, and so not counted: the first pause before the next attempt, and the longest.
 const NOT_STARTED_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -66,7 +67,12 @@ impl Term {
         }
         self.stats.attempts_lost += u64::from(matches!(end, End::AgentLost));
         match next {
-            Next::End(event, reason) => self.end_run(id.run, event, reason, batch),
+            Next::End(event, reason) => {
+                if let Some(reason) = reason {
+                    self.say_why_ended(id.run, event, reason);
+                }
+                self.end_run(id.run, event, reason, batch);
+            }
             Next::Retry(delay, reason) => self.wait_for_retry(id.run, delay, reason, batch),
         }
         self.promote(uid);
@@ -105,6 +111,7 @@ impl Term {
         entry.live.remove(&id);
         let next = entry.compiled.after_completion().map(|delay| self.now.wall.saturating_add(delay));
         self.count_failure(uid, event, batch);
+        self.may_be_complete(uid);
         if live.run.trigger == Trigger::Schedule && next.is_some() {
             self.enter_next_after_completion(uid, next, batch);
         }
@@ -154,16 +161,17 @@ impl Term {
             entry.waiting.remove(&(rank, id));
             entry.parked.retain(|parked| *parked != Candidate::Run(id));
         }
-        if let Some(live) = self.runs.get_mut(&id)
-            && live.run.cancel_requested_time.is_none()
-            && !matches!(event, RunEvent::Expired | RunEvent::Failed)
-        {
-            // What it waited for is no reason for this end; of one that waited too long it is, and
-            // one that failed has its own, like one that somebody cancelled.
-            live.run.reason_message.clear();
-        }
+        self.say_why_ended(id, event, reason);
         self.end_run(id, event, Some(reason), batch);
         self.promote(uid);
+    }
+
+    fn say_why_ended(&mut self, id: RunId, event: RunEvent, reason: Reason) {
+        if let Some(live) = self.runs.get_mut(&id)
+            && let Some(entry) = self.jobs.get(live.run.job_uid)
+        {
+            live.run.reason_message = words::of_end(event, reason, &entry.job, &live.run.reason_message);
+        }
     }
 
     /// The run's row is about to be written anyway.
@@ -188,6 +196,8 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
         End::Spoilt(_) => (AttemptEvent::Failed, now, Some(Reason::RefusedByLedger), None, None),
     };
     let mut started = None;
+    let is_cancelled = live.run.cancel_requested_time.is_some();
+    let agent = live.attempt().map_or_else(String::new, |attempt| attempt.agent_id.to_string());
     if let Some(attempt) = live.attempt_mut() {
         attempt.state = attempt.state.on(event).expect("because it is the unended attempt");
         attempt.end_time = Some(time);
@@ -202,15 +212,19 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
     live.run.start_time = live.run.start_time.or(started);
     live.run.error = error;
     live.run.exit_code = exit_code;
-    live.run.reason_message = match end {
-        // Who asked for it said why.
-        End::Reported(finished, _) if finished.outcome == Outcome::Cancelled && !live.run.reason_message.is_empty() => {
-            std::mem::take(&mut live.run.reason_message)
+    let said = match end {
+        // Who asked for the cancel, and why, stands.
+        End::Reported(finished, _) if finished.outcome == Outcome::Cancelled && is_cancelled => None,
+        End::NotStarted(..) if is_cancelled => None,
+        End::Reported(finished, _) => {
+            Some(finished.error.as_ref().map_or_else(String::new, |error| error.message.clone()))
         }
-        End::Reported(finished, _) => finished.error.as_ref().map_or_else(String::new, |error| error.message.clone()),
-        End::AgentLost => "the agent was lost".to_owned(),
-        End::NotStarted(_, why) | End::Spoilt(why) => why.clone(),
+        End::AgentLost => Some(format!("agent {agent} was not heard of any more")),
+        End::NotStarted(_, why) | End::Spoilt(why) => Some(why.clone()),
     };
+    if let Some(said) = said {
+        live.run.reason_message = said;
+    }
     if let End::Reported(finished, _) = end {
         live.run.result.clone_from(&finished.result);
     }

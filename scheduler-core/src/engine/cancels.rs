@@ -17,16 +17,17 @@ impl Term {
         let mut others = entry.live.iter().copied().filter(|id| Some(*id) != besides);
         let oldest = others.find(|id| self.runs.get(id).is_some_and(is_active));
         if let Some(id) = oldest {
-            self.cancel(id, Reason::CancelledByOverlap, String::new(), batch);
+            let message = "a later fire of the job took its place".to_owned();
+            self.cancel(id, Reason::CancelledByOverlap, message, batch);
         }
     }
 
     /// Ends a run that has no attempt under way, or asks the agent of the one that is to stop it.
-    pub(super) fn cancel(&mut self, id: RunId, reason: Reason, note: String, batch: &mut Batch) {
+    pub(super) fn cancel(&mut self, id: RunId, reason: Reason, message: String, batch: &mut Batch) {
         let Some(live) = self.runs.get_mut(&id) else { return };
         live.run.cancel_requested_time = Some(self.now.wall);
         live.run.reason = Some(reason);
-        live.run.reason_message = note;
+        live.run.reason_message = message;
         let Some(attempt) = live.unended_attempt() else {
             return self.end_waiting(id, RunEvent::Cancelled, reason, batch);
         };

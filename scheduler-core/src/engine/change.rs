@@ -18,6 +18,7 @@ use super::live::Dispatch;
 use super::plan::{Planned, owed};
 use super::queue::{Candidate, Class};
 use super::term::Term;
+use super::words;
 
 const TICK: Duration = Duration::from_micros(1);
 
@@ -39,11 +40,11 @@ impl Term {
             self.release_hold(uid);
             self.to_consider.remove(&uid);
             let reschedules = old.fires() != job.fires() || old.definition.schedule != job.definition.schedule;
-            if reschedules || change == Change::Calendar {
+            if reschedules || matches!(change, Change::Calendar | Change::Undelete) {
                 // By a clock that has gone back since, more may be decided than the watermark tells.
                 let decided = self.jobs.get(uid).map_or(Timestamp::MIN, |entry| entry.cursor);
                 job.effective_from = self.change_time().max(decided);
-                self.close_books(uid, job.effective_from, missed, batch);
+                self.close_books(uid, change, job.effective_from, missed, batch);
                 if old.fires() {
                     // Until the change is in the ledger, the old definition may still owe what comes after it.
                     batch.decided(job.effective_from.saturating_add(TICK));
@@ -61,7 +62,7 @@ impl Term {
         self.take_back_unsent(uid, batch);
         self.drop_backfills(uid, batch);
         self.end_what_waits(uid, change, batch);
-        if matches!(change, Change::Create | Change::Update) && job.fires() {
+        if matches!(change, Change::Create | Change::Update | Change::Restore) && job.fires() {
             let oldest = self.now.wall.saturating_sub(job.definition.misfire_grace_time);
             for at in owed(&job, &had, oldest) {
                 self.enter_uncovered(uid, at, batch);
@@ -72,6 +73,7 @@ impl Term {
         }
         self.enter_next_after_completion(uid, job.definition.schedule.start_time, batch);
         self.jobs.reschedule(uid);
+        self.may_be_complete(uid);
         job.counts = self.jobs.get(uid).map_or(job.counts, |entry| entry.job.counts);
         batch.touched.insert(uid);
         batch.jobs.push(JobWrite { job, change, author, note });
@@ -79,11 +81,19 @@ impl Term {
     }
 
     /// The old definition's undecided fires become one MISSED record.
-    fn close_books(&mut self, uid: JobUid, until: Timestamp, missed: Option<Reason>, batch: &mut Batch) {
+    fn close_books(
+        &mut self,
+        uid: JobUid,
+        change: Change,
+        until: Timestamp,
+        missed: Option<Reason>,
+        batch: &mut Batch,
+    ) {
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         let undecided = if entry.job.fires() { entry.undecided_until(until) } else { None };
         if let (Some(span), Some(reason)) = (undecided, missed) {
-            self.enter_non_run(uid, span, RunState::Missed, reason, batch);
+            let message = words::of_change(change, span);
+            self.enter_non_run(uid, span, RunState::Missed, reason, message, batch);
         }
         if let Some(entry) = self.jobs.get_mut(uid) {
             entry.cursor = entry.cursor.max(until);
@@ -134,13 +144,17 @@ impl Term {
     fn end_what_waits(&mut self, uid: JobUid, change: Change, batch: &mut Batch) {
         let is_enabled = self.jobs.get(uid).is_some_and(|entry| entry.job.definition.enabled);
         let (event, reason) = match change {
-            Change::Update if !is_enabled => (RunEvent::Cancelled, Reason::Disabled),
+            Change::Update | Change::Restore if !is_enabled => (RunEvent::Cancelled, Reason::Disabled),
             Change::Pause => (RunEvent::Skipped, Reason::Paused),
             Change::Disable => (RunEvent::Cancelled, Reason::Disabled),
             Change::Delete => (RunEvent::Cancelled, Reason::Deleted),
-            Change::Create | Change::Update | Change::Resume | Change::Enable | Change::Undelete | Change::Calendar => {
-                return;
-            }
+            Change::Create
+            | Change::Update
+            | Change::Resume
+            | Change::Enable
+            | Change::Undelete
+            | Change::Restore
+            | Change::Calendar => return,
         };
         let Some(entry) = self.jobs.get(uid) else { return };
         let ends = |id: &RunId| {

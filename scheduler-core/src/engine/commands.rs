@@ -2,6 +2,7 @@
 
 use crate::ids::JobUid;
 use crate::job::JobKey;
+use crate::txn::Change;
 
 use super::backfills::Asked;
 use super::batch::{Batch, Then};
@@ -36,6 +37,7 @@ impl Term {
             // It is answered when it comes, whatever the ledger does.
             Command::Status => return Ok(Decided::Now(Ok(Answer::Status(Box::new(self.status()))))),
             Command::StepDown { .. } => unreachable!("because the node takes it before its term"),
+            Command::PurgeRuns { .. } => unreachable!("because the ledger is asked when it comes"),
             Command::TriggerJob { job, payload, labels, not_before } => {
                 return self.trigger(handle, &job, payload, labels, not_before, batch);
             }
@@ -46,7 +48,7 @@ impl Term {
                 let asked = Asked { start_time, end_time, max_runs, concurrency };
                 return self.begin_backfill(handle, job, &asked, validate_only, author, batch);
             }
-            Command::CancelRun { run, note, .. } => return self.cancel_run(handle, run, note, batch),
+            Command::CancelRun { run, note, .. } => return self.cancel_run(handle, run, &author, &note, batch),
             Command::CreateCalendar { calendar, definition, validate_only } => {
                 return self.create_calendar(handle, calendar, *definition, validate_only, batch);
             }
@@ -79,6 +81,13 @@ impl Term {
                 }
             }
             Command::DeleteJob { job, etag } => self.plan_delete(&job, etag.as_deref())?,
+            Command::UndeleteJob { job } => self.plan_undelete(&job)?,
+            Command::RestoreJobRevision { job, definition, etag, note } => {
+                match self.plan_update(&job, *definition, etag.as_deref())? {
+                    Some(planned) => Planned { change: Change::Restore, note, ..planned },
+                    None => return self.unchanged(&job),
+                }
+            }
             Command::PauseJob { job, note } => match self.plan_pause(&job, note, &author)? {
                 Some(planned) => planned,
                 None => return self.unchanged(&job),

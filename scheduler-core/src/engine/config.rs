@@ -56,3 +56,12 @@ pub(super) const STANDS_BACK: Duration = Duration::from_secs(30);
 pub(super) const VERSION_GONE: Duration = Duration::from_secs(60);
 /// How long a leader that goes waits for what the ledger has been asked for.
 pub(super) const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
+/// A deleted job can be brought back for this long; then it goes, with all that it left.
+pub(super) const DELETED_JOB_EXPIRY: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Jobs whose histories one call looks at, and runs that it deletes at most: other writes wait for it.
+pub(super) const PURGE_JOBS: usize = 32;
+pub(super) const PURGE_RUNS: u32 = 500;
+/// Between two such calls …
+pub(super) const PURGE_PAUSE: Duration = Duration::from_millis(100);
+/// … and from when all jobs have been looked at until the next time.
+pub(super) const PURGE_REST: Duration = Duration::from_secs(60);

@@ -16,6 +16,7 @@ use super::jobs::JobEntry;
 use super::live::LiveRun;
 use super::queue::Candidate;
 use super::term::Term;
+use super::words;
 
 impl Term {
     /// An agent that has not been heard of for longer than this gets no new work.
@@ -140,10 +141,12 @@ impl Term {
         for row in self.decide(uid, until, lateness) {
             match row {
                 Decision::Missed(span, reason) => {
-                    self.enter_non_run(uid, span, RunState::Missed, reason, batch);
+                    let message = self.why_not(uid, reason, span);
+                    self.enter_non_run(uid, span, RunState::Missed, reason, message, batch);
                 }
                 Decision::Skipped(span, reason) => {
-                    self.enter_non_run(uid, span, RunState::Skipped, reason, batch);
+                    let message = self.why_not(uid, reason, span);
+                    self.enter_non_run(uid, span, RunState::Skipped, reason, message, batch);
                 }
                 Decision::Start(span) => self.enter_run(uid, span, batch),
                 Decision::Displace(span) => {
@@ -152,6 +155,11 @@ impl Term {
                 }
             }
         }
+    }
+
+    fn why_not(&self, uid: JobUid, reason: Reason, span: Span) -> String {
+        let entry = self.jobs.get(uid);
+        entry.map_or_else(String::new, |entry| words::of_fires(reason, span, &entry.job.definition, self.now.wall))
     }
 
     /// Counts decided instants, for jobs that have a bound on them.
@@ -268,13 +276,15 @@ impl Term {
         span: Span,
         state: RunState,
         reason: Reason,
+        reason_message: String,
         batch: &mut Batch,
     ) {
         let id = self.next_run_id();
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         entry.cursor = entry.cursor.max(span.last);
         let now = self.now.wall;
-        let run = Run { state, reason: Some(reason), end_time: Some(now), ..row(&entry.job, id, now, Some(span)) };
+        let base = row(&entry.job, id, now, Some(span));
+        let run = Run { state, reason: Some(reason), reason_message, end_time: Some(now), ..base };
         batch.decided(span.first);
         batch.enter(&run);
         if state == RunState::Missed {
@@ -283,6 +293,7 @@ impl Term {
             self.stats.fires_skipped += span.count;
         }
         self.count_fires(uid, span.count, batch);
+        self.may_be_complete(uid);
     }
 }
 

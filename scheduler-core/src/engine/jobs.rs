@@ -1,6 +1,7 @@
 //! The jobs in memory: their compiled schedules, the instants they have decided, their live runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::ids::{AttemptId, JobUid, RunId};
@@ -128,6 +129,22 @@ impl Jobs {
     /// Those that are not deleted.
     pub(super) fn live(&self) -> impl Iterator<Item = &JobEntry> {
         self.by_uid.values().filter(|entry| entry.job.delete_time.is_none())
+    }
+
+    /// All, deleted ones too, by uid.
+    pub(super) fn after(&self, last: Option<JobUid>) -> impl Iterator<Item = &Job> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_uid.range((from, Bound::Unbounded)).map(|(_, entry)| &entry.job)
+    }
+
+    /// Forgets a deleted job that is not in the ledger any more.
+    pub(super) fn forget(&mut self, uid: JobUid) {
+        if self.by_uid.get(&uid).is_some_and(|entry| entry.job.delete_time.is_some())
+            && let Some(entry) = self.by_uid.remove(&uid)
+            && self.by_key.get(&entry.job.key) == Some(&uid)
+        {
+            self.by_key.remove(&entry.job.key);
+        }
     }
 
     pub(super) fn uid(&self, key: &JobKey) -> Option<JobUid> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::ids::JobUid;
 use crate::job::{Counts, Definition, Job, JobKey, Pause};
 use crate::run::Reason;
-use crate::schedule::Compiled;
+use crate::schedule::{Compiled, SHORTEST_EVERY};
 use crate::time::Timestamp;
 use crate::txn::Change;
 use crate::violation::Violations;
 
+use super::config::DELETED_JOB_EXPIRY;
 use super::request::Refusal;
 use super::term::Term;
 
@@ -112,6 +113,21 @@ impl Term {
         check_etag(&entry.job, etag)?;
         let job = Job { delete_time: Some(self.now.wall), ..entry.job.clone() };
         Ok(Planned::new(job, entry.compiled.clone(), Change::Delete))
+    }
+
+    /// Its calendars may have changed, or gone, since it was deleted.
+    pub(super) fn plan_undelete(&self, key: &JobKey) -> Result<Planned, Refusal> {
+        let entry = self.jobs.uid(key).and_then(|uid| self.jobs.get(uid));
+        let entry = entry.ok_or_else(|| Refusal::JobNotFound(key.clone()))?;
+        match entry.job.delete_time {
+            None => Err(Refusal::JobExists(key.clone())),
+            Some(time) if self.now.wall.since(time) >= DELETED_JOB_EXPIRY => Err(Refusal::JobNotFound(key.clone())),
+            Some(_) => {
+                let job = Job { delete_time: None, ..entry.job.clone() };
+                let compiled = self.calendars.compile(key, &job.definition, job.create_time, SHORTEST_EVERY);
+                Ok(Planned::new(job, compiled.map_err(Refusal::Invalid)?, Change::Undelete))
+            }
+        }
     }
 
     pub(super) fn plan_pause(&self, key: &JobKey, note: String, author: &str) -> Result<Option<Planned>, Refusal> {

@@ -119,6 +119,7 @@ impl Term {
         }
         out.extend(snapshot.unreadable.into_iter().map(|row| Effect::Alert(self.pass_over(row))));
         self.release(reload.job);
+        self.may_be_complete(reload.job);
         for event in reload.events.into_iter().rev() {
             self.inbox.push_front(event);
         }

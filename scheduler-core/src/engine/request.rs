@@ -9,7 +9,7 @@ use crate::ids::{AgentId, AgentInstance, Epoch, NodeId, RunId};
 use crate::job::{Definition, Job, JobKey, Payload};
 use crate::run::Run;
 use crate::time::Timestamp;
-use crate::txn::RequestKey;
+use crate::txn::{PurgeFilter, Purged, RequestKey};
 use crate::violation::Violations;
 
 /// A validated write, with who asks for it.
@@ -42,6 +42,17 @@ pub enum Command {
     DeleteJob {
         job: JobKey,
         etag: Option<String>,
+    },
+    /// The one of that name that was deleted last.
+    UndeleteJob {
+        job: JobKey,
+    },
+    /// The definition of an earlier revision, as the ledger has it.
+    RestoreJobRevision {
+        job: JobKey,
+        definition: Box<Definition>,
+        etag: Option<String>,
+        note: String,
     },
     PauseJob {
         job: JobKey,
@@ -105,6 +116,11 @@ pub enum Command {
         calendar: CalendarKey,
         etag: Option<String>,
     },
+    /// Deletes up to `most` of the runs that the filter names.
+    PurgeRuns {
+        filter: PurgeFilter,
+        most: u32,
+    },
     /// What only the leader knows.
     Status,
     /// Another node is to lead; `node`, where given, must be the one that does.
@@ -120,6 +136,8 @@ impl Command {
             Self::CreateJob { job, .. }
             | Self::UpdateJob { job, .. }
             | Self::DeleteJob { job, .. }
+            | Self::UndeleteJob { job }
+            | Self::RestoreJobRevision { job, .. }
             | Self::PauseJob { job, .. }
             | Self::ResumeJob { job, .. }
             | Self::EnableJob { job, .. }
@@ -131,6 +149,7 @@ impl Command {
             | Self::CreateCalendar { .. }
             | Self::UpdateCalendar { .. }
             | Self::DeleteCalendar { .. }
+            | Self::PurgeRuns { .. }
             | Self::Status
             | Self::StepDown { .. } => None,
         }
@@ -145,6 +164,7 @@ pub enum Answer {
     Backfill(Box<Backfill>),
     /// The request was done before: its resource (a job's uid, a run's or backfill's id, a calendar's key) is in the ledger.
     Repeated(String),
+    Purged(Purged),
     Status(Box<Status>),
     /// The node does not lead any more; its epoch has ended.
     SteppedDown {

@@ -46,6 +46,9 @@ impl Term {
             out.push(Effect::Answer(handle, Err(Refusal::Unavailable(away))));
             return;
         }
+        if let Command::PurgeRuns { filter, most } = request.command {
+            return self.purge_asked(handle, filter, most, out);
+        }
         let pending = Pending { handle, request, looked_up: None };
         if self.is_unknown(&pending) { self.look_ups.push_back(pending) } else { self.requests.push_back(pending) }
     }
@@ -139,8 +142,16 @@ impl Term {
             return Some(Blocked::Job(uid));
         }
         match command {
-            Command::CreateJob { job, definition, .. } | Command::UpdateJob { job, definition, .. } => {
+            Command::CreateJob { job, definition, .. }
+            | Command::UpdateJob { job, definition, .. }
+            | Command::RestoreJobRevision { job, definition, .. } => {
                 let names = &definition.schedule.exclude_calendars;
+                let named = |key: &CalendarKey| key.namespace == job.namespace && names.contains(&key.calendar_id);
+                self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
+            }
+            Command::UndeleteJob { job } => {
+                let entry = self.jobs.uid(job).and_then(|uid| self.jobs.get(uid))?;
+                let names = &entry.job.definition.schedule.exclude_calendars;
                 let named = |key: &CalendarKey| key.namespace == job.namespace && names.contains(&key.calendar_id);
                 self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
             }
@@ -168,6 +179,7 @@ impl Term {
             | Command::TriggerJob { .. }
             | Command::RetryRun { .. }
             | Command::BackfillJob { .. }
+            | Command::PurgeRuns { .. }
             | Command::Status
             | Command::StepDown { .. } => None,
         }
@@ -249,7 +261,8 @@ impl Term {
             .chain(self.looking_up.iter().flat_map(|(_, pending)| pending))
             .chain(&self.parked_for_calendar)
             .map(|pending| (pending.handle, Refusal::Unavailable(Away::NoLeader)));
-        in_flight.chain(waiting).collect()
+        let purging = self.purging.values().flatten().map(|handle| (*handle, Refusal::OutcomeUnknown));
+        in_flight.chain(waiting).chain(purging).collect()
     }
 
     /// A number need only be remembered here until a look-up made before its commit has been used.

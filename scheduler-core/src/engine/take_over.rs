@@ -117,5 +117,8 @@ fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert>
     for row in snapshot.unreadable {
         alerts.push(term.pass_over(row));
     }
+    for uid in term.jobs.live().map(|entry| entry.job.uid).collect::<Vec<_>>() {
+        term.may_be_complete(uid);
+    }
     alerts
 }

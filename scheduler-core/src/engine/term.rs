@@ -15,10 +15,10 @@ use super::batch::{Batch, InFlight};
 use super::calendars::Calendars;
 use super::config::{BATCH_MAX, BATCH_MIN, Config, MAX_IN_FLIGHT, TOKEN_SPAN, WATERMARK_BUSY, WATERMARK_IDLE};
 use super::inbox::Event;
-use super::input::CandidacyId;
-use super::input::Effect;
+use super::input::{CandidacyId, Effect, RequestHandle};
 use super::jobs::Jobs;
 use super::live::LiveRun;
+use super::purges::Walk;
 use super::queue::Queue;
 use super::random::Random;
 use super::reload::Reload;
@@ -53,6 +53,8 @@ pub(super) struct Term {
 
     /// Jobs to look at: something is due, or was while they were busy.
     pub(super) to_consider: BTreeSet<JobUid>,
+    /// Jobs that are deleted when they are completed, to look at.
+    pub(super) to_retire: BTreeSet<JobUid>,
     /// Until when a due job waits for an agent, undecided.
     pub(super) holds: BTreeSet<(Timestamp, JobUid)>,
     /// When a run that waits for its time is due.
@@ -76,6 +78,9 @@ pub(super) struct Term {
     pub(super) parked_events: BTreeMap<JobUid, VecDeque<Event>>,
     pub(super) logs: VecDeque<(AgentInstance, LogChunk)>,
 
+    pub(super) walk: Walk,
+    /// Purges under way, with who asked for them.
+    pub(super) purging: BTreeMap<CallId, Option<RequestHandle>>,
     pub(super) in_flight: BTreeMap<CallId, InFlight>,
     /// Jobs that are being read anew.
     pub(super) reloads: BTreeMap<CallId, Reload>,
@@ -163,6 +168,7 @@ impl Term {
             agents: Agents::default(),
             queue: Queue::default(),
             to_consider: BTreeSet::new(),
+            to_retire: BTreeSet::new(),
             holds: BTreeSet::new(),
             run_timers: BTreeSet::new(),
             deadlines: BTreeSet::new(),
@@ -177,6 +183,8 @@ impl Term {
             inbox: VecDeque::new(),
             parked_events: BTreeMap::new(),
             logs: VecDeque::new(),
+            walk: Walk::begin(now.boot),
+            purging: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             reloads: BTreeMap::new(),
             conflicts: beginning.conflicts,
@@ -227,6 +235,7 @@ impl Term {
             self.take_logs(&mut batch);
             self.take_events(&mut batch, out);
             let full = self.decide_and_hand_out(&mut batch);
+            self.retire_completed(&mut batch);
             self.explain_waiting(&mut batch);
             self.flush_dirty(&mut batch);
             self.reserve_tokens(&mut batch);
@@ -238,6 +247,7 @@ impl Term {
             self.launch(batch, out);
         }
         self.look_up_requests(out);
+        self.walk_histories(out);
     }
 
     /// Fires are decided, and attempts handed out, only by a leader that can confirm that it is one. Whether more was there than fits the batch.
@@ -347,6 +357,7 @@ impl Term {
         let boot = [
             wall.filter(|_| room),
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
+            self.walk.next_wakeup().filter(|_| self.leaving.is_none() && !self.ledger_fails),
             self.agents.first_loss(self.longest_agent_ttl),
             self.in_flight.values().filter_map(|flight| flight.retry_at).min().filter(|_| self.leaving.is_none()),
             self.reloads.values().filter_map(|reload| reload.retry_at).min(),

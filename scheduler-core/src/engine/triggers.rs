@@ -13,6 +13,7 @@ use super::input::RequestHandle;
 use super::request::Refusal;
 use super::requests::Decided;
 use super::term::Term;
+use super::words;
 
 impl Term {
     pub(super) fn trigger(
@@ -48,14 +49,15 @@ impl Term {
         &mut self,
         handle: RequestHandle,
         id: RunId,
-        note: String,
+        author: &str,
+        note: &str,
         batch: &mut Batch,
     ) -> Result<Decided, Refusal> {
         let Some(live) = self.runs.get(&id) else { return Err(Refusal::RunNotLive(id)) };
         if live.run.cancel_requested_time.is_some() {
             return Ok(Decided::Now(Ok(super::Answer::Run(Box::new(live.run.clone())))));
         }
-        self.cancel(id, Reason::CancelledByUser, note, batch);
+        self.cancel(id, Reason::CancelledByUser, words::of_cancel(author, note), batch);
         batch.then.push(Then::AnswerRun(handle, id));
         Ok(Decided::InBatch(id.to_string()))
     }

@@ -29,6 +29,7 @@ use crate::time::Timestamp;
 pub use calendar::{Calendar, Date, DateRange, Exclusion};
 pub use compiled::{Compiled, Count};
 pub use dst::{ChangeKind, DstChange};
+pub use words::duration as duration_in_words;
 
 /// What decides which instants a schedule has: the time zone data, then the number of the evaluation itself,
 /// to be raised with every change of it. Orders as text (PROTOCOL.md, rule 11).

@@ -33,7 +33,7 @@ pub(super) fn civil(civil: Civil) -> String {
 }
 
 /// `1 minute 30 seconds`
-pub(super) fn duration(duration: Duration) -> String {
+pub fn duration(duration: Duration) -> String {
     let micros = duration.as_micros();
     let units = [
         ("day", 86_400_000_000),

@@ -26,6 +26,7 @@ impl From<Error> for Status {
                 Self::with_error_details(Code::ResourceExhausted, shortened(&violation.to_string()), details)
             }
             Error::JobNotFound(_) => plain(Code::NotFound, ErrorReason::JobNotFound, &error),
+            Error::RevisionNotFound { .. } => plain(Code::NotFound, ErrorReason::JobRevisionNotFound, &error),
             Error::RunNotFound { .. } => plain(Code::NotFound, ErrorReason::RunNotFound, &error),
             Error::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &error),
             Error::RunEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &error),

@@ -4,7 +4,6 @@ use punctual_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::answer::{answer, received};
-use super::later::later;
 use crate::service::Service;
 
 pub(super) struct Jobs(pub(super) Arc<Service>);
@@ -69,8 +68,9 @@ impl v1::job_service_server::JobService for Jobs {
         answer(&call, deadline, self.0.preview_schedule(request)).await
     }
 
-    async fn undelete_job(&self, _: Request<v1::UndeleteJobRequest>) -> Result<Response<v1::Job>, Status> {
-        Err(later("JobService.UndeleteJob"))
+    async fn undelete_job(&self, request: Request<v1::UndeleteJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.undelete_job(&call, request)).await
     }
 
     async fn backfill_job(
@@ -91,29 +91,33 @@ impl v1::job_service_server::JobService for Jobs {
 
     async fn list_upcoming_fires(
         &self,
-        _: Request<v1::ListUpcomingFiresRequest>,
+        request: Request<v1::ListUpcomingFiresRequest>,
     ) -> Result<Response<v1::ListUpcomingFiresResponse>, Status> {
-        Err(later("JobService.ListUpcomingFires"))
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.list_upcoming_fires(request)).await
     }
 
     async fn list_job_revisions(
         &self,
-        _: Request<v1::ListJobRevisionsRequest>,
+        request: Request<v1::ListJobRevisionsRequest>,
     ) -> Result<Response<v1::ListJobRevisionsResponse>, Status> {
-        Err(later("JobService.ListJobRevisions"))
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.list_job_revisions(request)).await
     }
 
     async fn restore_job_revision(
         &self,
-        _: Request<v1::RestoreJobRevisionRequest>,
+        request: Request<v1::RestoreJobRevisionRequest>,
     ) -> Result<Response<v1::Job>, Status> {
-        Err(later("JobService.RestoreJobRevision"))
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.restore_job_revision(&call, request)).await
     }
 
     async fn list_namespaces(
         &self,
-        _: Request<v1::ListNamespacesRequest>,
+        request: Request<v1::ListNamespacesRequest>,
     ) -> Result<Response<v1::ListNamespacesResponse>, Status> {
-        Err(later("JobService.ListNamespaces"))
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.list_namespaces(request)).await
     }
 }

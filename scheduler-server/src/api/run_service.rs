@@ -45,13 +45,18 @@ impl v1::run_service_server::RunService for Runs {
 
     async fn get_run_stats(
         &self,
-        _: Request<v1::GetRunStatsRequest>,
+        request: Request<v1::GetRunStatsRequest>,
     ) -> Result<Response<v1::GetRunStatsResponse>, Status> {
-        Err(later("RunService.GetRunStats"))
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.get_run_stats(request)).await
     }
 
-    async fn purge_runs(&self, _: Request<v1::PurgeRunsRequest>) -> Result<Response<v1::PurgeRunsResponse>, Status> {
-        Err(later("RunService.PurgeRuns"))
+    async fn purge_runs(
+        &self,
+        request: Request<v1::PurgeRunsRequest>,
+    ) -> Result<Response<v1::PurgeRunsResponse>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.purge_runs(&call, request)).await
     }
 
     async fn watch_runs(&self, _: Request<v1::WatchRunsRequest>) -> Result<Response<Self::WatchRunsStream>, Status> {

@@ -3,6 +3,7 @@
 
 mod backfills;
 mod calendars;
+mod lives;
 mod real;
 mod retries;
 
@@ -192,9 +193,59 @@ async fn what_comes_later_says_so() {
 
     let status = server.runs().watch_runs(v1::WatchRunsRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
+}
 
-    let list = v1::ListRunsRequest { query: "a".to_owned(), ..Default::default() };
-    assert_eq!(server.runs().list_runs(list).await.unwrap_err().code(), Code::Unimplemented);
+#[tokio::test]
+async fn the_history_of_a_job_that_never_was_is_not_an_empty_one() {
+    let server = Server::start().await;
+    server.create("a").await;
+    let expect = retries::expect;
+    let history = |job_id: &str| v1::ListRunsRequest { job_id: job_id.to_owned(), ..Default::default() };
+    assert_eq!(server.runs().list_runs(history("a")).await.unwrap().into_inner().runs, []);
+    expect(server.runs().list_runs(history("b")).await.unwrap_err(), Code::NotFound, "JOB_NOT_FOUND");
+    let stats = |job_id: &str| v1::GetRunStatsRequest { job_id: job_id.to_owned(), ..Default::default() };
+    assert_eq!(server.runs().get_run_stats(stats("a")).await.unwrap().into_inner().counts, []);
+    expect(server.runs().get_run_stats(stats("b")).await.unwrap_err(), Code::NotFound, "JOB_NOT_FOUND");
+    let bucket = Some(ProtoDuration { seconds: 1, nanos: 0 });
+    let status = server.runs().get_run_stats(v1::GetRunStatsRequest { bucket, ..stats("a") }).await.unwrap_err();
+    assert_eq!(fields(&status), ["bucket"]);
+}
+
+#[tokio::test]
+async fn jobs_are_listed_by_the_state_that_they_show() {
+    let server = Server::start().await;
+    for job_id in ["a", "b", "c", "d"] {
+        server.create(job_id).await;
+    }
+    let pause = v1::PauseJobRequest { job_id: "b".to_owned(), ..Default::default() };
+    server.jobs().pause_job(pause).await.unwrap();
+    let delete = v1::DeleteJobRequest { job_id: "d".to_owned(), ..Default::default() };
+    server.jobs().delete_job(delete).await.unwrap();
+    use v1::job::State::{Active, Completed, Deleted, Paused};
+    let cases: [(&[v1::job::State], bool, &[&str]); 5] = [
+        (&[], false, &["a", "b", "c"]),
+        (&[], true, &["a", "b", "c", "d"]),
+        (&[Active], false, &["a", "c"]),
+        (&[Paused, Completed], false, &["b"]),
+        (&[Completed, Deleted], false, &[]),
+    ];
+    for (states, show_deleted, expected) in cases {
+        let expected = if states.contains(&Deleted) { &["d"] } else { expected };
+        let show_deleted = show_deleted || states.contains(&Deleted);
+        let mut found = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let states = states.iter().map(|state| i32::from(*state)).collect();
+            let request = v1::ListJobsRequest { states, show_deleted, page_size: 1, page_token, ..Default::default() };
+            let page = server.jobs().list_jobs(request).await.unwrap().into_inner();
+            found.extend(page.jobs.into_iter().map(|job| job.job_id));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{states:?}");
+    }
 }
 
 #[tokio::test]

@@ -48,9 +48,12 @@ impl Service {
                 let stored = self.ledger.backfill(id).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 stored.map(|backfill| shown(&backfill)).ok_or(Error::Misanswered(METHOD))
             }
-            Answer::Job(_) | Answer::Run(_) | Answer::Calendar(_) | Answer::Status(_) | Answer::SteppedDown { .. } => {
-                Err(Error::Misanswered(METHOD))
-            }
+            Answer::Job(_)
+            | Answer::Run(_)
+            | Answer::Calendar(_)
+            | Answer::Purged(_)
+            | Answer::Status(_)
+            | Answer::SteppedDown { .. } => Err(Error::Misanswered(METHOD)),
         }
     }
 }

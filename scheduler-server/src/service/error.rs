@@ -16,6 +16,8 @@ pub enum Error {
     TooLarge(Violation),
     #[error("there is no job {0}")]
     JobNotFound(JobKey),
+    #[error("job {job} has no revision {revision}")]
+    RevisionNotFound { job: JobKey, revision: i64 },
     #[error("there is no run {run} in namespace {namespace}")]
     RunNotFound { namespace: String, run: RunId },
     #[error("there is no calendar {0}")]

@@ -1,17 +1,15 @@
 //! Jobs: create, read, list, and what operators do with them.
 
 use job_spec::payload;
-use ledger::{JobFilter, Page};
 use prost::Message;
 use punctual_proto::v1;
 use scheduler_core::engine::{Command, Refusal};
-use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Job, JobKey, Payload};
 use scheduler_core::{Violation, Violations};
 
 use super::error::in_job;
 use super::write::Numbered;
-use super::{Call, Error, Service, clean, lists, page};
+use super::{Call, Error, Service, clean, lists};
 
 /// JSON is at most this much longer than protobuf: a control character is six bytes there and one here.
 const LONGEST_ESCAPE: usize = 6;
@@ -43,18 +41,6 @@ impl Service {
     pub async fn get_job(&self, request: v1::GetJobRequest) -> Result<v1::Job, Error> {
         let job = self.stored_job(&key(&request.namespace, &request.job_id)?).await?;
         self.job_shown(&job).await
-    }
-
-    pub async fn list_jobs(&self, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Error> {
-        let filter = job_filter(&request)?;
-        let size = page::size(&request)?;
-        let after = page::after::<(JobKey, JobUid), _>(&request)?;
-        let found = self.ledger.jobs(&filter, &Page { size, after }).await?;
-        let next = found.items.last().filter(|_| found.more).map(|job| (job.key.clone(), job.uid));
-        Ok(v1::ListJobsResponse {
-            jobs: self.jobs_shown(&found.items).await?,
-            next_page_token: next.map(|last| page::token(&request, &last)).unwrap_or_default(),
-        })
     }
 
     pub async fn delete_job(&self, call: &Call, request: v1::DeleteJobRequest) -> Result<v1::Job, Error> {
@@ -147,31 +133,4 @@ pub(super) fn check_size(field: &str, payload: Option<&prost_types::Struct>) -> 
         return Err(Error::TooLarge(Violation { field: field.to_owned(), description }));
     }
     Ok(())
-}
-
-fn job_filter(request: &v1::ListJobsRequest) -> Result<JobFilter, Error> {
-    let mut violations = Violations::default();
-    lists::states::<v1::job::State, _>("states", &request.states, job_spec::enums::job_state, &mut violations);
-    let by_update_time = match request.order_by.as_str() {
-        "" | "job_id" => false,
-        "update_time" => true,
-        _ => {
-            violations.add("order_by", "must be job_id or update_time");
-            false
-        }
-    };
-    let filter = JobFilter {
-        namespace: clean::namespace(&request.namespace, &mut violations),
-        query: request.query.clone(),
-        labels: request.labels.clone(),
-        show_deleted: request.show_deleted,
-    };
-    let filter = violations.or(filter).map_err(Error::Invalid)?;
-    if by_update_time {
-        return Err(Error::Later("order_by=update_time of ListJobs"));
-    }
-    if !request.states.is_empty() {
-        return Err(Error::Later("the filter states of ListJobs"));
-    }
-    Ok(filter)
 }

@@ -185,7 +185,7 @@ fn parts(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     (!field.is_list() && !field.is_map()).then(|| message.clone())
 }
 
-fn dynamic<R: Resource>(resource: &R) -> DynamicMessage {
+pub(super) fn dynamic<R: Resource>(resource: &R) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor::<R>());
     message.transcode_from(resource).expect("because it is its own message");
     message

@@ -7,6 +7,7 @@ use punctual_proto::v1;
 use scheduler_core::calendar::CalendarKey;
 use scheduler_core::ids::{JobUid, RunId};
 use scheduler_core::job::JobKey;
+use scheduler_core::time::Timestamp;
 use uuid::Uuid;
 
 use super::{Error, digest};
@@ -40,13 +41,24 @@ macro_rules! paged {
             }
 
             fn arguments(&self) -> Self {
-                Self { page_size: 0, page_token: String::new(), ..self.clone() }
+                let mut arguments = self.clone();
+                arguments.page_size = 0;
+                arguments.page_token.clear();
+                arguments
             }
         })+
     };
 }
 
-paged!(ListJobsRequest, ListRunsRequest, GetRunLogsRequest, ListCalendarsRequest);
+paged!(
+    ListJobsRequest,
+    ListRunsRequest,
+    GetRunLogsRequest,
+    ListCalendarsRequest,
+    ListJobRevisionsRequest,
+    ListNamespacesRequest,
+    ListUpcomingFiresRequest
+);
 
 /// Where a page ended, as bytes within a token.
 pub(super) trait Position: Sized {
@@ -93,6 +105,41 @@ impl Position for (JobKey, JobUid) {
         let (namespace, job_id) = str::from_utf8(key).ok()?.split_once('\0')?;
         let key = JobKey { namespace: namespace.to_owned(), job_id: job_id.to_owned() };
         Some((key, JobUid(Uuid::from_slice(uid).ok()?)))
+    }
+}
+
+/// The time of a change or of a fire, and the job's uid.
+impl Position for (Timestamp, JobUid) {
+    fn write(&self) -> Vec<u8> {
+        [&self.0.as_micros().to_be_bytes()[..], self.1.0.as_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (time, uid) = bytes.split_at_checked(8)?;
+        let time = Timestamp::from_micros(i64::from_be_bytes(time.try_into().ok()?));
+        Some((time, JobUid(Uuid::from_slice(uid).ok()?)))
+    }
+}
+
+/// The number of a revision.
+impl Position for i64 {
+    fn write(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_be_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// The name of a namespace.
+impl Position for String {
+    fn write(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        str::from_utf8(bytes).ok().map(str::to_owned)
     }
 }
 
@@ -181,6 +228,11 @@ mod tests {
         assert_eq!(Position::read(&(3_u32, u64::MAX).write()), Some((3_u32, u64::MAX)));
         assert_eq!(Position::read(&RunId(Uuid::from_u128(9)).write()), Some(RunId(Uuid::from_u128(9))));
         assert_eq!(<(u32, u64)>::read(&[1, 2]), None);
+        let change = (Timestamp::from_micros(-5), JobUid(Uuid::from_u128(7)));
+        assert_eq!(Position::read(&change.write()), Some(change));
+        assert_eq!(<(Timestamp, JobUid)>::read(&[0; 9]), None);
+        assert_eq!(Position::read(&3_i64.write()), Some(3_i64));
+        assert_eq!(Position::read(&"team-a".to_owned().write()), Some("team-a".to_owned()));
         let calendar = CalendarKey { namespace: "n".to_owned(), calendar_id: "a.b".to_owned() };
         assert_eq!(Position::read(&calendar.write()), Some(calendar));
     }

@@ -23,6 +23,10 @@ impl Service {
         let size = page::size(&request)?;
         let after = page::after::<RunId, _>(&request)?;
         let found = self.ledger.runs(&filter, &Page { size, after }).await?;
+        if let (true, Some(namespace), Some(job_id)) = (found.items.is_empty(), &filter.namespace, &filter.job_id) {
+            // Nothing of a job is not nothing of no job.
+            self.stored_job(&super::job::key(namespace, job_id)?).await?;
+        }
         let next = found.items.last().filter(|_| found.more).map(|stored| stored.run.id);
         Ok(v1::ListRunsResponse {
             runs: found.items.iter().map(view::listed_run).collect(),
@@ -139,15 +143,12 @@ fn run_filter(request: &v1::ListRunsRequest) -> Result<RunFilter, Error> {
         triggers: lists::states::<v1::run::Trigger, _>("triggers", &request.triggers, enums::trigger, violated),
         agent_id: Some(request.agent_id.as_str()).filter(|agent_id| !agent_id.is_empty()).map(AgentId::from),
         backfill_id: backfill_id(&request.backfill_id, violated),
+        query: request.query.clone(),
         labels: request.labels.clone(),
         scheduled_after: lists::instant("scheduled_after", request.scheduled_after.as_ref(), violated),
         scheduled_before: lists::instant("scheduled_before", request.scheduled_before.as_ref(), violated),
     };
-    let filter = violations.or(filter).map_err(Error::Invalid)?;
-    if !request.query.is_empty() {
-        return Err(Error::Later("the filter query of ListRuns"));
-    }
-    Ok(filter)
+    violations.or(filter).map_err(Error::Invalid)
 }
 
 fn backfill_id(text: &str, violations: &mut Violations) -> Option<BackfillId> {

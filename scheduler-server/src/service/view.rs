@@ -16,7 +16,12 @@ use scheduler_core::time::Timestamp;
 use super::{Error, Service};
 
 pub(super) fn run(stored: &StoredRun) -> v1::Run {
-    job_spec::run(&stored.run, &stored.later_attempts, RunView::Whole)
+    let mut shown = job_spec::run(&stored.run, &stored.later_attempts, RunView::Whole);
+    for attempt in &mut shown.attempts {
+        let said = u32::try_from(attempt.number).ok().and_then(|number| stored.late_outcomes.get(&number));
+        attempt.late_outcome = said.cloned().unwrap_or_default();
+    }
+    shown
 }
 
 pub(super) fn listed_run(stored: &StoredRun) -> v1::Run {

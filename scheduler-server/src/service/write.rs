@@ -84,6 +84,7 @@ impl Service {
             Answer::Run(_)
             | Answer::Calendar(_)
             | Answer::Backfill(_)
+            | Answer::Purged(_)
             | Answer::Status(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
@@ -105,9 +106,12 @@ impl Service {
                 let stored = self.ledger.calendar(&key).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
                 stored.map(|stored| job_spec::calendar(&stored)).ok_or(Error::CalendarNotFound(key))
             }
-            Answer::Job(_) | Answer::Run(_) | Answer::Backfill(_) | Answer::Status(_) | Answer::SteppedDown { .. } => {
-                Err(Error::Misanswered(method))
-            }
+            Answer::Job(_)
+            | Answer::Run(_)
+            | Answer::Backfill(_)
+            | Answer::Purged(_)
+            | Answer::Status(_)
+            | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
 
@@ -131,6 +135,7 @@ impl Service {
             Answer::Job(_)
             | Answer::Calendar(_)
             | Answer::Backfill(_)
+            | Answer::Purged(_)
             | Answer::Status(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }

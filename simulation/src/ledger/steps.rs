@@ -105,7 +105,7 @@ impl World {
         let Some(open) = self.ledger.open.get_mut(&number) else { return };
         let epoch = match &open.call {
             Call::Commit(transaction) => Some(transaction.epoch),
-            Call::Load { epoch, .. } | Call::LoadJob { epoch, .. } => Some(*epoch),
+            Call::Load { epoch, .. } | Call::LoadJob { epoch, .. } | Call::Purge { epoch, .. } => Some(*epoch),
             Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) => None,
         };
         let current = self.ledger.tables.epoch;
@@ -146,7 +146,7 @@ impl World {
                 open.done = Some(Done::LoadedJob(Box::new(snapshot)));
             }
             Call::FindRequests(keys) => open.done = Some(Done::FoundRequests(self.ledger.tables.find(keys))),
-            Call::TakeOver(_) => {}
+            Call::TakeOver(_) | Call::Purge { .. } => {}
         }
         self.alter_answer(number);
         let Some(open) = self.ledger.open.get_mut(&number) else { return };
@@ -181,6 +181,11 @@ impl World {
                 self.witness_take_over(&took_over);
                 self.alter_take_over(&mut took_over);
                 Done::TookOver(took_over)
+            }
+            Call::Purge { purge, most, .. } => {
+                let purge = purge.clone();
+                self.tally.count("ledger", "asked to purge");
+                Done::Purged(self.ledger.tables.purge(&purge, *most))
             }
             Call::Survey | Call::Load { .. } | Call::LoadJob { .. } | Call::FindRequests(_) => {
                 open.done.take().expect("because it was read")

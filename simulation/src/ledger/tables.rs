@@ -10,10 +10,11 @@ use scheduler_core::job::Job;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    CalendarWrite, Failure, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+    CalendarWrite, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
 };
 
 const TOKENS_PER_EPOCH: i64 = 1 << 20;
+const STAYS: Duration = Duration::from_secs(3_600);
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -171,6 +172,61 @@ impl Tables {
         }
         self.watermark = transaction.watermark.unwrap_or(self.watermark);
         self.ceiling = transaction.token_ceiling.map_or(self.ceiling, |ceiling| self.ceiling.max(ceiling));
+    }
+
+    /// Ended runs that are old enough, and deleted jobs of which nothing is left (rule 10).
+    pub(crate) fn purge(&mut self, purge: &Purge, most: u32) -> Purged {
+        let stays_from = self.watermark.saturating_sub(STAYS);
+        let old =
+            |run: &&Run| run.state.is_ended() && run.id < RunId::at(stays_from, 0) && run.scheduled_time <= stays_from;
+        let ended_before = |run: &Run, time: Timestamp| run.end_time.is_some_and(|end| end < time);
+        let runs = self.runs.values();
+        let chosen: Vec<RunId> = match purge {
+            Purge::Retention(kept) => {
+                let kept: BTreeMap<_, _> = kept.iter().map(|kept| (kept.job, kept)).collect();
+                let mut newer = BTreeMap::<JobUid, u32>::new();
+                let beyond = runs.rev().filter(|run| {
+                    let Some(kept) = kept.get(&run.job_uid) else { return false };
+                    let newer = newer.entry(run.job_uid).or_default();
+                    *newer += 1;
+                    *newer > kept.max_runs || ended_before(run, kept.ended_since)
+                });
+                beyond.filter(old).map(|run| run.id).collect()
+            }
+            Purge::ExpiredJobs { deleted_until } => {
+                let is_expired = |run: &&Run| self.is_expired(run.job_uid, *deleted_until);
+                runs.filter(is_expired).filter(old).map(|run| run.id).collect()
+            }
+            Purge::Asked(filter) => {
+                let is_asked = |run: &&Run| {
+                    run.job_key.namespace == filter.namespace
+                        && filter.job_id.as_ref().is_none_or(|job_id| *job_id == run.job_key.job_id)
+                        && (filter.states.is_empty() || filter.states.contains(&run.state))
+                        && ended_before(run, filter.ended_before)
+                };
+                runs.filter(is_asked).filter(old).map(|run| run.id).collect()
+            }
+        };
+        let mut purged = Purged { more: chosen.len() > most as usize, ..Purged::default() };
+        for id in chosen.into_iter().take(most as usize) {
+            purged.runs += 1;
+            self.runs.remove(&id);
+            self.attempts.retain(|(run, _), _| *run != id);
+            for spans in self.covered.values_mut() {
+                spans.retain(|_, (_, run)| *run != id);
+            }
+        }
+        if let Purge::ExpiredJobs { deleted_until } = purge {
+            let has_runs = |uid: JobUid| self.runs.values().any(|run| run.job_uid == uid);
+            let expired = self.jobs.keys().copied().filter(|uid| self.is_expired(*uid, *deleted_until));
+            purged.jobs = expired.filter(|uid| !has_runs(*uid)).collect();
+            purged.jobs.iter().for_each(|uid| drop(self.jobs.remove(uid)));
+        }
+        purged
+    }
+
+    fn is_expired(&self, uid: JobUid, deleted_until: Timestamp) -> bool {
+        self.jobs.get(&uid).and_then(|job| job.delete_time).is_some_and(|time| time <= deleted_until)
     }
 
     /// A planted bug: see [`crate::Plant::RetentionDeletesRecentRows`].

@@ -181,7 +181,7 @@ impl World {
         if let Some(record) = self.witness.jobs.get_mut(&job.uid) {
             record.current = job.revision;
         }
-        if matches!(write.change, Change::Create | Change::Update) && job.fires() {
+        if matches!(write.change, Change::Create | Change::Update | Change::Restore) && job.fires() {
             self.check_owed(write, &had, transaction);
         }
         if write.change == Change::Resume && job.fires() && self.asked_to_catch_up(&write.author) {

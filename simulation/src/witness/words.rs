@@ -29,7 +29,9 @@ impl World {
             Ok(Answer::Run(run)) => self.witness.runs.contains_key(&run.id),
             Ok(Answer::Backfill(backfill)) => self.witness.has_backfill(backfill.id),
             Ok(Answer::Repeated(resource)) => self.is_in_ledger(resource),
-            Ok(Answer::Calendar(_) | Answer::Status(_) | Answer::SteppedDown { .. }) | Err(_) => true,
+            Ok(Answer::Calendar(_) | Answer::Purged(_) | Answer::Status(_) | Answer::SteppedDown { .. }) | Err(_) => {
+                true
+            }
         };
         if !is_durable {
             let how = format!("write {} is acknowledged and not in the ledger: {answer:?}", write.0);

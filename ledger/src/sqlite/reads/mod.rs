@@ -3,6 +3,7 @@
 mod fire;
 mod jobs;
 mod runs;
+mod stats;
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,17 @@ use scheduler_core::ids::{BackfillId, JobUid, RunId};
 use scheduler_core::job::{Job, JobKey};
 use scheduler_core::run::Run;
 use scheduler_core::time::Timestamp;
-use sqlx::QueryBuilder;
+use scheduler_core::txn::PurgeFilter;
+use sqlx::{QueryBuilder, Row};
 
-use super::{Sqlite, rows, sql};
+use super::{Sqlite, purge, rows, sql};
 use crate::fire::FireRecord;
-use crate::reader::{JobFilter, LoggedChunk, Page, PageOf, Reader, RunFilter, StoredRun, Unreadable};
+use crate::reader::{
+    JobFilter, JobOrder, LoggedChunk, Namespace, Page, PageOf, Reader, Revision, RunFilter, StoredRun, Unreadable,
+};
+use crate::stats::{Span, Stats};
+
+pub(super) use runs::{jobs_of_id, push_names};
 
 #[async_trait]
 impl Reader for Sqlite {
@@ -32,10 +39,33 @@ impl Reader for Sqlite {
         Ok(row.as_ref().map(rows::job).transpose()?)
     }
 
-    async fn jobs(&self, filter: &JobFilter, page: &Page<(JobKey, JobUid)>) -> Result<PageOf<Job>, Unreadable> {
-        let rows = jobs::query(filter, page).build().fetch_all(&self.readers).await?;
+    async fn jobs(&self, filter: &JobFilter, order: &JobOrder, size: u32) -> Result<PageOf<Job>, Unreadable> {
+        let rows = jobs::query(filter, order, size).build().fetch_all(&self.readers).await?;
         let jobs = rows.iter().map(rows::job).collect::<sqlx::Result<_>>()?;
-        Ok(page_of(jobs, page.size))
+        Ok(page_of(jobs, size))
+    }
+
+    async fn revisions(&self, job: JobUid, page: &Page<i64>) -> Result<PageOf<Revision>, Unreadable> {
+        let query = sqlx::query(sql::REVISIONS).bind(job.0).bind(page.after.unwrap_or(i64::MAX));
+        let rows = query.bind(one_more(page.size)).fetch_all(&self.readers).await?;
+        let revisions = rows.iter().map(rows::revision).collect::<sqlx::Result<_>>()?;
+        Ok(page_of(revisions, page.size))
+    }
+
+    async fn namespaces(&self, page: &Page<String>) -> Result<PageOf<Namespace>, Unreadable> {
+        let mut snapshot = self.readers.begin().await?;
+        let mut found = Vec::new();
+        let mut after = page.after.clone().unwrap_or_default();
+        // A search for each, not a walk over all jobs.
+        while found.len() <= page.size as usize {
+            let next = sqlx::query_scalar(sql::NEXT_NAMESPACE).bind(&after);
+            let Some(name) = next.fetch_one(&mut *snapshot).await? else { break };
+            after = name;
+            let jobs: i64 =
+                sqlx::query_scalar(sql::COUNT_JOBS_OF_NAMESPACE).bind(&after).fetch_one(&mut *snapshot).await?;
+            found.push(Namespace { name: after.clone(), jobs: jobs.unsigned_abs() });
+        }
+        Ok(page_of(found, page.size))
     }
 
     async fn calendar(&self, key: &CalendarKey) -> Result<Option<Calendar>, Unreadable> {
@@ -89,13 +119,29 @@ impl Reader for Sqlite {
         let mut snapshot = self.readers.begin().await?;
         let row = sqlx::query(sql::RUN).bind(id.0).fetch_optional(&mut *snapshot).await?;
         let run = row.as_ref().map(rows::run).transpose()?;
-        Ok(runs::with_later_attempts(&mut snapshot, run.into_iter().collect()).await?.pop())
+        let mut stored = runs::with_later_attempts(&mut snapshot, run.into_iter().collect()).await?.pop();
+        if let Some(stored) = &mut stored {
+            for row in sqlx::query(sql::LATE_OUTCOMES).bind(id.0).fetch_all(&mut *snapshot).await? {
+                stored.late_outcomes.insert(row.try_get("number")?, row.try_get("outcome")?);
+            }
+        }
+        Ok(stored)
     }
 
     async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<PageOf<StoredRun>, Unreadable> {
         let mut snapshot = self.readers.begin().await?;
         let PageOf { items, more } = page_of(runs::list(&mut snapshot, filter, page).await?, page.size);
         Ok(PageOf { items: runs::with_later_attempts(&mut snapshot, items).await?, more })
+    }
+
+    async fn run_stats(&self, span: &Span) -> Result<Stats, Unreadable> {
+        let mut snapshot = self.readers.begin().await?;
+        Ok(stats::measure(&mut snapshot, span).await?)
+    }
+
+    async fn count_purged(&self, filter: &PurgeFilter, most: u32) -> Result<u64, Unreadable> {
+        let mut snapshot = self.readers.begin().await?;
+        Ok(purge::asked(&mut snapshot, filter, most).await?.len() as u64)
     }
 
     async fn logs(&self, run: RunId, after: Option<(u32, u64)>, size: u32) -> Result<PageOf<LoggedChunk>, Unreadable> {
@@ -124,8 +170,13 @@ fn page_of<T>(mut items: Vec<T>, size: u32) -> PageOf<T> {
     PageOf { items, more }
 }
 
+/// Above every text that begins with `prefix` and holds no character of the last plane's end.
+fn past_prefix(prefix: &str) -> String {
+    format!("{prefix}{}", char::MAX)
+}
+
 /// Ids as the JSON that a statement takes a list in.
-fn id_list(ids: impl Iterator<Item = uuid::Uuid>) -> String {
+pub(super) fn id_list(ids: impl Iterator<Item = uuid::Uuid>) -> String {
     let ids: Vec<String> = ids.map(|id| format!("\"{}\"", id.simple())).collect();
     format!("[{}]", ids.join(","))
 }
@@ -140,12 +191,35 @@ fn push_labels(query: &mut QueryBuilder<sqlx::Sqlite>, labels: &BTreeMap<String,
 }
 
 #[cfg(test)]
-pub(super) fn job_list_sql(filter: &JobFilter, page: &Page<(JobKey, JobUid)>) -> String {
-    jobs::query(filter, page).into_string()
-}
+pub(super) mod texts {
+    //! The statements that are put together, for who asks SQLite about them.
 
-#[cfg(test)]
-pub(super) fn run_list_sql(job: Option<JobUid>, filter: &RunFilter, page: &Page<RunId>) -> String {
-    let walk = job.map_or_else(|| runs::Walk::of(filter), runs::Walk::OfJob);
-    runs::query(walk, filter, page).into_string()
+    use super::runs::Walk;
+    use super::{JobFilter, JobOrder, JobUid, Page, RunFilter, RunId, Span, jobs, runs, sql, stats};
+
+    pub(in crate::sqlite) fn job_list(filter: &JobFilter, order: &JobOrder) -> String {
+        jobs::query(filter, order, 50).into_string()
+    }
+
+    pub(in crate::sqlite) fn run_list(job: Option<JobUid>, filter: &RunFilter, page: &Page<RunId>) -> String {
+        let walk = job.map_or_else(|| Walk::of(filter), Walk::OfJob);
+        runs::query(walk, filter, page).into_string()
+    }
+
+    pub(in crate::sqlite) fn runs_ahead(filter: &RunFilter, page: &Page<RunId>) -> String {
+        runs::query(Walk::Ahead, filter, page).into_string()
+    }
+
+    pub(in crate::sqlite) fn jobs_of_prefix(namespace: Option<&str>) -> String {
+        runs::prefix_query(namespace, "a").into_string()
+    }
+
+    pub(in crate::sqlite) fn run_stats(span: &Span) -> Vec<String> {
+        let walks = [Walk::FiresOfJob(JobUid::at(span.start, 1)), Walk::OfNamespace("a"), Walk::All, Walk::Ahead];
+        let of = |walk| {
+            let measures = [sql::DURATION, sql::LATENESS].map(|what| stats::measure_query(walk, span, what));
+            measures.into_iter().chain([stats::counts_query(walk, span)]).map(|query| query.into_string())
+        };
+        walks.into_iter().flat_map(of).collect()
+    }
 }

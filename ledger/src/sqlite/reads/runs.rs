@@ -3,23 +3,36 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use scheduler_core::ids::{BackfillId, JobUid, RunId};
-use scheduler_core::run::{Attempt, Run, RunState};
+use scheduler_core::run::{Attempt, Run, RunState, Trigger};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::{id_list, one_more, push_labels, rows, sql};
+use super::{id_list, one_more, past_prefix, push_labels, rows, sql};
 use crate::reader::{Page, RunFilter, StoredRun};
+
+/// A prefix of more jobs than this is looked for among all runs.
+const MOST_JOBS_OF_PREFIX: usize = 64;
+/// A run that is entered longer than this before its time is in an index of its own; of all others the ids
+/// tell that they are not of an earlier time than that.
+pub(super) const AHEAD: Duration = Duration::from_secs(1);
 
 /// The index that a list walks.
 #[derive(Clone, Copy)]
 pub(super) enum Walk<'f> {
     OfJob(JobUid),
     OfBackfill(BackfillId),
+    /// By scheduled time.
+    FiresOfJob(JobUid),
     Unended,
+    /// Those of no schedule.
+    AskedFor,
     NotSucceeded,
     OfAgent(&'f str),
     OfNamespace(&'f str),
+    /// By scheduled time: entered long before it.
+    Ahead,
     All,
 }
 
@@ -32,6 +45,8 @@ impl<'f> Walk<'f> {
             Self::OfBackfill(backfill)
         } else if only(|state| !state.is_ended()) {
             Self::Unended
+        } else if !filter.triggers.is_empty() && !filter.triggers.contains(&Trigger::Schedule) {
+            Self::AskedFor
         } else if only(|state| state.is_ended() && state != RunState::Succeeded) {
             Self::NotSucceeded
         } else if let Some(agent) = &filter.agent_id {
@@ -42,6 +57,21 @@ impl<'f> Walk<'f> {
             Self::All
         }
     }
+
+    pub(super) fn push(self, query: &mut QueryBuilder<Sqlite>) {
+        match self {
+            Self::OfJob(uid) => query.push(sql::WALK_OF_JOB).push_bind(uid.0),
+            Self::OfBackfill(id) => query.push(sql::WALK_OF_BACKFILL).push_bind(id.0),
+            Self::FiresOfJob(uid) => query.push(sql::WALK_FIRES_OF_JOB).push_bind(uid.0),
+            Self::Unended => query.push(sql::WALK_UNENDED),
+            Self::AskedFor => query.push(sql::WALK_ASKED_FOR),
+            Self::NotSucceeded => query.push(sql::WALK_NOT_SUCCEEDED),
+            Self::OfAgent(agent) => query.push(sql::WALK_OF_AGENT).push_bind(agent.to_owned()),
+            Self::OfNamespace(namespace) => query.push(sql::WALK_OF_NAMESPACE).push_bind(namespace.to_owned()),
+            Self::Ahead => query.push(sql::WALK_AHEAD),
+            Self::All => query.push(sql::WALK_ALL),
+        };
+    }
 }
 
 /// Up to one run more than the page has.
@@ -50,18 +80,54 @@ pub(super) async fn list(
     filter: &RunFilter,
     page: &Page<RunId>,
 ) -> sqlx::Result<Vec<Run>> {
-    let Some(job_id) = filter.job_id.as_ref().filter(|_| filter.backfill_id.is_none()) else {
-        return walk(connection, Walk::of(filter), filter, page).await;
+    let Some(jobs) = jobs_named(connection, filter).await? else {
+        let mut runs = walk(connection, Walk::of(filter), filter, page).await?;
+        if filter.scheduled_after.is_some() {
+            runs.extend(walk(connection, Walk::Ahead, filter, page).await?);
+            runs.sort_by_key(|run| Reverse(run.id));
+        }
+        return Ok(runs);
     };
     let mut runs = Vec::new();
-    for uid in jobs_of_id(connection, filter.namespace.as_deref(), job_id).await? {
+    for uid in jobs {
         runs.extend(walk(connection, Walk::OfJob(uid), filter, page).await?);
     }
     runs.sort_by_key(|run| Reverse(run.id));
     Ok(runs)
 }
 
-async fn jobs_of_id(
+/// The jobs that the filter names, unless they are too many to look at each.
+async fn jobs_named(connection: &mut SqliteConnection, filter: &RunFilter) -> sqlx::Result<Option<Vec<JobUid>>> {
+    let namespace = filter.namespace.as_deref();
+    if filter.backfill_id.is_some() {
+        return Ok(None);
+    }
+    if let Some(job_id) = &filter.job_id {
+        return jobs_of_id(connection, namespace, job_id).await.map(Some);
+    }
+    if filter.query.is_empty() {
+        return Ok(None);
+    }
+    let found = prefix_query(namespace, &filter.query).build().fetch_all(connection).await?;
+    let jobs: Vec<_> = found.iter().map(|row| row.try_get("uid").map(JobUid)).collect::<sqlx::Result<_>>()?;
+    Ok(Some(jobs).filter(|jobs| jobs.len() <= MOST_JOBS_OF_PREFIX))
+}
+
+/// One job more than are looked at each.
+pub(super) fn prefix_query(namespace: Option<&str>, prefix: &str) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(match namespace {
+        Some(_) => sql::UIDS_OF_PREFIX,
+        None => sql::UIDS_OF_PREFIX_ANYWHERE,
+    });
+    if let Some(namespace) = namespace {
+        query.push_bind(namespace.to_owned()).push(" AND job_id >= ");
+    }
+    query.push_bind(prefix.to_owned()).push(" AND job_id < ").push_bind(past_prefix(prefix));
+    query.push(" LIMIT ").push_bind(one_more(u32::try_from(MOST_JOBS_OF_PREFIX).unwrap_or(u32::MAX)));
+    query
+}
+
+pub(in crate::sqlite) async fn jobs_of_id(
     connection: &mut SqliteConnection,
     namespace: Option<&str>,
     job_id: &str,
@@ -84,15 +150,7 @@ async fn walk(
 
 pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(sql::RUNS);
-    match walk {
-        Walk::OfJob(uid) => query.push(sql::WALK_OF_JOB).push_bind(uid.0),
-        Walk::OfBackfill(id) => query.push(sql::WALK_OF_BACKFILL).push_bind(id.0),
-        Walk::Unended => query.push(sql::WALK_UNENDED),
-        Walk::NotSucceeded => query.push(sql::WALK_NOT_SUCCEEDED),
-        Walk::OfAgent(agent) => query.push(sql::WALK_OF_AGENT).push_bind(agent),
-        Walk::OfNamespace(namespace) => query.push(sql::WALK_OF_NAMESPACE).push_bind(namespace),
-        Walk::All => query.push(sql::WALK_ALL),
-    };
+    walk.push(&mut query);
     if let Some(namespace) = &filter.namespace {
         // Past the first restriction of a walk, a `+` keeps SQLite from weighing another index.
         query.push(" AND +r.namespace = ").push_bind(namespace.as_str());
@@ -106,7 +164,21 @@ pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> Q
     push_names(&mut query, " AND r.state IN (", filter.states.iter().map(|state| state.as_str()));
     push_names(&mut query, " AND r.trigger IN (", filter.triggers.iter().map(|trigger| trigger.as_str()));
     push_labels(&mut query, &filter.labels, "r.labels");
+    if !filter.query.is_empty() {
+        query.push(" AND r.job_id >= ").push_bind(filter.query.as_str());
+        query.push(" AND r.job_id < ").push_bind(past_prefix(&filter.query));
+    }
     if let Some(after) = filter.scheduled_after {
+        let entered_from = RunId::at(after.saturating_sub(AHEAD), 0);
+        match walk {
+            Walk::OfJob(_) | Walk::FiresOfJob(_) => {}
+            Walk::Ahead => {
+                query.push(" AND r.id < ").push_bind(entered_from.0);
+            }
+            _ => {
+                query.push(" AND r.id >= ").push_bind(entered_from.0);
+            }
+        }
         query.push(" AND r.scheduled_time >= ").push_bind(after.as_micros());
     }
     if let Some(before) = filter.scheduled_before {
@@ -119,7 +191,7 @@ pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> Q
     query
 }
 
-fn push_names(
+pub(in crate::sqlite) fn push_names(
     query: &mut QueryBuilder<Sqlite>,
     before: &'static str,
     names: impl ExactSizeIterator<Item = &'static str>,
@@ -147,6 +219,10 @@ pub(super) async fn with_later_attempts(
             later.entry(run).or_default().push(attempt);
         }
     }
-    let join = |run: Run| StoredRun { later_attempts: later.remove(&run.id).unwrap_or_default(), run };
+    let join = |run: Run| StoredRun {
+        later_attempts: later.remove(&run.id).unwrap_or_default(),
+        late_outcomes: BTreeMap::new(),
+        run,
+    };
     Ok(runs.into_iter().map(join).collect())
 }

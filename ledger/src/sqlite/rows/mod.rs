@@ -26,7 +26,7 @@ pub(super) use attempt::{attempt, put_attempt};
 pub(super) use backfill::{backfill, put_backfill, put_backfill_progress};
 pub(super) use calendar::{calendar, put_calendar};
 pub(super) use job::{job, put_job, put_job_revision, revision};
-pub(super) use run::{put_entered_run, put_updated_run, run};
+pub(super) use run::{put_entered_run, put_updated_run, run, run_state};
 
 pub(super) fn leadership(row: &SqliteRow) -> sqlx::Result<TookOver> {
     Ok(TookOver {

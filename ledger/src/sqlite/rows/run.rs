@@ -1,6 +1,6 @@
 use scheduler_core::ids::{AgentId, AgentInstance, BackfillId, FencingToken, JobUid, RunId};
 use scheduler_core::job::{JobKey, Payload};
-use scheduler_core::run::{Attempt, Progress, Run};
+use scheduler_core::run::{Attempt, Progress, Run, RunState};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -74,6 +74,10 @@ fn put_first_attempt(values: &mut Values, attempt: Option<&Attempt>) {
         .put(attempt.and_then(|attempt| attempt.reason).map(|reason| reason.as_str()));
     put_error(values, attempt.and_then(|attempt| attempt.error.as_ref()));
     values.put(attempt.and_then(|attempt| attempt.exit_code));
+}
+
+pub(in crate::sqlite) fn run_state(row: &SqliteRow) -> sqlx::Result<RunState> {
+    text(row, "state")
 }
 
 pub(in crate::sqlite) fn run(row: &SqliteRow) -> sqlx::Result<Run> {

@@ -17,7 +17,8 @@ fn a_pause_skips_what_waits_and_nothing_fires_until_it_is_resumed() {
     assert_eq!(world.rows(RunState::Pending).len(), 1);
     world.request(pause("tick")).unwrap();
     let skipped = &world.rows(RunState::Skipped)[0];
-    assert_eq!((skipped.reason, skipped.reason_message.as_str()), (Some(Reason::Paused), ""));
+    assert_eq!(skipped.reason, Some(Reason::Paused));
+    assert_eq!(skipped.reason_message, "the job was paused by tester before the run was handed out: because");
     world.join(1, hello("a", 1, 1));
     world.pass_beating(120, &[1]);
     assert!(world.assigned().is_empty());

@@ -234,7 +234,7 @@ fn a_run_that_is_cancelled_in_its_second_attempt_is_taken_over_as_it_was() {
     world.pass_beating(3, &[1]);
     let second = world.assigned()[0].1.attempt;
     world.report(1, second, 1, ReportEvent::Started);
-    world.request(Command::CancelRun { namespace: "default".into(), run, note: String::new() }).unwrap();
+    world.request(Command::CancelRun { namespace: "default".into(), run, note: "enough".into() }).unwrap();
     world.crash();
     world.input(Input::Hello(StreamId(2), hello("a", 1, 1)));
     world.heard(2, FromAgent::Inventory(Inventory { held: vec![second], reports: vec![] }));

@@ -1,6 +1,6 @@
 //! A ledger in memory, with the constraints that the promises rest on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::backfill::Backfill;
@@ -10,7 +10,8 @@ use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
 use crate::txn::{
-    CalendarWrite, Call, Done, Failure, RequestKey, RequestRow, Snapshot, Survey, TookOver, Transaction, Unreadable,
+    CalendarWrite, Call, Done, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TookOver, Transaction,
+    Unreadable,
 };
 
 type Refuses = Box<dyn Fn(&Transaction) -> Option<Failure>>;
@@ -32,6 +33,9 @@ pub(super) struct Ledger {
     pub(super) ceiling: FencingToken,
     /// Which transactions it refuses for their data.
     pub(super) refuses: Option<Refuses>,
+    /// What it was asked to purge, and its next answers; else that there was nothing.
+    pub(super) purges: Vec<Purge>,
+    pub(super) purged: VecDeque<Purged>,
 }
 
 impl Ledger {
@@ -68,6 +72,11 @@ impl Ledger {
                 Ok(Done::FoundRequests(keys.iter().filter_map(|key| self.requests.get(key).cloned()).collect()))
             }
             Call::Commit(transaction) => self.commit(transaction).map(|()| Done::Committed),
+            Call::Purge { epoch, .. } if *epoch != self.epoch => Err(Failure::Deposed { current: self.epoch }),
+            Call::Purge { purge, .. } => {
+                self.purges.push(purge.clone());
+                Ok(Done::Purged(self.purged.pop_front().unwrap_or_default()))
+            }
         }
     }
 

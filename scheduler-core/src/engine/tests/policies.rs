@@ -162,7 +162,9 @@ fn cancelling_ends_what_waits_at_once_and_what_runs_when_its_agent_says_so() {
     world.finish(1, attempt, Outcome::Cancelled);
     let ended = &world.ledger.runs[&running.id];
     assert_eq!((ended.state, ended.reason), (RunState::Cancelled, Some(Reason::CancelledByUser)));
-    assert!([running.id, waiting.id].iter().all(|id| world.ledger.runs[id].reason_message == "enough"));
+    for id in [running.id, waiting.id] {
+        assert_eq!(world.ledger.runs[&id].reason_message, "cancelled by tester: enough");
+    }
     assert!(matches!(world.request(cancel(running.id)), Err(Refusal::RunNotLive(_))));
 }
 

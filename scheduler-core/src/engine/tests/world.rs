@@ -237,7 +237,8 @@ impl World {
     pub(super) fn commits(&self) -> Vec<(CallId, Arc<crate::txn::Transaction>)> {
         let commits = self.calls.iter().filter_map(|(id, call)| match call {
             Call::Commit(transaction) => Some((*id, Arc::clone(transaction))),
-            Call::Survey | Call::TakeOver(_) | Call::Load { .. } | Call::LoadJob { .. } | Call::FindRequests(_) => None,
+            Call::Survey | Call::TakeOver(_) | Call::Load { .. } | Call::LoadJob { .. } => None,
+            Call::FindRequests(_) | Call::Purge { .. } => None,
         });
         commits.collect()
     }

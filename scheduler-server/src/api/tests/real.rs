@@ -18,7 +18,7 @@ use crate::clock;
 use crate::leader::{Loop, Stopped};
 use crate::service::{Node, Service};
 
-struct Real {
+pub(super) struct Real {
     routes: Routes,
     stop: CancellationToken,
     engine: tokio::task::JoinHandle<Stopped>,
@@ -27,7 +27,7 @@ struct Real {
 
 impl Real {
     #[expect(clippy::disallowed_methods, reason = "the test waits for the task's end")]
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ledger.db");
         let lock = Local::lock(&file, "a test").unwrap();
@@ -43,7 +43,11 @@ impl Real {
         Self { routes: services(Arc::new(service)), stop, engine, _folder: folder }
     }
 
-    fn jobs(&self) -> JobServiceClient<Routes> {
+    pub(super) fn runs(&self) -> RunServiceClient<Routes> {
+        RunServiceClient::new(self.routes.clone())
+    }
+
+    pub(super) fn jobs(&self) -> JobServiceClient<Routes> {
         JobServiceClient::new(self.routes.clone())
     }
 
@@ -61,7 +65,7 @@ impl Real {
         SchedulerServiceClient::new(self.routes.clone())
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.cancel();
         assert_eq!(self.engine.await.unwrap(), Stopped::Asked);
     }

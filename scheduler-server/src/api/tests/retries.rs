@@ -10,7 +10,7 @@ fn retry(run_id: &str, request_id: &str) -> v1::RetryRunRequest {
     v1::RetryRunRequest { run_id: run_id.to_owned(), request_id: request_id.to_owned(), ..Default::default() }
 }
 
-fn expect(status: Status, code: Code, text: &str) {
+pub(super) fn expect(status: Status, code: Code, text: &str) {
     assert_eq!((status.code(), reason(&status).as_str()), (code, text));
 }
 
@@ -21,8 +21,10 @@ async fn a_run_that_has_not_ended_is_cancelled_once() {
     let server = Server::start().await;
     server.create("a").await;
     let run = server.trigger(trigger("a", "")).await.unwrap();
-    let noted = v1::CancelRunRequest { note: "why".to_owned(), ..cancel(&run.run_id) };
-    let cancelled = server.runs().cancel_run(noted).await.unwrap().into_inner();
+    let noted = |note: String| v1::CancelRunRequest { note, ..cancel(&run.run_id) };
+    let too_long = server.runs().cancel_run(noted("n".repeat(1_025))).await;
+    assert_eq!(fields(&too_long.unwrap_err()), ["note"]);
+    let cancelled = server.runs().cancel_run(noted("why".to_owned())).await.unwrap().into_inner();
     let asked = server.fake.asked();
     let last = asked.last().map(|asked| asked.command.clone());
     assert!(matches!(last, Some(Command::CancelRun { note, .. }) if note == "why"));
