@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, cron, job, run, status};
+use crate::commands::{completions, cron, job, run, status, upcoming};
 use crate::failure::Failure;
 use crate::settings::{Flags, Settings};
 
@@ -34,6 +34,11 @@ enum Command {
     /// Check cron expressions and list their fires, without a server
     #[command(subcommand)]
     Cron(cron::Command),
+    /// List the next fires of all jobs, soonest first
+    Upcoming(upcoming::Args),
+    /// Look at namespaces
+    #[command(subcommand)]
+    Namespace(upcoming::Namespaces),
     /// Show how the cluster is doing
     Status,
     /// Print the completions of a shell
@@ -47,6 +52,8 @@ impl App {
             Command::Job(command) => job::run(command, &settings).await,
             Command::Run(command) => run::run(command, &settings).await,
             Command::Cron(command) => cron::run(command, &settings),
+            Command::Upcoming(args) => upcoming::run(args, &settings).await,
+            Command::Namespace(command) => upcoming::namespaces(command, &settings).await,
             Command::Status => status::run(&settings).await,
             Command::Completions(args) => completions::run(&args),
         }

@@ -5,6 +5,7 @@ pub(crate) mod cron;
 pub(crate) mod job;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod upcoming;
 
 use crate::settings::Settings;
 

@@ -30,6 +30,9 @@ pub enum Failure {
     /// The server said no.
     #[error("{}", message(.0))]
     Refused(Box<Status>),
+    /// The server has no such thing, as its answer shows.
+    #[error("{0}")]
+    Missing(String),
     /// Of several jobs some were refused, each of which has been reported.
     #[error("{failed} of {all} jobs were not created")]
     Partly { failed: usize, all: usize },
@@ -61,6 +64,7 @@ impl Failure {
             | Self::Lines { .. }
             | Self::File { .. }
             | Self::Refused(_)
+            | Self::Missing(_)
             | Self::Partly { .. }
             | Self::Backfill { .. }
             | Self::Output(_) => ExitCode::from(1),
@@ -88,6 +92,7 @@ impl Failure {
             Self::Usage(_)
             | Self::Lines { .. }
             | Self::File { .. }
+            | Self::Missing(_)
             | Self::Partly { .. }
             | Self::Backfill { .. }
             | Self::Unreached { .. }

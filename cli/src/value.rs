@@ -4,7 +4,7 @@ use chrono::DateTime;
 use prost_types::{Duration, Struct, Timestamp};
 use punctual_proto::v1::schedule::dst;
 
-use crate::definition;
+use crate::{clock, definition};
 
 /// `5m`, `1h30m`, `90s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -17,6 +17,16 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
     let instant = DateTime::parse_from_rfc3339(text).map_err(|error| format!("{error}; write 2026-01-01T00:00:00Z"))?;
     let nanos = i32::try_from(instant.timestamp_subsec_nanos()).map_err(|error| error.to_string())?;
     Ok(Timestamp { seconds: instant.timestamp(), nanos })
+}
+
+/// An instant, or how long ago: `2026-01-01T00:00:00Z`, `2h`, `30d`.
+pub(crate) fn past(text: &str) -> Result<Timestamp, String> {
+    let Ok(ago) = humantime::parse_duration(text) else {
+        return instant(text).map_err(|error| format!("{error}, or how long ago: 2h, 30d"));
+    };
+    let instant = chrono::TimeDelta::from_std(ago).ok().and_then(|ago| clock::now().checked_sub_signed(ago));
+    let instant = instant.ok_or("that is too long ago")?;
+    Ok(Timestamp { seconds: instant.timestamp(), nanos: 0 })
 }
 
 /// For a civil time that does not exist: `next-valid`, `SKIP`.
@@ -66,6 +76,14 @@ mod tests {
     fn an_instant_with_an_offset_is_the_same_in_utc() {
         assert_eq!(instant("2026-01-01T01:00:00+01:00").unwrap(), instant("2026-01-01T00:00:00Z").unwrap());
         assert!(instant("tomorrow").unwrap_err().contains("write 2026-"));
+    }
+
+    #[test]
+    fn a_past_instant_may_be_said_by_how_long_ago_it_is() {
+        let (hour, now) = (past("1h").unwrap().seconds, clock::now().timestamp());
+        assert!((now - 3_601..=now - 3_599).contains(&hour));
+        assert_eq!(past("2026-01-01T00:00:00Z"), instant("2026-01-01T00:00:00Z"));
+        assert!(past("yesterday").unwrap_err().contains("30d"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod faults;
 mod fires;
 mod job;
 pub(crate) mod json;
+mod revision;
 mod run;
 mod table;
 mod when;
@@ -15,6 +16,7 @@ pub(crate) use explanation::explanation;
 pub(crate) use faults::faults;
 pub(crate) use fires::{change_ahead, fires, preview};
 pub(crate) use job::{job, jobs, schedule};
+pub(crate) use revision::{namespaces, revision, revisions, upcoming};
 pub(crate) use run::{Whose, run, runs};
 pub(crate) use when::relative;
 

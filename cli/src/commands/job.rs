@@ -6,6 +6,7 @@ mod create;
 mod explain;
 mod list;
 mod preview;
+mod revisions;
 mod trigger;
 
 use clap::Subcommand;
@@ -46,13 +47,19 @@ pub(crate) enum Command {
     /// Stop a job's schedule; triggers still work
     Pause(act::Args),
     /// Start a paused job's schedule again
-    Resume(act::Args),
+    Resume(act::Resume),
     /// Let a disabled job run again
     Enable(act::Args),
     /// Let nothing of a job run, triggers included
     Disable(act::Args),
     /// Delete a job and cancel what waits
     Delete(act::Delete),
+    /// Bring the job of that id that was deleted last back, with its history
+    Undelete(revisions::Undelete),
+    /// List a job's revisions, or what one of them changed
+    Revisions(revisions::Args),
+    /// Give a job the definition of an earlier revision, as a new revision
+    Restore(revisions::Restore),
 }
 
 pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
@@ -66,10 +73,13 @@ pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Fai
         Command::Explain(args) => explain::run(args, settings).await,
         Command::Backfill(args) => backfill::run(args, settings).await,
         Command::Pause(args) => act::run(act::Verb::Pause, args, settings).await,
-        Command::Resume(args) => act::run(act::Verb::Resume, args, settings).await,
+        Command::Resume(args) => act::resume(args, settings).await,
         Command::Enable(args) => act::run(act::Verb::Enable, args, settings).await,
         Command::Disable(args) => act::run(act::Verb::Disable, args, settings).await,
         Command::Delete(args) => act::delete(args, settings).await,
+        Command::Undelete(args) => revisions::undelete(args, settings).await,
+        Command::Revisions(args) => revisions::run(args, settings).await,
+        Command::Restore(args) => revisions::restore(args, settings).await,
     }
 }
 

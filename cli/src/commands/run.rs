@@ -1,6 +1,8 @@
 //! `punctual run`, and the history of a job, which is the same list.
 
+mod act;
 mod logs;
+mod purge;
 
 use clap::Subcommand;
 use prost_types::Timestamp;
@@ -20,6 +22,9 @@ pub(crate) enum Command {
         /// Only runs of this job
         #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
         job: String,
+        /// Only runs of jobs whose id starts with this
+        #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+        query: String,
         #[command(flatten)]
         filter: Filter,
     },
@@ -30,6 +35,12 @@ pub(crate) enum Command {
     },
     /// Print what a run's task wrote, as it wrote it
     Logs(logs::Args),
+    /// End a waiting run, or ask the agent of a running one to end it
+    Cancel(act::Cancel),
+    /// Run an ended run again, as a new run
+    Retry(act::Retry),
+    /// Delete ended runs ahead of their jobs' retention
+    Purge(purge::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,17 +57,25 @@ pub(crate) struct Filter {
     /// Only runs that have this label, and each further one
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = value::label)]
     labels: Vec<(String, String)>,
-    /// Only runs scheduled at this instant or later: 2026-01-01T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = value::instant)]
+    /// Only runs scheduled at this instant or later, or so long ago at most: 2026-01-01T00:00:00Z, 2h, 30d
+    #[arg(long = "since", visible_alias = "scheduled-after", value_name = "TIME", value_parser = value::past)]
     scheduled_after: Option<Timestamp>,
-    /// Only runs scheduled before this instant
-    #[arg(long, value_name = "TIME", value_parser = value::instant)]
+    /// Only runs scheduled before this instant, or longer ago
+    #[arg(long = "until", visible_alias = "scheduled-before", value_name = "TIME", value_parser = value::past)]
     scheduled_before: Option<Timestamp>,
     /// Only runs of this backfill
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     backfill: String,
     #[command(flatten)]
     page: Page,
+}
+
+impl Filter {
+    fn is_narrow(&self) -> bool {
+        !(self.states.is_empty() && self.triggers.is_empty() && self.agent.is_empty() && self.labels.is_empty())
+            || self.scheduled_after.is_some()
+            || self.scheduled_before.is_some()
+    }
 }
 
 fn state(text: &str) -> Result<run::State, String> {
@@ -70,23 +89,27 @@ fn trigger(text: &str) -> Result<run::Trigger, String> {
 
 pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     match command {
-        Command::List { job, filter } => list(job, filter, settings).await,
+        Command::List { job, query, filter } => list(job, query, filter, settings).await,
         Command::Get { run_id } => get(run_id, settings).await,
         Command::Logs(args) => logs::run(args, settings).await,
+        Command::Cancel(args) => act::cancel(args, settings).await,
+        Command::Retry(args) => act::retry(args, settings).await,
+        Command::Purge(args) => purge::run(args, settings).await,
     }
 }
 
 pub(crate) async fn history(id: String, filter: Filter, settings: &Settings) -> Result<(), Failure> {
-    list(id, filter, settings).await
+    list(id, String::new(), filter, settings).await
 }
 
-async fn list(job_id: String, filter: Filter, settings: &Settings) -> Result<(), Failure> {
+async fn list(job_id: String, query: String, filter: Filter, settings: &Settings) -> Result<(), Failure> {
     let server = Server::reach(settings).await?;
     let whose = match (job_id.as_str(), settings.namespace.as_str()) {
         (_, ALL) => Whose::All,
         ("", _) => Whose::Namespace,
         _ => Whose::Job,
     };
+    let narrowed = !query.is_empty() || filter.is_narrow();
     let request = ListRunsRequest {
         namespace: settings.namespace.clone(),
         job_id: job_id.clone(),
@@ -94,7 +117,7 @@ async fn list(job_id: String, filter: Filter, settings: &Settings) -> Result<(),
         triggers: filter.triggers.into_iter().map(i32::from).collect(),
         agent_id: filter.agent,
         labels: labels(filter.labels),
-        query: String::new(),
+        query,
         scheduled_after: filter.scheduled_after,
         scheduled_before: filter.scheduled_before,
         backfill_id: filter.backfill,
@@ -103,6 +126,7 @@ async fn list(job_id: String, filter: Filter, settings: &Settings) -> Result<(),
     };
     let page = server.answer(server.runs().list_runs(request).await)?;
     view::show(settings.output, &page, |page, scene| match page.runs.as_slice() {
+        [] if narrowed => "No run is like that. See all of them: punctual run list\n".to_owned(),
         [] if job_id.is_empty() => "No runs. Start one: punctual job trigger ID\n".to_owned(),
         [] => format!("No runs of {job_id}. Start one: punctual job trigger {job_id}\n"),
         _ => view::runs(page, scene, whose),

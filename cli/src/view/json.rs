@@ -37,6 +37,11 @@ described! {
     v1::Run => "punctual.v1.Run",
     v1::RunLogChunk => "punctual.v1.RunLogChunk",
     v1::ListRunsResponse => "punctual.v1.ListRunsResponse",
+    v1::JobRevision => "punctual.v1.JobRevision",
+    v1::ListJobRevisionsResponse => "punctual.v1.ListJobRevisionsResponse",
+    v1::ListNamespacesResponse => "punctual.v1.ListNamespacesResponse",
+    v1::ListUpcomingFiresResponse => "punctual.v1.ListUpcomingFiresResponse",
+    v1::PurgeRunsResponse => "punctual.v1.PurgeRunsResponse",
     v1::GetStatusResponse => "punctual.v1.GetStatusResponse",
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn runs(page: &ListRunsResponse, scene: &Scene, whose: Whose) -> Stri
     };
     columns.extend([("RUN", Fit::Whole), ("STATE", Fit::Whole), ("SCHEDULED", Fit::Drop(1)), ("STARTED", Fit::Whole)]);
     columns.extend([("TOOK", Fit::Whole), ("AGENT", Fit::Drop(4)), ("ATTEMPT", Fit::Drop(2))]);
-    columns.extend([("TRIGGER", Fit::Drop(0)), ("REASON", Fit::Drop(3))]);
+    columns.extend([("TRIGGER", Fit::Drop(0)), ("FIRES", Fit::Drop(1)), ("REASON", Fit::Drop(3))]);
     let mut table = Table::new(columns);
     for run in &page.runs {
         let mut row: Vec<Cell> = match whose {
@@ -41,11 +41,20 @@ pub(crate) fn runs(page: &ListRunsResponse, scene: &Scene, whose: Whose) -> Stri
             or_none(&run.agent_id).into(),
             run.attempt.to_string().into(),
             run.trigger().as_str_name().into(),
+            fires(run, scene).into(),
             reason(run.reason(), &run.reason_message).into(),
         ]);
         table.row(row);
     }
     table.render(scene.width)
+}
+
+/// How many fires a record stands for, and the first of them.
+fn fires(run: &Run, scene: &Scene) -> String {
+    match &run.first_scheduled_time {
+        None => run.coalesced_count.to_string(),
+        first => format!("{}, first {}", run.coalesced_count, relative(first.as_ref(), scene.now)),
+    }
 }
 
 /// One run with its attempts.
@@ -99,6 +108,10 @@ fn attempts(attempts: &[Attempt], scene: &Scene) -> String {
         let error = match &attempt.error {
             Some(error) => format!("{} {}", error.code, error.message),
             None => reason(attempt.reason(), &attempt.reason_message),
+        };
+        let error = match attempt.late_outcome.as_str() {
+            "" => error,
+            late => format!("{error} (reported later: {late})"),
         };
         table.row(vec![
             attempt.number.to_string().into(),
@@ -160,6 +173,7 @@ mod tests {
             trigger: run::Trigger::Schedule.into(),
             state: run::State::Succeeded.into(),
             attempt: 1,
+            coalesced_count: 1,
             agent_id: "worker".to_owned(),
             scheduled_time: Some(Timestamp { seconds: 990, nanos: 0 }),
             start_time: Some(Timestamp { seconds: 990, nanos: 1_000_000 }),
@@ -180,7 +194,7 @@ mod tests {
         let row: Vec<&str> =
             text.lines().nth(1).unwrap().split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect();
         let id = "0199d0d6-0000-7000-8000-000000000001";
-        assert_eq!(row, [id, "SUCCEEDED", "10 s ago", "9 s ago", "120 ms", "worker", "1", "SCHEDULE", "-"]);
+        assert_eq!(row, [id, "SUCCEEDED", "10 s ago", "9 s ago", "120 ms", "worker", "1", "SCHEDULE", "1", "-"]);
     }
 
     #[test]
@@ -196,8 +210,11 @@ mod tests {
             state: run::State::Missed.into(),
             reason: run::Reason::Late.into(),
             reason_message: "2 h late".to_owned(),
+            coalesced_count: 36,
+            first_scheduled_time: Some(Timestamp { seconds: 955, nanos: 0 }),
             ..Run::default()
         };
-        assert!(shown(&[late], None).contains("LATE: 2 h late"));
+        let text = shown(&[late], None);
+        assert!(text.contains("LATE: 2 h late") && text.contains("36, first 45 s ago"), "{text}");
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) previewed: Vec<PreviewScheduleRequest>,
     pub(crate) backfilled: Vec<BackfillJobRequest>,
     pub(crate) explained: Vec<ExplainFireRequest>,
+    pub(crate) resumed: Vec<ResumeJobRequest>,
+    pub(crate) purged: i64,
 }
 
 #[derive(Clone, Default)]
@@ -211,6 +213,7 @@ impl JobService for Fake {
     }
     async fn resume_job(&self, request: Request<ResumeJobRequest>) -> Answer<Job> {
         let request = request.into_inner();
+        self.0.lock().unwrap().resumed.push(request.clone());
         self.change(&request.namespace, &request.job_id, |job| job.state = job::State::Active.into())
     }
     async fn enable_job(&self, request: Request<EnableJobRequest>) -> Answer<Job> {
@@ -230,8 +233,9 @@ impl JobService for Fake {
     async fn update_job(&self, _: Request<UpdateJobRequest>) -> Answer<Job> {
         later()
     }
-    async fn undelete_job(&self, _: Request<UndeleteJobRequest>) -> Answer<Job> {
-        later()
+    async fn undelete_job(&self, request: Request<UndeleteJobRequest>) -> Answer<Job> {
+        let request = request.into_inner();
+        self.change(&request.namespace, &request.job_id, |job| job.state = job::State::Active.into())
     }
     /// Of three fires, whose runs are those that the server has.
     async fn backfill_job(&self, request: Request<BackfillJobRequest>) -> Answer<BackfillJobResponse> {
@@ -261,11 +265,30 @@ impl JobService for Fake {
     async fn list_upcoming_fires(&self, _: Request<ListUpcomingFiresRequest>) -> Answer<ListUpcomingFiresResponse> {
         later()
     }
-    async fn list_job_revisions(&self, _: Request<ListJobRevisionsRequest>) -> Answer<ListJobRevisionsResponse> {
-        later()
+    /// Three revisions on as many pages, each of which raised the priority.
+    async fn list_job_revisions(&self, request: Request<ListJobRevisionsRequest>) -> Answer<ListJobRevisionsResponse> {
+        let request = request.into_inner();
+        let number: i32 = request.page_token.parse().unwrap_or(3);
+        let value =
+            |number: i32| prost_types::Value { kind: Some(prost_types::value::Kind::NumberValue(f64::from(number))) };
+        let change = |field: &str, after| FieldChange {
+            field: field.to_owned(),
+            before: (number > 2).then(|| value(after - 1)),
+            after: Some(value(after)),
+        };
+        let revision = JobRevision {
+            revision: number,
+            change: job_revision::Change::Updated.into(),
+            author: "anonymous".to_owned(),
+            changes: if number > 1 { vec![change("priority", number)] } else { Vec::new() },
+            ..JobRevision::default()
+        };
+        let next_page_token = if number > 1 { (number - 1).to_string() } else { String::new() };
+        Ok(Response::new(ListJobRevisionsResponse { revisions: vec![revision], next_page_token }))
     }
-    async fn restore_job_revision(&self, _: Request<RestoreJobRevisionRequest>) -> Answer<Job> {
-        later()
+    async fn restore_job_revision(&self, request: Request<RestoreJobRevisionRequest>) -> Answer<Job> {
+        let request = request.into_inner();
+        self.change(&request.namespace, &request.job_id, |job| job.revision = request.revision + 5)
     }
     async fn list_namespaces(&self, _: Request<ListNamespacesRequest>) -> Answer<ListNamespacesResponse> {
         later()
@@ -301,11 +324,15 @@ impl RunService for Fake {
     async fn watch_runs(&self, _: Request<WatchRunsRequest>) -> Answer<Self::WatchRunsStream> {
         later()
     }
-    async fn cancel_run(&self, _: Request<CancelRunRequest>) -> Answer<Run> {
-        later()
+    async fn cancel_run(&self, request: Request<CancelRunRequest>) -> Answer<Run> {
+        let CancelRunRequest { run_id, note, .. } = request.into_inner();
+        let state = if note.is_empty() { run::State::Cancelled } else { run::State::Running };
+        let (job_id, agent_id) = ("beat".to_owned(), "worker".to_owned());
+        Ok(Response::new(Run { run_id, job_id, agent_id, state: state.into(), ..Run::default() }))
     }
-    async fn retry_run(&self, _: Request<RetryRunRequest>) -> Answer<Run> {
-        later()
+    async fn retry_run(&self, request: Request<RetryRunRequest>) -> Answer<Run> {
+        let retry_of = request.into_inner().run_id;
+        Ok(Response::new(Run { run_id: "new".to_owned(), retry_of, ..Run::default() }))
     }
     async fn tail_run_logs(&self, _: Request<TailRunLogsRequest>) -> Answer<Self::TailRunLogsStream> {
         later()
@@ -313,8 +340,15 @@ impl RunService for Fake {
     async fn get_run_stats(&self, _: Request<GetRunStatsRequest>) -> Answer<GetRunStatsResponse> {
         later()
     }
-    async fn purge_runs(&self, _: Request<PurgeRunsRequest>) -> Answer<PurgeRunsResponse> {
-        later()
+    /// Seven runs, three a call.
+    async fn purge_runs(&self, request: Request<PurgeRunsRequest>) -> Answer<PurgeRunsResponse> {
+        let mut state = self.0.lock().unwrap();
+        let left = 7 - state.purged;
+        if request.into_inner().validate_only {
+            return Ok(Response::new(PurgeRunsResponse { runs: left, more: false }));
+        }
+        state.purged += left.min(3);
+        Ok(Response::new(PurgeRunsResponse { runs: left.min(3), more: left > 3 }))
     }
 }
 

@@ -6,7 +6,7 @@ use punctual_proto::v1::{
 
 use crate::client::Server;
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::settings::{Output, Settings};
 use crate::view;
 
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,15 @@ pub(crate) struct Args {
     /// Why; kept with the job
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    act: Args,
+    /// Make up the fires of the pause, however late they are
+    #[arg(long)]
+    catch_up: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +39,6 @@ pub(crate) struct Delete {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verb {
     Pause,
-    Resume,
     Enable,
     Disable,
 }
@@ -41,25 +49,33 @@ pub(crate) async fn run(verb: Verb, args: Args, settings: &Settings) -> Result<(
     let (namespace, job_id, note) = (settings.namespace.clone(), args.id, args.note);
     let (answer, done) = match verb {
         Verb::Pause => (jobs.pause_job(PauseJobRequest { namespace, job_id, note }).await, "paused"),
-        Verb::Resume => {
-            let request = ResumeJobRequest { namespace, job_id, note, catch_up: false };
-            (jobs.resume_job(request).await, "resumed")
-        }
         Verb::Enable => (jobs.enable_job(EnableJobRequest { namespace, job_id, note }).await, "enabled"),
         Verb::Disable => (jobs.disable_job(DisableJobRequest { namespace, job_id, note }).await, "disabled"),
     };
     say(done, &server.answer(answer)?, settings)
 }
 
+pub(crate) async fn resume(args: Resume, settings: &Settings) -> Result<(), Failure> {
+    let server = Server::reach(settings).await?;
+    let Resume { act: Args { id: job_id, note }, catch_up } = args;
+    let request = ResumeJobRequest { namespace: settings.namespace.clone(), job_id, note, catch_up };
+    say("resumed", &server.answer(server.jobs().resume_job(request).await)?, settings)
+}
+
 pub(crate) async fn delete(args: Delete, settings: &Settings) -> Result<(), Failure> {
     let server = Server::reach(settings).await?;
     let request = DeleteJobRequest { namespace: settings.namespace.clone(), job_id: args.id, etag: args.etag };
-    say("deleted", &server.answer(server.jobs().delete_job(request).await)?, settings)
+    let job = server.answer(server.jobs().delete_job(request).await)?;
+    say("deleted", &job, settings)?;
+    if settings.output == Output::Table {
+        anstream::eprintln!("Bring it back within 30 days: punctual job undelete {}", job.job_id);
+    }
+    Ok(())
 }
 
 /// One line: what was done, to which job, and where it stands now, which need not be the same thing (a job that
 /// was enabled may still be paused).
-fn say(done: &str, job: &Job, settings: &Settings) -> Result<(), Failure> {
+pub(super) fn say(done: &str, job: &Job, settings: &Settings) -> Result<(), Failure> {
     view::show(settings.output, job, |job, _| {
         format!("{done} {}/{}, now {}\n", job.namespace, job.job_id, job.state().as_str_name())
     })

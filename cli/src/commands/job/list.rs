@@ -20,8 +20,14 @@ pub(crate) struct Args {
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = value::label)]
     labels: Vec<(String, String)>,
     /// Deleted jobs too
-    #[arg(long)]
+    #[arg(long, visible_alias = "deleted")]
     show_deleted: bool,
+    /// Only jobs whose id starts with this
+    #[arg(long, value_name = "PREFIX", conflicts_with = "prefix")]
+    query: Option<String>,
+    /// In the order of `job_id`, or of `update_time`: the latest change first
+    #[arg(long, value_name = "FIELD", default_value = "job_id", value_parser = ["job_id", "update_time"])]
+    order_by: String,
     #[command(flatten)]
     page: Page,
 }
@@ -32,14 +38,15 @@ fn state(text: &str) -> Result<job::State, String> {
 
 pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let server = Server::reach(settings).await?;
-    let narrowed = !(args.prefix.is_empty() && args.states.is_empty() && args.labels.is_empty());
+    let query = args.query.unwrap_or(args.prefix);
+    let narrowed = !(query.is_empty() && args.states.is_empty() && args.labels.is_empty());
     let request = ListJobsRequest {
         namespace: settings.namespace.clone(),
         states: args.states.into_iter().map(i32::from).collect(),
         labels: labels(args.labels),
-        query: args.prefix,
+        query,
         show_deleted: args.show_deleted,
-        order_by: String::new(),
+        order_by: args.order_by,
         page_size: args.page.page_size,
         page_token: args.page.page_token,
     };
