@@ -9,6 +9,7 @@ mod clock;
 mod command_line;
 mod doors;
 mod fires;
+mod history;
 mod kills;
 mod load;
 mod refusals;
