@@ -24,6 +24,8 @@ pub struct FireRecord {
     pub row_revision: Option<Revision>,
     /// The latest run that a backfill made of the instant.
     pub backfilled: Option<StoredRun>,
+    /// The first instant of the job that has a row; what came before may have been purged.
+    pub first_covered: Option<Timestamp>,
     /// The last instant of the job that a row covers.
     pub last_covered: Option<Timestamp>,
     /// Up to here every fire has been decided.

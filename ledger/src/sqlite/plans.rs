@@ -120,6 +120,7 @@ async fn loads_and_reads_search_by_index() {
         sql::LOAD_UNENDED_OF_JOB,
         sql::LOGS,
         sql::NEXT_COVERING,
+        sql::FIRST_COVERED,
         sql::LAST_COVERED,
         sql::REVISIONS,
         sql::NEWEST_BEYOND,

@@ -267,6 +267,8 @@ pub(super) const BACKFILLED: &str = concat!(
     " FROM runs r INDEXED BY runs_by_fire WHERE r.job_uid = ? AND r.scheduled_time = ? AND r.trigger = 'BACKFILL' \
      ORDER BY r.id DESC LIMIT 1"
 );
+pub(super) const FIRST_COVERED: &str = "SELECT scheduled_time FROM runs INDEXED BY runs_by_fire \
+     WHERE job_uid = ? AND occurrence = 0 ORDER BY scheduled_time LIMIT 1";
 pub(super) const LAST_COVERED: &str = "SELECT scheduled_time FROM runs INDEXED BY runs_by_fire \
      WHERE job_uid = ? AND occurrence = 0 ORDER BY scheduled_time DESC LIMIT 1";
 pub(super) const WATERMARK: &str = "SELECT watermark FROM leadership WHERE id = 1";

@@ -161,19 +161,23 @@ impl Question<'_> {
             );
             return Answer::new(Outcome::Undecided, words);
         }
-        let definition = &self.record.job.definition;
-        let is_kept = self.now.since(self.time) < definition.retention.max_age;
-        if is_kept
-            && self.record.calendar_change.is_some()
-            && !held.job.definition.schedule.exclude_calendars.is_empty()
-        {
+        let has_calendars = !held.job.definition.schedule.exclude_calendars.is_empty();
+        let may_be_excluded = self.record.calendar_change.is_some() && has_calendars;
+        if may_be_excluded && self.keeps_what_was() {
             let words = format!("A calendar of the job excluded it.{}", self.calendar_note());
             return Answer::new(Outcome::Excluded, words);
         }
+        let or = if may_be_excluded { ", or a calendar excluded it" } else { "" };
         let words = format!(
-            "Job {key} fired then, and its record is gone: it was purged, or is older than the job keeps runs."
+            "The record of what job {key} did then is gone: it was purged, or is older than the job keeps runs{or}."
         );
         Answer::new(Outcome::NoRecord, words)
+    }
+
+    /// Whether rows of the time before the instant are there, or there never were any.
+    fn keeps_what_was(&self) -> bool {
+        let FireRecord { job, first_covered, .. } = self.record;
+        job.counts.fires == 0 || first_covered.is_some_and(|first| first < self.time)
     }
 
     fn calendar_note(&self) -> String {
@@ -198,11 +202,14 @@ impl Question<'_> {
     fn paused(&self, pause: &Pause) -> String {
         let key = &self.record.job.key;
         let since = format!("since {} by {}{}", pause.time, pause.author, noted(&pause.note));
-        let resumed = self.record.next.as_ref().filter(|next| next.change == Change::Resume);
-        match resumed {
+        match &self.record.next {
             _ if self.time > self.now => {
                 format!("Job {key} is paused, {since}: it fires only if it is resumed before.")
             }
+            Some(next) if next.change != Change::Resume => format!(
+                "Job {key} was paused, {since}. {} changed it at {}, and what had passed is not made up.",
+                next.author, next.job.update_time
+            ),
             Some(next) => format!(
                 "Job {key} was paused, {since}. {} resumed it at {} and did not ask for what had passed.",
                 next.author, next.job.update_time
@@ -214,8 +221,13 @@ impl Question<'_> {
     /// `max_fires`, if that many instants are decided, or come, before this one.
     fn is_beyond_max_fires(&self, held: &Revision, compiled: &Compiled) -> Option<u32> {
         let max = held.job.definition.schedule.max_fires?;
-        let last = self.record.last_covered.unwrap_or(Timestamp::MIN);
-        let left = u64::from(max).saturating_sub(self.record.job.counts.fires);
+        let decided = self.record.job.counts.fires;
+        let last = match self.record.last_covered {
+            // The rows are gone, and with them which instants were the ones.
+            None if decided > 0 && self.time <= self.record.watermark => return None,
+            last => last.unwrap_or(Timestamp::MIN),
+        };
+        let left = u64::from(max).saturating_sub(decided);
         let after = last.max(held.job.effective_from);
         let is_beyond = self.time > last && compiled.count(after, self.time, left + 1).fires > left;
         is_beyond.then_some(max)

@@ -467,6 +467,7 @@ impl Reader for Fake {
             row: None,
             row_revision: None,
             backfilled: None,
+            first_covered: None,
             last_covered: None,
             watermark: NOW,
         }))

@@ -4,7 +4,7 @@ use scheduler_core::ids::JobUid;
 use scheduler_core::job::JobKey;
 use scheduler_core::run::Run;
 use scheduler_core::time::Timestamp;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{rows, runs, sql};
 use crate::fire::FireRecord;
@@ -41,8 +41,8 @@ pub(super) async fn read(
         Some(row) => self::revision(connection, sql::REVISION, uid, row.run.job_revision).await?,
         None => None,
     };
-    let last_covered = sqlx::query(sql::LAST_COVERED).bind(uid.0).fetch_optional(&mut *connection).await?;
-    let last_covered = last_covered.map(|row| row.try_get(0).map(Timestamp::from_micros)).transpose()?;
+    let first_covered = instant(connection, sql::FIRST_COVERED, uid).await?;
+    let last_covered = instant(connection, sql::LAST_COVERED, uid).await?;
     let watermark: Option<i64> = sqlx::query_scalar(sql::WATERMARK).fetch_optional(&mut *connection).await?;
     Ok(Some(FireRecord {
         job,
@@ -53,6 +53,7 @@ pub(super) async fn read(
         row,
         row_revision,
         backfilled: stored(connection, sql::BACKFILLED, uid, at).await?,
+        first_covered,
         last_covered,
         watermark: watermark.map_or(Timestamp::MIN, Timestamp::from_micros),
     }))
@@ -66,6 +67,15 @@ async fn revision(
 ) -> sqlx::Result<Option<Revision>> {
     let row = sqlx::query(text).bind(uid.0).bind(bound).fetch_optional(connection).await?;
     row.as_ref().map(rows::revision).transpose()
+}
+
+async fn instant(
+    connection: &mut SqliteConnection,
+    text: &'static str,
+    uid: JobUid,
+) -> sqlx::Result<Option<Timestamp>> {
+    let micros: Option<i64> = sqlx::query_scalar(text).bind(uid.0).fetch_optional(connection).await?;
+    Ok(micros.map(Timestamp::from_micros))
 }
 
 async fn row(connection: &mut SqliteConnection, uid: JobUid, time: Timestamp) -> sqlx::Result<Option<StoredRun>> {

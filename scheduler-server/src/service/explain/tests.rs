@@ -13,7 +13,7 @@ use scheduler_core::ids::RunId;
 use scheduler_core::job::{Definition, JobKey, Payload, Task};
 use scheduler_core::run::{Reason, Run};
 use scheduler_core::schedule::{self, DateRange, Schedule};
-use scheduler_core::txn::Transaction;
+use scheduler_core::txn::{Purge, PurgeFilter, Transaction};
 use v1::explain_fire_response::Outcome;
 
 use shell::{Shell, at};
@@ -119,6 +119,10 @@ async fn paused() -> Told {
     let told = said(shell.explain(10_000).await, Outcome::Paused, &["tester resumed it", "did not ask"]);
     assert_eq!(told.pause.as_ref().unwrap().author, "tester");
     said(shell.explain(30_000).await, Outcome::Upcoming, &[]);
+    shell.ask(pause()).await;
+    shell.pass(12_000).await;
+    shell.ask(update(every(7))).await;
+    said(shell.explain(30_000).await, Outcome::Paused, &["tester changed it", "not made up"]);
     told
 }
 
@@ -166,6 +170,15 @@ async fn excluded() -> Told {
     let later = said(shell.explain(10_000).await, Outcome::Excluded, &["have been changed since"]);
     assert_eq!(later.calendar_id, "", "nobody knows any more");
     told
+}
+
+#[tokio::test]
+async fn what_was_purged_is_not_said_to_be_excluded() {
+    let excluding = Schedule { exclude_calendars: vec!["holidays".to_owned()], ..every(10).schedule };
+    let mut shell = purged(excluding).await;
+    let (calendar, definition) = holidays(&["2023-12-26"]);
+    shell.ask(Command::UpdateCalendar { calendar, definition, etag: None, validate_only: false }).await;
+    said(shell.explain(10_000).await, Outcome::NoRecord, &["or a calendar excluded it"]);
 }
 
 async fn undecided() -> Told {
@@ -217,13 +230,31 @@ async fn ledger_restored() -> Told {
     said(shell.explain(-10_000).await, Outcome::LedgerRestored, &["restored from a backup"])
 }
 
-/// The watermark says that the fire was decided; its row is gone.
+/// With two runs of which the records are purged, two hours later.
+async fn purged(schedule: Schedule) -> Shell {
+    let mut shell = Shell::start().await;
+    let (calendar, definition) = holidays(&["2023-12-25"]);
+    shell.ask(Command::CreateCalendar { calendar, definition, validate_only: false }).await;
+    shell.ask(create(Definition { schedule: Schedule { max_fires: Some(2), ..schedule }, ..every(10) })).await;
+    shell.join().await;
+    for _ in 0..2 {
+        shell.pass(10_500).await;
+        shell.succeed().await;
+    }
+    shell.skip(7_200_000);
+    shell.wake().await;
+    shell.pass(10_000).await;
+    let ended_before = at(7_200_000);
+    let (namespace, job_id) = ("default".to_owned(), None);
+    let purge = Purge::Asked(PurgeFilter { namespace, job_id, states: Vec::new(), ended_before });
+    assert_eq!(shell.ledger.purge(shell.epoch, &purge, 100).await.unwrap().runs, 2);
+    shell
+}
+
 async fn no_record() -> Told {
-    let mut shell = with(every(10)).await;
-    shell.pass(5_000).await;
-    shell.skip(7_000);
-    let transaction = Transaction { watermark: Some(at(11_000)), ..Transaction::new(shell.epoch, at(11_000)) };
-    shell.ledger.commit(&transaction).await.unwrap();
+    let shell = purged(every(10).schedule).await;
+    said(shell.explain(20_000).await, Outcome::NoRecord, &["purged"]);
+    said(shell.explain(9_000_000).await, Outcome::MaxFiresReached, &[]);
     said(shell.explain(10_000).await, Outcome::NoRecord, &["purged"])
 }
 
