@@ -90,6 +90,20 @@ fn disable(rest: &Rest) -> DateTime<Utc> {
     now()
 }
 
+fn edit(rest: &Rest) -> DateTime<Utc> {
+    for id in ["changed", "slow"] {
+        rest.call("PATCH", &format!("/jobs/{id}"), Some(&json!({ "schedule": { "every": ["3600s"] } }))).ok();
+    }
+    now()
+}
+
+fn delete(rest: &Rest) -> DateTime<Utc> {
+    for id in ["changed", "slow"] {
+        rest.call("DELETE", &format!("/jobs/{id}"), None).ok();
+    }
+    now()
+}
+
 fn lines_of(witness: &Witness, job_id: &str) -> Vec<Vec<String>> {
     witness.lines().into_iter().filter(|line| line[0] == job_id).collect()
 }
@@ -150,6 +164,16 @@ fn nothing_is_handed_out_after_the_answer_to_a_pause() {
 #[test]
 fn nothing_is_handed_out_after_the_answer_to_a_disable() {
     assert_holds_from_its_answer_on(disable);
+}
+
+#[test]
+fn nothing_is_handed_out_after_the_answer_to_an_edit_of_the_schedule() {
+    assert_holds_from_its_answer_on(edit);
+}
+
+#[test]
+fn nothing_is_handed_out_after_the_answer_to_a_delete() {
+    assert_holds_from_its_answer_on(delete);
 }
 
 #[test]

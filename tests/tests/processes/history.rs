@@ -121,7 +121,7 @@ fn fires_of_a_job_that_is_paused_or_changed_are_told_so() {
         job["schedule"] = json!({ "every": ["0.2s"] });
         job
     };
-    for job_id in ["paused", "disabled", "deleted"] {
+    for job_id in ["paused", "edited", "disabled", "deleted"] {
         server.rest.create(&often(job_id));
         found(&server, job_id, "PENDING", "UNKNOWN_TASK_TYPE");
     }
@@ -132,10 +132,14 @@ fn fires_of_a_job_that_is_paused_or_changed_are_told_so() {
     told(&cli, &changed, &["the job was paused before"]);
     let count = server.rest.history("paused").len();
 
+    server.rest.call("PATCH", "/jobs/edited", Some(&json!({ "schedule": { "every": ["3600s"] } }))).ok();
+    told(&cli, &found(&server, "edited", "MISSED", "JOB_CHANGED"), &["the job was updated before"]);
     cli.ok(&["job", "disable", "disabled"]);
     told(&cli, &found(&server, "disabled", "CANCELLED", "DISABLED"), &["the job was disabled"]);
+    told(&cli, &found(&server, "disabled", "MISSED", "JOB_CHANGED"), &["the job was disabled before"]);
     cli.ok(&["job", "delete", "deleted"]);
     told(&cli, &found(&server, "deleted", "CANCELLED", "DELETED"), &["the job was deleted"]);
+    told(&cli, &found(&server, "deleted", "MISSED", "JOB_CHANGED"), &["the job was deleted before"]);
 
     assert_eq!(server.rest.history("paused").len(), count, "nothing is entered while the job is paused");
     cli.ok(&["job", "resume", "paused", "--catch-up"]);
@@ -145,7 +149,17 @@ fn fires_of_a_job_that_is_paused_or_changed_are_told_so() {
     });
     told(&cli, &made_up, &[]);
     cli.ok(&["job", "pause", "paused"]);
+    let paused = clock(folder.path());
+    until("a second of the pause", 20, || (clock(folder.path()) > paused + TimeDelta::seconds(1)).then_some(()));
+    let resumed = clock(folder.path());
     cli.ok(&["job", "resume", "paused"]);
+    let history = until("a fire after the pause", 20, || {
+        let history = server.rest.history("paused");
+        history.iter().any(|run| run.scheduled_time > resumed).then_some(history)
+    });
+    for run in history.iter().filter(|run| run.scheduled_time > paused) {
+        assert!(run.first_scheduled_time.unwrap_or(run.scheduled_time) > resumed, "nothing is made up: {run:?}");
+    }
 
     let late = json!({ "startDeadline": "1s" });
     server.rest.create(&job("expired", nobody(), late));

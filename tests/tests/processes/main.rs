@@ -8,6 +8,7 @@ mod clients;
 mod clock;
 mod command_line;
 mod doors;
+mod ends;
 mod fires;
 mod history;
 mod kills;

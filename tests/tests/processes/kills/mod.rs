@@ -33,12 +33,12 @@ fn the_ledger_and_an_independent_witness_agree_after_hundreds_of_kills() {
     let folder = folder();
     let witness = Witness::new(folder.path());
     let server = Server::dev(folder.path(), &["--agent-ttl", AGENT_TTL]);
-    let mut cluster = Cluster { agent: worker(&server), server };
+    let mut cluster = Cluster { agent: worker(&server), server, server_kills: 0, agent_kills: 0 };
     cluster.server.has_agents(2);
     let load = Load::create(&cluster.server.rest, &witness);
     let clients = Clients::start(&cluster.server.rest, &witness, &mut random);
 
-    for _ in 0..kills {
+    while cluster.server_kills < kills {
         thread::sleep(Duration::from_millis(WORK.start + random.below(WORK.end - WORK.start)));
         cluster.kill_something(&mut random);
     }
@@ -50,7 +50,8 @@ fn the_ledger_and_an_independent_witness_agree_after_hundreds_of_kills() {
     });
 
     let seen = audit::check(rest, &load, &records, &witness, closed);
-    println!("{kills} kills: {seen:#?}");
+    let Cluster { server_kills, agent_kills, .. } = cluster;
+    println!("{server_kills} kills of the server, {agent_kills} of the agent: {seen:#?}");
     if kills >= KILLS {
         seen.assert_that_much_was_broken();
     }
@@ -60,6 +61,8 @@ struct Cluster {
     server: Server,
     /// Beside the one in the server.
     agent: Agent,
+    server_kills: u64,
+    agent_kills: u64,
 }
 
 fn worker(server: &Server) -> Agent {
@@ -70,24 +73,31 @@ impl Cluster {
     /// Kills the server, an agent or both, and starts again what was killed.
     fn kill_something(&mut self, random: &mut Random) {
         match random.below(10) {
-            0..6 => self.server.kill_and_start(),
+            0..6 => self.kill_server(),
             6 => {
                 self.server.kill();
+                self.server_kills += 1;
                 self.server.launch();
                 thread::sleep(Duration::from_millis(random.below(START)));
-                self.server.kill_and_start();
+                self.kill_server();
             }
             7 => {
                 self.server.process().signal(Signal::KILL);
                 self.kill_agent();
-                self.server.kill_and_start();
+                self.kill_server();
             }
             _ => self.kill_agent(),
         }
     }
 
+    fn kill_server(&mut self) {
+        self.server.kill_and_start();
+        self.server_kills += 1;
+    }
+
     fn kill_agent(&mut self) {
         self.agent.process.kill();
         self.agent = worker(&self.server);
+        self.agent_kills += 1;
     }
 }
