@@ -1,5 +1,6 @@
 //! Every outcome there is, brought about by a real engine on a real ledger, on a clock of the test's own.
 
+mod causes;
 mod shell;
 
 use std::collections::BTreeSet;
@@ -93,13 +94,6 @@ async fn late() -> Told {
     shell.skip(63_000);
     shell.wake().await;
     said(shell.explain(20_000).await, Outcome::Late, &["43.0 s late", "5 fires"])
-}
-
-async fn missed() -> Told {
-    let mut shell = with(every(10)).await;
-    shell.pass(10_100).await;
-    shell.ask(update(every(7))).await;
-    said(shell.explain(10_000).await, Outcome::Missed, &["the job was changed"])
 }
 
 async fn skipped() -> Told {
@@ -282,7 +276,7 @@ async fn every_outcome_there_is_is_told() {
         waiting().await,
         coalesced().await,
         late().await,
-        missed().await,
+        causes::changed_undecided().await,
         skipped().await,
         paused().await,
         disabled().await,

@@ -17,6 +17,7 @@ use scheduler_core::engine::{
     Alert, Answer, Away, Command, Config, Effect, Engine, Input, Refusal, Request, RequestHandle,
 };
 use scheduler_core::ids::{AgentInstance, Epoch, NodeId};
+use scheduler_core::run::TaskError;
 use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_core::time::{Boot, Now, Timestamp};
 use tempfile::TempDir;
@@ -121,12 +122,16 @@ impl Shell {
 
     /// An agent with one slot.
     pub(super) async fn join(&mut self) {
+        self.join_with("default").await;
+    }
+
+    pub(super) async fn join_with(&mut self, queue: &str) {
         let hello = Hello {
             agent_id: "a".into(),
             instance: AgentInstance::at(BEGIN, 1),
             version: "test".to_owned(),
             labels: BTreeMap::new(),
-            queues: vec!["default".to_owned()],
+            queues: vec![queue.to_owned()],
             task_types: vec![TaskType { name: "noop".to_owned(), payload_schema: None }],
             slots: 1,
             highest_epoch_seen: Epoch::default(),
@@ -147,20 +152,30 @@ impl Shell {
 
     /// What was handed out succeeds.
     pub(super) async fn succeed(&mut self) {
+        self.finish(Outcome::Succeeded, None).await;
+    }
+
+    /// What was handed out ends so.
+    pub(super) async fn finish(&mut self, outcome: Outcome, error: Option<TaskError>) {
         let time = now(&self.wall).wall;
         for assign in std::mem::take(&mut self.assigned) {
             let finished = Finished {
-                outcome: Outcome::Succeeded,
+                outcome,
                 result: None,
-                error: None,
+                error: error.clone(),
                 exit_code: None,
-                retryable: false,
+                retryable: true,
                 start_time: Some(time),
             };
             let event = ReportEvent::Finished(finished);
             let report = Report { attempt: assign.attempt, sequence: 1, time, event };
             self.input(Input::FromAgent(STREAM, FromAgent::Reports(vec![report]))).await;
         }
+    }
+
+    /// The agent is not heard of any more.
+    pub(super) fn lose_agent(&mut self) {
+        self.has_agent = false;
     }
 
     /// Time passes, and the engine is woken whenever it asks for it.
