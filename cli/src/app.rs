@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, cron, job, run, status, upcoming};
+use crate::commands::{agent, completions, cron, job, run, status, upcoming};
 use crate::failure::Failure;
 use crate::settings::{Flags, Settings};
 
@@ -31,6 +31,9 @@ enum Command {
     /// Look at runs and at what their tasks wrote
     #[command(subcommand)]
     Run(run::Command),
+    /// Look at the agents
+    #[command(subcommand)]
+    Agent(agent::Command),
     /// Check cron expressions and list their fires, without a server
     #[command(subcommand)]
     Cron(cron::Command),
@@ -51,6 +54,7 @@ impl App {
         match self.command {
             Command::Job(command) => job::run(command, &settings).await,
             Command::Run(command) => run::run(command, &settings).await,
+            Command::Agent(command) => agent::run(command, &settings).await,
             Command::Cron(command) => cron::run(command, &settings),
             Command::Upcoming(args) => upcoming::run(args, &settings).await,
             Command::Namespace(command) => upcoming::namespaces(command, &settings).await,

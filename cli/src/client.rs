@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use punctual_proto::v1::agent_service_client::AgentServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
 use punctual_proto::v1::scheduler_service_client::SchedulerServiceClient;
@@ -57,6 +58,10 @@ impl Server {
 
     pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Channel> {
         SchedulerServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn agents(&self) -> AgentServiceClient<Channel> {
+        AgentServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn task_types(&self) -> TaskTypeServiceClient<Channel> {

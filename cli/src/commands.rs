@@ -1,5 +1,6 @@
 //! The commands, a file or folder for each group: its flags, the calls it makes, and what it prints.
 
+pub(crate) mod agent;
 pub(crate) mod completions;
 pub(crate) mod cron;
 pub(crate) mod job;

@@ -1,5 +1,6 @@
 //! How answers look: canonical JSON, or text for people.
 
+mod agent;
 mod cluster;
 mod explanation;
 mod faults;
@@ -11,6 +12,7 @@ mod run;
 mod table;
 mod when;
 
+pub(crate) use agent::{agent, agents};
 pub(crate) use cluster::status;
 pub(crate) use explanation::explanation;
 pub(crate) use faults::faults;

@@ -26,6 +26,9 @@ fn below(part: impl Into<String>, description: impl Into<String>) -> Fault {
     Fault { below: part.into(), description: description.into() }
 }
 
+/// Their names, in the order in which people should read them.
+pub const BUILT_IN: [&str; 4] = ["process", "http", "grpc", "noop"];
+
 const LARGEST_RESPONSE: i64 = 1 << 30;
 
 pub(crate) fn check(task_type: &str, payload: &Object, path: &str, violations: &mut Violations) {

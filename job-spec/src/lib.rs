@@ -18,6 +18,7 @@ mod schedule;
 mod text;
 pub mod time;
 
+pub use builtin::BUILT_IN;
 pub use calendar::{calendar, calendar_definition};
 pub use check::labels;
 pub use definition::{Rules, definition};

@@ -2,6 +2,7 @@
 //!
 //! Agents' streams are not here: they go straight to the engine's shell, in [`crate::leader`].
 
+mod agent_service;
 mod answer;
 mod calendar_service;
 mod errors;
@@ -9,6 +10,7 @@ mod job_service;
 mod later;
 mod run_service;
 mod scheduler_service;
+mod task_type_service;
 
 #[cfg(test)]
 mod tests;
@@ -29,9 +31,11 @@ pub fn services(service: Arc<Service>) -> Routes {
         .add_service(v1::calendar_service_server::CalendarServiceServer::new(calendar_service::Calendars(Arc::clone(
             &service,
         ))))
+        .add_service(v1::agent_service_server::AgentServiceServer::new(agent_service::Agents(Arc::clone(&service))))
+        .add_service(v1::task_type_service_server::TaskTypeServiceServer::new(task_type_service::TaskTypes(
+            Arc::clone(&service),
+        )))
         .add_service(v1::scheduler_service_server::SchedulerServiceServer::new(scheduler_service::Scheduler(service)))
-        .add_service(v1::agent_service_server::AgentServiceServer::new(Later))
-        .add_service(v1::task_type_service_server::TaskTypeServiceServer::new(Later))
         .add_service(v1::token_service_server::TokenServiceServer::new(Later))
         .add_service(v1::audit_service_server::AuditServiceServer::new(Later))
 }

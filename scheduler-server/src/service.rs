@@ -3,6 +3,7 @@
 //! Any node does this for any request. Nothing here knows gRPC's statuses or wire (that is [`crate::api`]), and
 //! nothing here decides what becomes of a job or a run (that is the engine, behind [`LeaderPort`]).
 
+mod agent;
 mod backfill;
 mod calendar;
 mod call;
@@ -24,6 +25,7 @@ mod revisions;
 mod run;
 mod stats;
 mod status;
+mod task_type;
 mod upcoming;
 mod update;
 mod view;

@@ -27,6 +27,8 @@ macro_rules! described {
 }
 
 described! {
+    v1::Agent => "punctual.v1.Agent",
+    v1::ListAgentsResponse => "punctual.v1.ListAgentsResponse",
     v1::BackfillJobResponse => "punctual.v1.BackfillJobResponse",
     v1::ExplainFireResponse => "punctual.v1.ExplainFireResponse",
     prost_types::Struct => "google.protobuf.Struct",

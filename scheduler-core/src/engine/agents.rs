@@ -17,6 +17,8 @@ pub(super) struct AgentEntry {
     pub(super) stream: Option<StreamId>,
     /// Its Inventory has been taken on this stream.
     pub(super) joined: bool,
+    /// When the latest stream came.
+    pub(super) connected: Boot,
     pub(super) draining: bool,
     /// Its unended attempts.
     pub(super) held: BTreeSet<AttemptId>,
@@ -38,6 +40,7 @@ impl AgentEntry {
             hello: None,
             stream: None,
             joined: false,
+            connected: now,
             draining: false,
             held: BTreeSet::new(),
             foreign: BTreeSet::new(),

@@ -40,6 +40,7 @@ impl Term {
         entry.joined = false;
         entry.draining = false;
         entry.last_heartbeat = now;
+        entry.connected = now;
         if let Some(old) = entry.stream.replace(stream) {
             self.agents.by_stream.remove(&old);
             out.push(Effect::Close(old, Closed::Replaced));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::StreamId;
+use crate::agent::Hello;
 use crate::backfill::Backfill;
 use crate::calendar::{self, Calendar, CalendarKey};
 use crate::ids::{AgentId, AgentInstance, Epoch, NodeId, RunId};
@@ -260,10 +260,22 @@ pub struct JobCounts {
 pub struct AgentStatus {
     pub id: AgentId,
     pub instance: AgentInstance,
-    pub stream: Option<StreamId>,
-    pub slots: u32,
+    /// When its stream came; `None` while it has none.
+    pub connect_time: Option<Timestamp>,
+    /// What it said of itself; `None` for an instance known only by its attempts in the ledger.
+    pub hello: Option<Hello>,
+    /// When it was last heard of, if it has been in this term.
+    pub heartbeat_time: Option<Timestamp>,
+    /// It has been silent for so long that it gets no new work.
+    pub is_stale: bool,
     pub running: usize,
     pub draining: bool,
+}
+
+impl AgentStatus {
+    pub fn slots(&self) -> u32 {
+        self.hello.as_ref().map_or(0, |hello| hello.slots)
+    }
 }
 
 /// Counts since the start of this process.

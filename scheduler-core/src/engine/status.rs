@@ -2,6 +2,7 @@
 
 use crate::job::JobState;
 use crate::run::RunState;
+use crate::time::{Boot, Timestamp};
 
 use super::request::{AgentStatus, JobCounts, Status};
 use super::term::Term;
@@ -11,8 +12,10 @@ impl Term {
         let agents = self.agents.by_instance.iter().map(|(instance, entry)| AgentStatus {
             id: entry.id.clone(),
             instance: *instance,
-            stream: entry.stream,
-            slots: u32::try_from(entry.slots()).unwrap_or(u32::MAX),
+            connect_time: entry.stream.map(|_| self.wall_at(entry.connected)),
+            heartbeat_time: entry.hello.as_ref().map(|_| self.wall_at(entry.last_heartbeat)),
+            hello: entry.hello.clone(),
+            is_stale: self.now.boot.since(entry.last_heartbeat) > self.freshness(),
             running: entry.held.len(),
             draining: entry.draining,
         });
@@ -27,6 +30,11 @@ impl Term {
             waiting: self.queue.len(),
             stats: self.stats,
         }
+    }
+
+    /// What the wall clock of now would have shown then.
+    fn wall_at(&self, then: Boot) -> Timestamp {
+        self.now.wall.saturating_sub(self.now.boot.since(then))
     }
 
     fn count_jobs(&self) -> JobCounts {

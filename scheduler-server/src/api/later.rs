@@ -24,17 +24,6 @@ macro_rules! later {
 }
 
 later! {
-    agent_service_server::AgentService {
-        "ListAgents" list_agents(ListAgentsRequest) -> ListAgentsResponse;
-        "GetAgent" get_agent(GetAgentRequest) -> Agent;
-        "CordonAgent" cordon_agent(CordonAgentRequest) -> Agent;
-        "UncordonAgent" uncordon_agent(UncordonAgentRequest) -> Agent;
-        "DrainAgent" drain_agent(DrainAgentRequest) -> Agent;
-    }
-    task_type_service_server::TaskTypeService {
-        "ListTaskTypes" list_task_types(ListTaskTypesRequest) -> ListTaskTypesResponse;
-        "GetTaskType" get_task_type(GetTaskTypeRequest) -> TaskType;
-    }
     token_service_server::TokenService {
         "CreateToken" create_token(CreateTokenRequest) -> Token;
         "ListTokens" list_tokens(ListTokensRequest) -> ListTokensResponse;

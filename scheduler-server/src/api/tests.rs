@@ -187,9 +187,9 @@ async fn every_refusal_of_the_leader_has_its_code_and_reason() {
 async fn what_comes_later_says_so() {
     let server = Server::start().await;
     let mut agents = v1::agent_service_client::AgentServiceClient::new(server.channel.clone());
-    let status = agents.list_agents(v1::ListAgentsRequest::default()).await.unwrap_err();
+    let status = agents.cordon_agent(v1::CordonAgentRequest::default()).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "NOT_IMPLEMENTED"));
-    assert_eq!(status.message(), "AgentService.ListAgents comes with a later release");
+    assert_eq!(status.message(), "AgentService.CordonAgent comes with a later release");
 
     let status = server.runs().watch_runs(v1::WatchRunsRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);

@@ -1,7 +1,7 @@
 use ledger::Unreadable;
 use scheduler_core::calendar::CalendarKey;
 use scheduler_core::engine::Refusal;
-use scheduler_core::ids::RunId;
+use scheduler_core::ids::{AgentId, RunId};
 use scheduler_core::job::JobKey;
 use scheduler_core::{Violation, Violations};
 
@@ -20,6 +20,12 @@ pub enum Error {
     RevisionNotFound { job: JobKey, revision: i64 },
     #[error("there is no run {run} in namespace {namespace}")]
     RunNotFound { namespace: String, run: RunId },
+    #[error("no agent {0} is known to the leader")]
+    AgentNotFound(AgentId),
+    #[error("no agent that the leader knows offers the task type {0}")]
+    TaskTypeNotFound(String),
+    #[error("no leader is known that could tell")]
+    NoLeader,
     #[error("there is no calendar {0}")]
     CalendarNotFound(CalendarKey),
     #[error("run {0} has ended")]

@@ -57,7 +57,9 @@ paged!(
     ListCalendarsRequest,
     ListJobRevisionsRequest,
     ListNamespacesRequest,
-    ListUpcomingFiresRequest
+    ListUpcomingFiresRequest,
+    ListAgentsRequest,
+    ListTaskTypesRequest
 );
 
 /// Where a page ended, as bytes within a token.
@@ -132,7 +134,7 @@ impl Position for i64 {
     }
 }
 
-/// The name of a namespace.
+/// The name of a namespace, the id of an agent or the name of a task type.
 impl Position for String {
     fn write(&self) -> Vec<u8> {
         self.as_bytes().to_vec()

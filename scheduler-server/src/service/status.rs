@@ -50,7 +50,7 @@ impl Service {
         }
     }
 
-    async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {
+    pub(super) async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {
         let request = Request {
             key: None,
             is_new: false,
@@ -74,13 +74,13 @@ impl Service {
 }
 
 fn agents(status: &Status) -> Agents {
-    let connected = status.agents.iter().filter(|agent| agent.stream.is_some());
+    let connected = status.agents.iter().filter(|agent| agent.connect_time.is_some());
     let alive = connected.clone().count();
     Agents {
         alive: number(alive),
         stale: number(status.agents.len() - alive),
         cordoned: 0,
-        slots: number(connected.clone().map(|agent| agent.slots as usize).sum()),
+        slots: number(connected.clone().map(|agent| agent.slots() as usize).sum()),
         busy_slots: number(connected.map(|agent| agent.running).sum()),
     }
 }

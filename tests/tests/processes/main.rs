@@ -2,6 +2,7 @@
 
 mod actions;
 mod agent_killed;
+mod agents;
 mod answers;
 mod away;
 mod clients;

@@ -13,7 +13,6 @@ use crate::view::json;
 use crate::{clock, definition, value, view};
 
 /// The task types that every agent brings along.
-const BUILT_IN: [&str; 4] = ["process", "http", "grpc", "noop"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -109,7 +108,9 @@ async fn create(server: &Server, job: Job) -> Result<Job, Failure> {
 /// The server accepts a task type that nobody offers, because its agent may come later; a misspelt one would
 /// wait for ever.
 async fn warn_of_unknown_task_type(server: &Server, job: &Job) {
-    let Some(task) = job.task.as_ref().filter(|task| !BUILT_IN.contains(&task.r#type.as_str())) else { return };
+    let Some(task) = job.task.as_ref().filter(|task| !job_spec::BUILT_IN.contains(&task.r#type.as_str())) else {
+        return;
+    };
     let request = GetTaskTypeRequest { name: task.r#type.clone() };
     let offered =
         server.task_types().get_task_type(request).await.is_ok_and(|answer| answer.into_inner().agent_count > 0);
@@ -118,7 +119,7 @@ async fn warn_of_unknown_task_type(server: &Server, job: &Job) {
             "warning: no agent is known to offer the task type `{}`; runs of {} wait until one does (built in: {})",
             task.r#type,
             job.job_id,
-            BUILT_IN.join(", ")
+            job_spec::BUILT_IN.join(", ")
         );
     }
 }
