@@ -115,7 +115,8 @@ impl Term {
         Ok(Planned::new(job, entry.compiled.clone(), Change::Delete))
     }
 
-    /// Its calendars may have changed, or gone, since it was deleted.
+    /// Its calendars may have changed, or gone, since it was deleted. One that has no fire left would be deleted again
+    /// at once by `delete_after_completion`: whoever brings it back wants to have it.
     pub(super) fn plan_undelete(&self, key: &JobKey) -> Result<Planned, Refusal> {
         let entry = self.jobs.uid(key).and_then(|uid| self.jobs.get(uid));
         let entry = entry.ok_or_else(|| Refusal::JobNotFound(key.clone()))?;
@@ -123,9 +124,15 @@ impl Term {
             None => Err(Refusal::JobExists(key.clone())),
             Some(time) if self.now.wall.since(time) >= DELETED_JOB_EXPIRY => Err(Refusal::JobNotFound(key.clone())),
             Some(_) => {
-                let job = Job { delete_time: None, ..entry.job.clone() };
+                let mut job = Job { delete_time: None, ..entry.job.clone() };
                 let compiled = self.calendars.compile(key, &job.definition, job.create_time, SHORTEST_EVERY);
-                Ok(Planned::new(job, compiled.map_err(Refusal::Invalid)?, Change::Undelete))
+                let compiled = compiled.map_err(Refusal::Invalid)?;
+                let from = self.change_time().max(entry.cursor);
+                let is_spent = job.fires_left() == Some(0) && !compiled.is_empty();
+                if job.definition.delete_after_completion && (is_spent || compiled.is_exhausted(from)) {
+                    Arc::make_mut(&mut job.definition).delete_after_completion = false;
+                }
+                Ok(Planned::new(job, compiled, Change::Undelete))
             }
         }
     }

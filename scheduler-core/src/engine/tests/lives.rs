@@ -130,6 +130,58 @@ fn a_job_whose_last_fire_is_missed_is_deleted_too_and_a_paused_one_when_it_is_re
 }
 
 #[test]
+fn a_completed_job_that_is_undeleted_stays_and_can_be_triggered() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    let definition = once(&world, 10);
+    let uid = world.create("tick", definition).uid;
+    world.pass_beating(11, &[1]);
+    assert_eq!(world.execute_all(), 1);
+    assert!(world.ledger.jobs[&uid].delete_time.is_some());
+    let Ok(Answer::Job(back)) = world.request(undelete()) else { panic!("it comes back") };
+    assert_eq!((back.delete_time, back.definition.delete_after_completion), (None, false));
+    assert_eq!(world.ledger.jobs[&uid], *back);
+    world.pass_beating(60, &[1]);
+    world.crash();
+    world.join(1, hello("a", 1, 1));
+    world.pass_beating(60, &[1]);
+    world.trigger("tick");
+    assert_eq!(world.execute_all(), 1);
+    world.pass_beating(60, &[1]);
+    assert_eq!(world.ledger.jobs[&uid].delete_time, None);
+}
+
+#[test]
+fn a_paused_or_counted_out_job_that_is_undeleted_stays_when_it_is_resumed() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    let counted = Schedule { max_fires: Some(1), ..every(10).schedule };
+    let definition = Definition { schedule: counted, delete_after_completion: true, ..job() };
+    let uid = world.create("tick", definition).uid;
+    world.pass_beating(11, &[1]);
+    assert_eq!(world.execute_all(), 1);
+    assert!(world.ledger.jobs[&uid].delete_time.is_some());
+    world.request(undelete()).unwrap();
+    world.request(Command::PauseJob { job: key("tick"), note: String::new() }).unwrap();
+    world.request(Command::ResumeJob { job: key("tick"), catch_up: false, note: String::new() }).unwrap();
+    world.pass_beating(60, &[1]);
+    assert_eq!(world.ledger.jobs[&uid].delete_time, None);
+}
+
+#[test]
+fn an_undeleted_job_that_still_fires_is_deleted_after_its_last_fire() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    let definition = once(&world, 10);
+    let uid = world.create("tick", definition).uid;
+    world.request(delete()).unwrap();
+    world.request(undelete()).unwrap();
+    world.pass_beating(11, &[1]);
+    assert_eq!(world.execute_all(), 1);
+    assert!(world.ledger.jobs[&uid].delete_time.is_some());
+}
+
+#[test]
 fn a_manual_job_is_never_complete() {
     let mut world = World::leading();
     world.join(1, hello("a", 1, 1));
