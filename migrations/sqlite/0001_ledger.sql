@@ -193,3 +193,5 @@ CREATE TABLE requests (
     time INTEGER NOT NULL,
     PRIMARY KEY (namespace, method, request_id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX requests_by_time ON requests (time);

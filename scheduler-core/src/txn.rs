@@ -48,7 +48,7 @@ pub enum Call {
     Purge {
         epoch: Epoch,
         purge: Purge,
-        /// Runs.
+        /// Runs; of the memory of requests: rows.
         most: u32,
     },
 }
@@ -66,14 +66,16 @@ pub enum Done {
     Purged(Purged),
 }
 
-/// Runs with their attempts and logs, the oldest first. Runs that have not ended stay, and so does what is later
-/// than an hour before the watermark (rule 10).
+/// Runs with their attempts and logs, the oldest first, or the memory of requests. Runs that have not ended stay, and so
+/// do those that are later than an hour before the watermark (rule 10).
 #[derive(Clone, PartialEq, Debug)]
 pub enum Purge {
     /// What is beyond what the jobs keep.
     Retention(Vec<Kept>),
     /// What jobs left that were deleted up to then; a job goes when nothing of it is left.
     ExpiredJobs { deleted_until: Timestamp },
+    /// Numbered requests that were done before then: their numbers are forgotten (rule 1).
+    Requests { before: Timestamp },
     /// What somebody asked to be deleted.
     Asked(PurgeFilter),
 }

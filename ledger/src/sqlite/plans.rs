@@ -108,6 +108,8 @@ async fn loads_and_reads_search_by_index() {
         sql::EXPIRED_JOBS,
         sql::DELETE_RUNS,
         sql::DELETE_JOBS,
+        sql::OLD_REQUESTS,
+        sql::DELETE_REQUESTS,
     ];
     for text in texts {
         assert_searches(&ledger, text).await;

@@ -1,4 +1,5 @@
-//! Deletion of what is not kept any more. Attempts, logs and revisions go with their rows, by the tables' own rule.
+//! Deletion of what is not kept any more: runs, deleted jobs, the numbers of requests. Attempts, logs and revisions go
+//! with their rows, by the tables' own rule.
 //!
 //! What is chosen may still change before it is deleted, so that the deletion says again what must stay.
 
@@ -20,12 +21,14 @@ pub(super) struct Chosen {
     runs: Vec<RunId>,
     jobs: Vec<JobUid>,
     deleted_until: Timestamp,
+    /// Requests of before then, and how many of them.
+    requests: Option<(Timestamp, u32)>,
     more: bool,
 }
 
 impl Chosen {
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.jobs.is_empty()
+        self.runs.is_empty() && self.jobs.is_empty() && self.requests.is_none()
     }
 }
 
@@ -55,6 +58,13 @@ pub(super) async fn choose(connection: &mut SqliteConnection, purge: &Purge, mos
                 find(&Of::Job(uid), before, None, &[], left, connection, &mut chosen.runs).await?;
             }
             chosen.more = chosen.jobs.len() == JOBS as usize;
+        }
+        Purge::Requests { before } => {
+            let old = sqlx::query(sql::OLD_REQUESTS).bind(before.as_micros()).bind(most).fetch_all(connection).await?;
+            let old = u32::try_from(old.len()).unwrap_or(most);
+            chosen.requests = Some((*before, old)).filter(|(_, old)| *old > 0);
+            chosen.more = old == most;
+            return Ok(chosen);
         }
         Purge::Asked(filter) => chosen.runs = asked(connection, filter, most).await?,
     }
@@ -163,6 +173,10 @@ async fn expired(connection: &mut SqliteConnection, deleted_until: Timestamp) ->
 
 /// The caller has passed the fence, and commits.
 pub(super) async fn delete(connection: &mut SqliteConnection, chosen: &Chosen) -> sqlx::Result<Purged> {
+    if let Some((before, most)) = chosen.requests {
+        sqlx::query(sql::DELETE_REQUESTS).bind(before.as_micros()).bind(most).execute(connection).await?;
+        return Ok(Purged { more: chosen.more, ..Purged::default() });
+    }
     let Some(before) = stays_from(connection).await? else { return Ok(Purged::default()) };
     let deleted = sqlx::query(sql::DELETE_RUNS)
         .bind(id_list(chosen.runs.iter().map(|run| run.0)))

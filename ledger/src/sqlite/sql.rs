@@ -60,6 +60,10 @@ pub(super) const DELETE_RUNS: &str = "DELETE FROM runs WHERE id IN (SELECT unhex
      AND state NOT IN ('PENDING', 'RUNNING') AND id < ?2 AND scheduled_time <= ?3";
 pub(super) const DELETE_JOBS: &str = "DELETE FROM jobs WHERE uid IN (SELECT unhex(value) FROM json_each(?1)) \
      AND delete_time <= ?2 AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.job_uid = jobs.uid) RETURNING uid";
+pub(super) const OLD_REQUESTS: &str = "SELECT 1 FROM requests INDEXED BY requests_by_time WHERE time < ? LIMIT ?";
+pub(super) const DELETE_REQUESTS: &str = "DELETE FROM requests WHERE (namespace, method, request_id) IN \
+     (SELECT namespace, method, request_id FROM requests INDEXED BY requests_by_time \
+     WHERE time < ?1 ORDER BY time LIMIT ?2)";
 
 pub(super) const FIND_REQUEST: &str = "SELECT namespace, method, request_id, digest, resource, time FROM requests \
      WHERE namespace = ? AND method = ? AND request_id = ? AND time > ?";

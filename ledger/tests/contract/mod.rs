@@ -86,6 +86,7 @@ macro_rules! for_each_case {
         $case!(purges::what_has_not_ended_or_is_recent_is_never_purged);
         $case!(purges::a_purge_takes_what_it_names_with_attempts_and_logs);
         $case!(purges::an_expired_job_goes_when_nothing_of_it_is_left);
+        $case!(purges::old_numbers_of_requests_go_a_batch_at_a_time_and_those_of_a_day_stay);
         $case!(purges::a_deposed_leader_purges_nothing);
         $case!(runs::runs_are_read_back_whole);
         $case!(runs::lists_of_runs_hold_what_the_filter_names);

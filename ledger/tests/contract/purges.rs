@@ -1,14 +1,16 @@
 //! What is not kept any more goes; what must stay does (PROTOCOL.md, rule 10).
 
+use std::time::Duration;
+
 use ledger::{JobFilter, JobOrder, Page, RunFilter};
 use scheduler_core::agent::{LogChunk, LogSource};
 use scheduler_core::ids::{AttemptId, Epoch, RunId};
 use scheduler_core::job::Job;
 use scheduler_core::run::{Run, RunState};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Failure, Kept, Purge, PurgeFilter, Purged};
+use scheduler_core::txn::{Failure, Kept, Purge, PurgeFilter, Purged, RequestRow};
 
-use super::samples::{NOW, attempt, created, job, seconds_after, uid};
+use super::samples::{NOW, attempt, created, job, request, seconds_after, uid};
 use super::{Backend, Term};
 
 /// Long before the watermark that these cases have.
@@ -146,6 +148,29 @@ pub(crate) async fn an_expired_job_goes_when_nothing_of_it_is_left(backend: &dyn
     assert_eq!(jobs.iter().map(|job| job.uid).collect::<Vec<_>>(), [uid(2), uid(3), uid(4)]);
     let revisions = term.ledger.revisions(uid(1), &Page { size: 9, after: None }).await.unwrap();
     assert_eq!(revisions.items, []);
+}
+
+pub(crate) async fn old_numbers_of_requests_go_a_batch_at_a_time_and_those_of_a_day_stay(backend: &dyn Backend) {
+    let hours = |n: u64| seconds_after(n * 3_600);
+    let requests: Vec<RequestRow> = (0..4)
+        .map(|n| RequestRow { time: if n == 3 { hours(2) } else { BEGUN }, ..request(&format!("r{n}")) })
+        .collect();
+    let term = begin(backend, &[], Vec::new()).await;
+    term.commit(|transaction| transaction.requests.clone_from(&requests)).await;
+    let keys: Vec<_> = requests.iter().map(|request| request.key.clone()).collect();
+    // 25 h after the first three and 23 h after the last; by an earlier clock the ledger would tell all of them.
+    let old = || Purge::Requests { before: hours(25).saturating_sub(Duration::from_secs(24 * 3_600)) };
+    backend.set_clock(hours(25));
+    let earlier = Epoch(term.epoch().0 - 1);
+    assert!(matches!(term.ledger.purge(earlier, &old(), 9).await, Err(Failure::Deposed { .. })));
+    assert_eq!(purge(&term, old(), 2).await, purged(0, true));
+    backend.set_clock(hours(3));
+    assert_eq!(term.ledger.find_requests(&keys).await.map(|found| found.len()), Ok(2), "no more than asked for");
+    backend.set_clock(hours(25));
+    assert_eq!(purge(&term, old(), 2).await, purged(0, false));
+    assert_eq!(purge(&term, old(), 2).await, purged(0, false));
+    backend.set_clock(hours(3));
+    assert_eq!(term.ledger.find_requests(&keys).await, Ok(vec![requests[3].clone()]));
 }
 
 pub(crate) async fn a_deposed_leader_purges_nothing(backend: &dyn Backend) {

@@ -58,7 +58,9 @@ pub(super) const VERSION_GONE: Duration = Duration::from_secs(60);
 pub(super) const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
 /// A deleted job can be brought back for this long; then it goes, with all that it left.
 pub(super) const DELETED_JOB_EXPIRY: Duration = Duration::from_secs(30 * 24 * 3_600);
-/// Jobs whose histories one call looks at, and runs that it deletes at most: other writes wait for it.
+/// The number of a request is known for this long (rule 1).
+pub(super) const REQUEST_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// Jobs whose histories one call looks at, and runs or requests that it deletes at most: other writes wait for it.
 pub(super) const PURGE_JOBS: usize = 32;
 pub(super) const PURGE_RUNS: u32 = 500;
 /// Between two such calls …

@@ -1,22 +1,31 @@
 //! What is kept of histories: a walk over the jobs, a few at a time and in no hurry, that has the ledger delete what
-//! is beyond their retention; then what is left of jobs that were deleted long ago. And purges by request.
+//! is beyond their retention; then what is left of jobs that were deleted long ago, and the numbers of old requests. And
+//! purges by request.
 
 use crate::ids::JobUid;
 use crate::time::Boot;
 use crate::txn::{Call, CallId, Failure, Kept, Purge, PurgeFilter, Purged};
 
 use super::commits::Over;
-use super::config::{DELETED_JOB_EXPIRY, LEDGER_RETRY, PURGE_JOBS, PURGE_PAUSE, PURGE_REST, PURGE_RUNS};
+use super::config::{
+    DELETED_JOB_EXPIRY, LEDGER_RETRY, MAX_CLOCK_SKEW, PURGE_JOBS, PURGE_PAUSE, PURGE_REST, PURGE_RUNS, REQUEST_MEMORY,
+};
 use super::input::{Effect, RequestHandle};
 use super::request::{Answer, Away, Refusal};
 use super::term::Term;
 
+/// What the walk looks at, one after the other.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// The histories of jobs, after this one.
+    Jobs(Option<JobUid>),
+    DeletedJobs,
+    Requests,
+}
+
 /// Where the walk is.
 pub(super) struct Walk {
-    /// Jobs up to this one have been looked at.
-    last: Option<JobUid>,
-    /// All of them have; what is left is that of deleted jobs.
-    jobs_done: bool,
+    phase: Phase,
     /// Where it goes on if the call under way leaves nothing behind.
     next: Option<JobUid>,
     call: Option<CallId>,
@@ -25,7 +34,7 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn begin(now: Boot) -> Self {
-        Self { last: None, jobs_done: false, next: None, call: None, go_on_at: now.saturating_add(PURGE_REST) }
+        Self { phase: Phase::Jobs(None), next: None, call: None, go_on_at: now.saturating_add(PURGE_REST) }
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Boot> {
@@ -37,13 +46,12 @@ impl Walk {
         if purged.more {
             return;
         }
-        if self.jobs_done {
-            *self = Self::begin(now);
-        } else if self.next.is_none() {
-            self.jobs_done = true;
-        } else {
-            self.last = self.next;
-        }
+        self.phase = match self.phase {
+            Phase::Jobs(_) if self.next.is_some() => Phase::Jobs(self.next),
+            Phase::Jobs(_) => Phase::DeletedJobs,
+            Phase::DeletedJobs => Phase::Requests,
+            Phase::Requests => return *self = Self::begin(now),
+        };
     }
 }
 
@@ -55,16 +63,20 @@ impl Term {
             return;
         }
         let now = self.now.wall;
-        let purge = if self.walk.jobs_done {
-            Purge::ExpiredJobs { deleted_until: now.saturating_sub(DELETED_JOB_EXPIRY) }
-        } else {
-            let kept = self.jobs.after(self.walk.last).take(PURGE_JOBS).map(|job| {
-                let retention = &job.definition.retention;
-                Kept { job: job.uid, max_runs: retention.max_runs, ended_since: now.saturating_sub(retention.max_age) }
-            });
-            let kept: Vec<Kept> = kept.collect();
-            self.walk.next = kept.last().filter(|_| kept.len() == PURGE_JOBS).map(|last| last.job);
-            Purge::Retention(kept)
+        let purge = match self.walk.phase {
+            Phase::Jobs(last) => {
+                let kept = self.jobs.after(last).take(PURGE_JOBS).map(|job| {
+                    let retention = &job.definition.retention;
+                    let ended_since = now.saturating_sub(retention.max_age);
+                    Kept { job: job.uid, max_runs: retention.max_runs, ended_since }
+                });
+                let kept: Vec<Kept> = kept.collect();
+                self.walk.next = kept.last().filter(|_| kept.len() == PURGE_JOBS).map(|last| last.job);
+                Purge::Retention(kept)
+            }
+            Phase::DeletedJobs => Purge::ExpiredJobs { deleted_until: now.saturating_sub(DELETED_JOB_EXPIRY) },
+            // The ledger forgets them by its own clock.
+            Phase::Requests => Purge::Requests { before: now.saturating_sub(REQUEST_MEMORY + MAX_CLOCK_SKEW) },
         };
         let id = self.call_purge(purge, PURGE_RUNS, None, out);
         self.walk.call = Some(id);

@@ -197,6 +197,7 @@ impl Tables {
                 let is_expired = |run: &&Run| self.is_expired(run.job_uid, *deleted_until);
                 runs.filter(is_expired).filter(old).map(|run| run.id).collect()
             }
+            Purge::Requests { before } => return self.purge_requests(*before, most),
             Purge::Asked(filter) => {
                 let is_asked = |run: &&Run| {
                     run.job_key.namespace == filter.namespace
@@ -223,6 +224,14 @@ impl Tables {
             purged.jobs.iter().for_each(|uid| drop(self.jobs.remove(uid)));
         }
         purged
+    }
+
+    fn purge_requests(&mut self, before: Timestamp, most: u32) -> Purged {
+        let mut old: Vec<_> = self.requests.values().filter(|row| row.time < before).collect();
+        old.sort_by_key(|row| row.time);
+        let old: Vec<RequestKey> = old.into_iter().take(most as usize).map(|row| row.key.clone()).collect();
+        old.iter().for_each(|key| drop(self.requests.remove(key)));
+        Purged { more: old.len() == most as usize, ..Purged::default() }
     }
 
     fn is_expired(&self, uid: JobUid, deleted_until: Timestamp) -> bool {

@@ -75,6 +75,9 @@ impl Ledger {
             Call::Purge { epoch, .. } if *epoch != self.epoch => Err(Failure::Deposed { current: self.epoch }),
             Call::Purge { purge, .. } => {
                 self.purges.push(purge.clone());
+                if let Purge::Requests { before } = purge {
+                    self.requests.retain(|_, row| row.time >= *before);
+                }
                 Ok(Done::Purged(self.purged.pop_front().unwrap_or_default()))
             }
         }

@@ -4,7 +4,7 @@ use crate::engine::{Answer, Away, Command, Refusal};
 use crate::job::{Definition, Retention};
 use crate::txn::{Failure, Kept, Purge, PurgeFilter, Purged};
 
-use super::world::{World, job, key, seconds};
+use super::world::{World, job, key, seconds, trigger};
 
 fn kept(purge: &Purge) -> &[Kept] {
     match purge {
@@ -33,7 +33,8 @@ fn every_jobs_history_is_looked_at_a_few_jobs_at_a_time_and_again() {
     world.pass(seconds(59));
     assert_eq!(world.ledger.purges.len(), 0, "not while a term begins");
     world.pass(seconds(3));
-    let [first, second, Purge::ExpiredJobs { deleted_until }] = &world.ledger.purges[..] else {
+    let [first, second, Purge::ExpiredJobs { deleted_until }, Purge::Requests { before }] = &world.ledger.purges[..]
+    else {
         panic!("{:?}", world.ledger.purges)
     };
     assert_eq!((kept(first).len(), kept(second).len()), (32, 8));
@@ -43,8 +44,9 @@ fn every_jobs_history_is_looked_at_a_few_jobs_at_a_time_and_again() {
     let age = world.now.wall.since(kept(first)[0].ended_since).as_secs();
     assert_eq!((kept(first)[0].max_runs, age / 60), (7, 60));
     assert_eq!(world.now.wall.since(*deleted_until).as_secs() / 86_400, 30);
+    assert_eq!(world.now.wall.since(*before).as_secs() / 3_600, 24);
     world.pass(seconds(61));
-    assert!(world.ledger.purges.len() >= 5, "a second time");
+    assert!(world.ledger.purges.len() >= 6, "a second time");
 }
 
 #[test]
@@ -55,7 +57,30 @@ fn a_history_that_is_not_done_is_gone_on_with_before_the_next() {
     world.pass(seconds(62));
     let purges = &world.ledger.purges;
     assert_eq!(purges.iter().filter(|purge| matches!(purge, Purge::Retention(_))).count(), 3);
-    assert!(matches!(purges.last(), Some(Purge::ExpiredJobs { .. })));
+    assert!(matches!(purges[3..], [Purge::ExpiredJobs { .. }, Purge::Requests { .. }]), "{purges:?}");
+}
+
+#[test]
+fn the_numbers_of_requests_are_forgotten_after_a_day_a_batch_at_a_time() {
+    let mut world = World::leading();
+    world.create("tick", job());
+    let number = |world: &mut World| {
+        world.begin(Some("once"), trigger("tick"));
+    };
+    number(&mut world);
+    world.skip(seconds(23 * 3_600));
+    world.pass(seconds(122));
+    number(&mut world);
+    assert_eq!((world.ledger.runs.len(), world.ledger.requests.len()), (1, 1));
+    world.skip(seconds(3_600));
+    let nothing = Purged::default();
+    world.ledger.purged.extend([nothing.clone(), nothing.clone(), Purged { more: true, ..nothing.clone() }, nothing]);
+    world.ledger.purges.clear();
+    world.pass(seconds(2));
+    let batches = world.ledger.purges.iter().filter(|purge| matches!(purge, Purge::Requests { .. }));
+    assert_eq!((batches.count(), world.ledger.requests.len()), (2, 0));
+    number(&mut world);
+    assert_eq!(world.ledger.runs.len(), 2);
 }
 
 #[test]
