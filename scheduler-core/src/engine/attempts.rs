@@ -214,8 +214,8 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
     live.run.exit_code = exit_code;
     let said = match end {
         // Who asked for the cancel, and why, stands.
-        End::Reported(finished, _) if finished.outcome == Outcome::Cancelled && is_cancelled => None,
-        End::NotStarted(..) if is_cancelled => None,
+        End::Reported(Finished { outcome: Outcome::Cancelled | Outcome::Lost, .. }, _) if is_cancelled => None,
+        End::AgentLost | End::NotStarted(..) if is_cancelled => None,
         End::Reported(finished, _) => {
             Some(finished.error.as_ref().map_or_else(String::new, |error| error.message.clone()))
         }
@@ -249,12 +249,15 @@ fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) ->
         End::NotStarted(..) if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
         End::NotStarted(reason, _) => Next::Retry(not_started_backoff(live.run.uncounted_attempts), *reason),
         End::Spoilt(_) => Next::End(RunEvent::Failed, Some(Reason::RefusedByLedger)),
+        End::AgentLost if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
         End::AgentLost => lost(left && on_lost == OnLost::Retry, backoff(), Reason::AgentLost),
         End::Reported(finished, _) => {
             let again = left && finished.retryable && !is_final(finished.error.as_ref(), retry);
             match finished.outcome {
                 Outcome::Succeeded => Next::End(RunEvent::Succeeded, None),
                 Outcome::Cancelled => Next::End(RunEvent::Cancelled, why_cancelled),
+                // What was asked for has come about, though nobody can say that it ended well.
+                Outcome::Lost if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
                 Outcome::Lost => lost(left && on_lost == OnLost::Retry, backoff(), why_lost(finished)),
                 Outcome::Failed if again => Next::Retry(backoff(), Reason::RetryBackoff),
                 Outcome::TimedOut if again => Next::Retry(backoff(), Reason::RetryBackoff),

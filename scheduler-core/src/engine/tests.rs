@@ -2,6 +2,7 @@
 
 mod agents;
 mod backfills;
+mod cancels;
 mod changes;
 mod fires;
 mod found;
