@@ -2,6 +2,7 @@
 
 mod agents;
 mod backfills;
+mod bursts;
 mod cancels;
 mod changes;
 mod fires;
@@ -9,9 +10,11 @@ mod found;
 mod ledger;
 mod lives;
 mod nodes;
+mod placement;
 mod policies;
 mod purges;
 mod refusals;
+mod retries;
 mod suspension;
 mod terms;
 mod world;
