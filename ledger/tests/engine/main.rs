@@ -4,4 +4,5 @@
 
 mod away;
 mod bad_rows;
+mod kept;
 mod node;
