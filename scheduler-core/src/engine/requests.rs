@@ -78,7 +78,7 @@ impl Term {
         while rounds > 0 && batch.rows() + batch.jobs.len() < BATCH_MAX {
             rounds -= 1;
             let Some(pending) = self.requests.pop_front() else { return };
-            match self.blocked(&pending.request.command, batch) {
+            match self.blocked(&pending.request, batch) {
                 Some(Blocked::Job(uid)) => {
                     self.parked_requests.entry(uid).or_default().push(pending);
                     continue;
@@ -135,11 +135,12 @@ impl Term {
 
     /// What the command is about and a transaction in flight, or the batch at hand, has already: transactions
     /// in flight share no job and no calendar (rule 3).
-    fn blocked(&self, command: &Command, batch: &Batch) -> Option<Blocked> {
+    fn blocked(&self, request: &Request, batch: &Batch) -> Option<Blocked> {
+        let command = &request.command;
         let busy =
             |uid: &JobUid| batch.touched.contains(uid) || self.jobs.get(*uid).is_some_and(|entry| entry.busy.is_some());
         if let Some(uid) = command.job().and_then(|key| self.jobs.uid(key)).filter(busy) {
-            return Some(Blocked::Job(uid));
+            return (!self.may_join(request, uid, batch)).then_some(Blocked::Job(uid));
         }
         match command {
             Command::CreateJob { job, definition, .. }
@@ -183,6 +184,17 @@ impl Term {
             | Command::Status
             | Command::StepDown { .. } => None,
         }
+    }
+
+    /// Runs by request need not wait for others of their job in the same batch: of what is decided about them nothing
+    /// rests on those, unless the job itself is changed, or it is the same request once more.
+    fn may_join(&self, request: &Request, uid: JobUid, batch: &Batch) -> bool {
+        let is_run = matches!(request.command, Command::TriggerJob { .. } | Command::RetryRun { .. });
+        let is_free = self.jobs.get(uid).is_some_and(|entry| !entry.is_closed(batch));
+        let is_changed = || batch.jobs.iter().any(|write| write.job.uid == uid);
+        let is_repeated =
+            |key: &RequestKey| self.done_requests.contains_key(key) && batch.requests.iter().any(|row| row.key == *key);
+        is_run && is_free && !is_changed() && !request.key.as_ref().is_some_and(is_repeated)
     }
 
     fn jobs_in_flight<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = (&'a JobKey, JobUid)> {

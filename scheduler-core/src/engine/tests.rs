@@ -17,4 +17,5 @@ mod refusals;
 mod retries;
 mod suspension;
 mod terms;
+mod together;
 mod world;
