@@ -30,6 +30,9 @@ pub(crate) struct Physical {
     /// In the agent's process, and not to be stopped there.
     is_stuck: bool,
     lasts: Duration,
+    /// When it began, and when it may be stopped for its timeout.
+    began: Instant,
+    deadline: Option<Boot>,
     completion: Completion,
     /// Its supervisor kills it then, by the machine's boot-time clock.
     lives_until: Option<Boot>,
@@ -51,7 +54,7 @@ pub(crate) struct Agent {
     suspended: Vec<(AttemptKey, u32)>,
     pub(crate) clock: Clock,
     wakes_at: Option<Instant>,
-    run_until: Option<Boot>,
+    pub(crate) run_until: Option<Boot>,
     supervisors_look_at: Option<Instant>,
     tasks: BTreeMap<(u32, AttemptKey), Physical>,
     /// Instances that were here before, whose end no leader knows to be proved.
@@ -221,6 +224,9 @@ impl World {
     /// Gives an input, then the Ticks that are due at once, as the shell does.
     fn handle_agent(&mut self, a: usize, input: Input) {
         let input = self.alter_input(a, input);
+        if self.plant == Some(Plant::TasksDieWithStream) && matches!(input, Input::Closed { .. }) {
+            self.kill_all_tasks(a);
+        }
         let now = self.agents[a].clock.agent(self.now);
         let mut input = Some(input);
         for _ in 0..64 {
@@ -285,6 +291,9 @@ impl World {
                         assign.epoch = assign.epoch.max(self.witness.highest_epoch(instance));
                     }
                 }
+            }
+            Message::Cancel(cancel) if cancel.reason() != v1::cancel::Reason::NotHeld => {
+                self.witness.asked_to_end(cancel);
             }
             _ => {}
         }
@@ -363,6 +372,8 @@ impl World {
             obeys: self.random.chance(0.8) || self.profile.is_directed,
             is_stuck: in_process && !self.is_draining && self.random.chance(0.02) && self.profile.stuck_tasks,
             lasts,
+            began: self.now,
+            deadline: task.deadline,
             completion,
             lives_until: self.agents[a].run_until,
             turn: 0,
@@ -398,6 +409,7 @@ impl World {
             return;
         }
         task.runs = true;
+        task.began = self.now;
         let (lasts, talks) = (task.lasts, task.talks);
         self.task_started(a, generation, key);
         self.tell_session(a, generation, key, TaskEvent::Started);
@@ -445,6 +457,9 @@ impl World {
         {
             tell!(self, "agent {a}: task {} is over", name(key));
             self.witness.over(attempt_id(key));
+            let boot = self.agents[a].clock.agent(self.now).boot;
+            let is_timed_out = task.deadline.is_some_and(|deadline| deadline <= boot);
+            self.check_outlived(attempt_id(key), task.began, task.lasts, is_timed_out);
         }
     }
 
@@ -477,6 +492,21 @@ impl World {
         } else {
             let wait = self.random.millis(0, 20);
             self.end_task_in(a, generation, key, wait);
+        }
+    }
+
+    /// A planted bug: see [`Plant::TasksDieWithStream`].
+    fn kill_all_tasks(&mut self, a: usize) {
+        let generation = self.agents[a].generation;
+        let mut killed = Vec::new();
+        for ((of, key), task) in &mut self.agents[a].tasks {
+            if *of == generation && task.runs {
+                task.completion = Completion::from(Failure::new("KILLED", "killed"));
+                killed.push(*key);
+            }
+        }
+        for key in killed {
+            self.end_task_in(a, generation, key, Duration::ZERO);
         }
     }
 

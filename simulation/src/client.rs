@@ -117,7 +117,8 @@ impl World {
             28 => self.any_purge(),
             19 => self.cancel_some_run().unwrap_or(Command::Status),
             20 => self.any_backfill(job),
-            21 if self.random.chance(0.2) => Command::StepDown { node: None },
+            // A hand-over and an outage at once are more than promise 6 is given for.
+            21 if self.random.chance(0.2) && !self.profile.must_outlive => Command::StepDown { node: None },
             _ => Command::TriggerJob { job, payload: None, labels: BTreeMap::new(), not_before: None },
         };
         (command, is_bad)

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::kinds::kinds;
 use crate::left_behind::LeftBehind;
 use crate::network::ConnectionId;
+use crate::server::Server;
 use crate::trace::tell;
 use crate::world::World;
 
@@ -65,6 +66,9 @@ pub(crate) enum Heal {
     Deposed(LeftBehind),
 }
 
+/// Who heard of its right to run within this has all of it before it: heartbeats are a second apart.
+const FRESH: Duration = Duration::from_secs(2);
+
 impl World {
     pub(crate) fn fault_strikes(&mut self) {
         if self.profile.faults.is_empty() {
@@ -72,8 +76,31 @@ impl World {
         }
         let wait = self.profile.fault_every.mul_f64(self.random.below(2_000) as f64 / 1_000.0);
         self.queue.plan(self.now.after(wait), Event::FaultStrikes);
+        if self.profile.must_outlive && !self.is_whole() {
+            return;
+        }
+        self.struck = self.now;
         let fault = self.random.pick(&self.profile.faults);
         self.strike(fault);
+    }
+
+    /// Whether it heard of its right to run a moment ago.
+    fn has_a_fresh_right(&self, a: usize) -> bool {
+        let agent = &self.agents[a];
+        let whole = self.profile.agent_ttl.mul_f64(0.9);
+        let boot = agent.clock.agent(self.now).boot;
+        agent.run_until.is_some_and(|until| until + FRESH >= boot + whole)
+    }
+
+    /// Nothing has failed, or nobody feels it any more.
+    fn is_whole(&self) -> bool {
+        let is_well = |server: &Server| server.engine.is_some() && !server.is_frozen && !server.is_stopping;
+        let leader = self.coordinator.leader.filter(|leader| self.servers[leader.server].is_leading());
+        leader.is_some()
+            && self.servers.iter().all(is_well)
+            && !self.ledger.is_down
+            && !self.coordinator.is_down
+            && (0..self.agents.len()).all(|a| self.has_a_fresh_right(a))
     }
 
     /// How long a fault lasts: mostly short, at times longer than every TTL.

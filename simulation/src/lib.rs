@@ -38,7 +38,7 @@ pub use profile::Profile;
 pub use promise::{Broken, Promise};
 pub use run::{Batch, Options, Outcome, run, run_many, story};
 pub use shrink::shrink;
-pub use tally::Tally;
+pub use tally::{Check, Tally};
 pub use transition::Transition;
 pub use trouble::{Nuisance, Without, troubles};
 pub use world::World;

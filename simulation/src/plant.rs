@@ -39,6 +39,8 @@ kinds! {
         LostBeforeTtl = "LOST before the TTL has passed",
         /// Neither the agent nor its supervisors stop what has no right to run.
         RightToRunIgnored = "right to run ignored by the agent",
+        /// An agent takes the end of its stream for the end of its right to run.
+        TasksDieWithStream = "tasks killed when the stream breaks",
         /// A MISSED record ends one fire late.
         MissedOffByOne = "a MISSED range off by one",
         /// A new leader reads jobs as they were one change before.

@@ -36,6 +36,8 @@ pub struct Profile {
     pub silent_deaths: bool,
     pub stuck_tasks: bool,
     pub schedules: Schedules,
+    /// Only what the control plane is made of fails, one thing at a time: running tasks must outlive it (promise 6).
+    pub must_outlive: bool,
     /// A directed case: clocks are right, machines alike, and nothing is left to chance.
     pub is_directed: bool,
 }
@@ -55,7 +57,7 @@ impl Profile {
         };
         let faults = Fault::ALL.iter().copied().filter(|_| random.chance(0.45)).collect();
         let ttls = [Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(10)];
-        Self {
+        let any = Self {
             servers: random.pick(&[1, 2, 2, 3, 3]),
             agents: random.pick(&[1, 2, 2, 3, 4]),
             clients: random.pick(&[1, 2, 3]),
@@ -77,7 +79,33 @@ impl Profile {
             silent_deaths: true,
             stuck_tasks: true,
             is_directed: false,
+            must_outlive: false,
             schedules: random.pick(&[Schedules::Mixed, Schedules::Mixed, Schedules::Dense, Schedules::Sparse]),
+        };
+        if random.below(8) == 0 { any.with_the_control_plane_failing(random) } else { any }
+    }
+
+    /// What promise 6 is given for: processes of servers that end or freeze, while others live; and an outage of the
+    /// ledger or of the coordinator. A TTL leaves time for a fail-over, as the default does.
+    fn with_the_control_plane_failing(self, random: &mut Random) -> Self {
+        use Fault::{FreezeLeader, FreezeServer, KillLeader, KillServer, StopLeader, StopServer};
+        let outage = random.pick(&[Fault::LedgerOutage, Fault::CoordinatorOutage]);
+        Self {
+            servers: self.servers.max(2),
+            agent_ttl: Duration::from_secs(10),
+            other_agent_ttl: None,
+            faults: vec![KillServer, KillLeader, StopServer, StopLeader, FreezeServer, FreezeLeader, outage, outage],
+            fault_every: random.millis(400, 3_000),
+            slow_messages: 0.0,
+            slow_statements: 0.0,
+            answers_lost: 0.0,
+            refused_unapplied: 0.0,
+            proofs_lost: 0.0,
+            keep_alives_lost: 0.0,
+            leases_late: 0.0,
+            stuck_tasks: false,
+            must_outlive: true,
+            ..self
         }
     }
 
@@ -105,6 +133,7 @@ impl Profile {
             silent_deaths: false,
             stuck_tasks: false,
             schedules: Schedules::Mixed,
+            must_outlive: false,
             is_directed: true,
         }
     }

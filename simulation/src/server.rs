@@ -48,6 +48,7 @@ pub(crate) struct Server {
     pub(crate) engine: Option<Engine>,
     pub(crate) generation: u32,
     pub(crate) is_frozen: bool,
+    pub(crate) is_stopping: bool,
     pub(crate) backlog: VecDeque<Arrival>,
     pub(crate) clock: Clock,
     wakes_at: Option<Instant>,
@@ -69,6 +70,7 @@ impl Server {
             engine: None,
             generation: 0,
             is_frozen: false,
+            is_stopping: false,
             backlog: VecDeque::new(),
             clock,
             wakes_at: None,
@@ -143,6 +145,7 @@ impl World {
     pub(crate) fn stop_server(&mut self, s: usize) {
         if self.servers[s].engine.is_some() && !self.servers[s].is_frozen {
             tell!(self, "server {s} is told to stop");
+            self.servers[s].is_stopping = true;
             self.give(s, Input::Stop);
         }
     }

@@ -3,8 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::kinds::kinds;
 use crate::transition::Transition;
 use crate::trouble::troubles;
+
+kinds! {
+    /// What is judged only where the seeds bring it about.
+    Check {
+        PausedSpanMadeUp = "paused span made up",
+        TaskOutlivesFault = "task outlives a fault of the control plane",
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -34,11 +43,13 @@ impl Tally {
         self.counts.iter().filter(|((g, k), _)| *g == group && *k == kind).map(|(_, count)| *count).sum()
     }
 
-    /// What can go wrong, and did not once; what a state may do, and never did.
+    /// What can go wrong, and did not once; what was never judged; what a state may do, and never did.
     pub fn never_met(&self) -> Vec<String> {
         let troubles = troubles().filter(|name| self.of("fault", name) == 0).map(str::to_owned);
+        let checks = Check::ALL.iter().map(|check| check.name());
+        let checks = checks.filter(|name| self.of("check", name) == 0).map(str::to_owned);
         let legal = Transition::legal().into_iter().filter(|legal| !self.transitions.contains_key(legal));
-        troubles.chain(legal.map(|legal| legal.to_string())).collect()
+        troubles.chain(checks).chain(legal.map(|legal| legal.to_string())).collect()
     }
 
     /// What no state may do, and was done.

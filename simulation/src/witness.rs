@@ -78,6 +78,8 @@ pub(crate) struct Deeds {
     runs: bool,
     /// Its process is frozen.
     is_suspended: bool,
+    /// Somebody has a use for its end: a client, a later fire.
+    is_asked_to_end: bool,
     /// Number and content of its last report.
     reported: Option<(u64, Outcome)>,
     /// The last order for it: its true epoch, and its payload.

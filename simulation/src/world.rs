@@ -46,6 +46,8 @@ pub struct World {
     /// The leader that is to be left behind with its next hand-out.
     pub(crate) ambush: Option<Candidate>,
     pub(crate) edits: u64,
+    /// When the last fault struck.
+    pub(crate) struck: Instant,
     pub(crate) is_draining: bool,
     /// Of directed cases: how long tasks last.
     pub(crate) task_lasts: Option<Duration>,
@@ -80,6 +82,7 @@ impl World {
             effects: Vec::new(),
             ambush: None,
             edits: 0,
+            struck: Instant(0),
             is_draining: false,
             task_lasts: None,
             steps: 0,

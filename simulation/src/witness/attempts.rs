@@ -15,7 +15,9 @@ use v1::report::finished::Outcome as WireOutcome;
 use super::Witness;
 use super::commits::{never_started, short_attempt};
 use crate::agent::{attempt_id, name, tail};
+use crate::clock::Instant;
 use crate::promise::Promise;
+use crate::tally::Check;
 use crate::trace::tell;
 use crate::world::World;
 
@@ -40,6 +42,12 @@ impl Witness {
             let epoch = if assign.epoch < self.highest_epoch(instance) { i64::MIN } else { assign.epoch };
             self.deeds.entry(id).or_default().order = Some((epoch, assign.payload.to_vec()));
         }
+    }
+
+    pub(crate) fn asked_to_end(&mut self, cancel: &v1::Cancel) {
+        let Ok(run) = cancel.run_id.parse::<RunId>() else { return };
+        let id = AttemptId { run, number: u32::try_from(cancel.attempt).unwrap_or(0) };
+        self.deeds.entry(id).or_default().is_asked_to_end = true;
     }
 
     pub(crate) fn suspended(&mut self, id: AttemptId) {
@@ -101,6 +109,22 @@ impl World {
         self.check_definition(id, order.map(|(_, payload)| payload));
     }
 
+    /// A task ends by itself, by its timeout, or because somebody asked for it: not because the control plane fails.
+    pub(crate) fn check_outlived(&mut self, id: AttemptId, began: Instant, lasts: Duration, is_timed_out: bool) {
+        if !self.profile.must_outlive {
+            return;
+        }
+        let is_asked_to_end = self.witness.deeds.get(&id).is_some_and(|deeds| deeds.is_asked_to_end);
+        let lived = self.now.since(began);
+        if lived < lasts && !is_timed_out && !is_asked_to_end {
+            let how = format!("attempt {} is killed after {lived:?} of {lasts:?}", short_attempt(id));
+            return self.broken(Promise::P6, how);
+        }
+        if began < self.struck {
+            self.tally.count("check", Check::TaskOutlivesFault.name());
+        }
+    }
+
     /// The definition that runs is the one that the row names.
     fn check_definition(&mut self, id: AttemptId, payload: Option<Vec<u8>>) {
         let Some(run) = self.witness.runs.get(&id.run) else { return };
@@ -150,6 +174,10 @@ impl World {
 
     /// The ledger ends an attempt: it must be over, and as it was reported.
     pub(super) fn check_end(&mut self, id: AttemptId, state: AttemptState, reason: Option<Reason>) {
+        if self.profile.must_outlive && matches!(reason, Some(Reason::AgentLost | Reason::RightToRunEnded)) {
+            let how = format!("attempt {} ended as {state} ({reason:?})", short_attempt(id));
+            return self.broken(Promise::P6, how);
+        }
         let Some(deeds) = self.witness.deeds.get(&id) else {
             if state != AttemptState::Lost && state != AttemptState::Cancelled {
                 let how =

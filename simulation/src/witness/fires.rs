@@ -15,6 +15,7 @@ use super::{JobRecord, Version, Witness};
 use crate::client::Clients;
 use crate::ledger::short;
 use crate::promise::Promise;
+use crate::tally::Check;
 use crate::transition::Transition;
 use crate::world::World;
 
@@ -204,7 +205,7 @@ impl World {
             let how = format!("the fire {lost} of {} was paused, and catch_up does not make it up", version.job.key);
             self.broken(Promise::P1, how);
         } else {
-            self.tally.count("check", "paused span made up");
+            self.tally.count("check", Check::PausedSpanMadeUp.name());
         }
     }
 
