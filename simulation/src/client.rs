@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use scheduler_core::engine::{Answer, Away, Command, Refusal, Request, RequestHandle};
+use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Definition, JobKey};
 use scheduler_core::txn::{PurgeFilter, RequestKey};
 
@@ -227,13 +228,17 @@ impl World {
     }
 
     /// The engine answers: what it says must be true by now.
-    pub(crate) fn answer(&mut self, s: usize, handle: RequestHandle, answer: Result<Answer, Refusal>) {
+    /// The jobs that are told to be changed.
+    pub(crate) fn answer(&mut self, s: usize, handle: RequestHandle, answer: Result<Answer, Refusal>) -> Vec<JobUid> {
+        let mut changed = Vec::new();
         if let Some(write) = self.clients.write_of_handle(handle) {
             self.check_answer(write, &answer);
+            changed = self.witness_answer(write, &answer);
         }
         tell!(self, "server {s} answers request {}: {}", handle.0, said(&answer));
         let at = self.now.after(self.network_delay());
         self.queue.plan(at, Event::Answered { handle, answer: Box::new(answer) });
+        changed
     }
 
     pub(crate) fn answered(&mut self, handle: RequestHandle, answer: Result<Answer, Refusal>) {

@@ -17,6 +17,7 @@ mod ledger;
 mod left_behind;
 mod network;
 mod plant;
+mod planted;
 mod profile;
 mod promise;
 mod random;

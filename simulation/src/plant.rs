@@ -29,6 +29,8 @@ kinds! {
         SlotFreedEarly = "lock released before the report is durable",
         /// Changes are answered before they are durable.
         ChangeAnsweredEarly = "change answered before it is durable",
+        /// What is under way to an agent when its job is changed is sent after the answer.
+        ChangeAnsweredBeforeRevocation = "change answered before revocation",
         /// The ledger says that it has committed, and commits later, if nothing comes in between.
         CommitAnsweredEarly = "commit answered before it is one",
         /// The answer to one transaction is taken for the answer to the next one too.

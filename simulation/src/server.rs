@@ -17,6 +17,7 @@ use crate::coordinator::{Candidate, LEASE};
 use crate::event::Event;
 use crate::network::{ConnectionId, End, Packet, Side};
 use crate::plant::Plant;
+use crate::planted::HeldBack;
 use crate::promise::Promise;
 use crate::trace::tell;
 use crate::world::World;
@@ -41,7 +42,7 @@ pub(crate) struct Stream {
     credits: Credits,
     inventory: Option<Inventory>,
     /// The Hello waits for a leader.
-    waits: bool,
+    pub(crate) waits: bool,
 }
 
 pub(crate) struct Server {
@@ -58,10 +59,11 @@ pub(crate) struct Server {
     pub(crate) is_elected: bool,
     /// When each of its keep-alives was sent, and until when the lease was confirmed to it.
     keep_alives: BTreeMap<KeepAliveId, Instant>,
-    confirmed_until: Instant,
+    pub(crate) confirmed_until: Instant,
     /// The highest number of its calls: a lower one is asked again.
     last_call: CallId,
-    streams: BTreeMap<ConnectionId, Stream>,
+    pub(crate) streams: BTreeMap<ConnectionId, Stream>,
+    pub(crate) held_back: Vec<HeldBack>,
 }
 
 impl Server {
@@ -82,6 +84,7 @@ impl Server {
             confirmed_until: Instant(0),
             last_call: CallId(0),
             streams: BTreeMap::new(),
+            held_back: Vec::new(),
         }
     }
 
@@ -285,36 +288,6 @@ impl World {
         self.give(s, Input::FromAgent(StreamId(id.0), message));
     }
 
-    fn alter_inventory(&mut self, id: ConnectionId, message: &mut FromAgent) {
-        let FromAgent::Inventory(inventory) = message else { return };
-        match self.plant {
-            Some(Plant::InventoryIgnored) => {
-                let agent = self.network.connections.get(&id).map(|connection| connection.agent);
-                let instance = agent.map(|agent| self.agents[agent].instance);
-                inventory.held = self.witness.unended_of(instance);
-            }
-            Some(Plant::InventoryBelievedEmpty) => {
-                inventory.held.clear();
-                inventory.reports.clear();
-            }
-            _ => {}
-        }
-    }
-
-    fn acknowledge_early(&mut self, s: usize, id: ConnectionId, message: &FromAgent) {
-        if self.plant != Some(Plant::ReportAcknowledgedEarly) {
-            return;
-        }
-        let FromAgent::Reports(reports) = message else { return };
-        let acks = reports.iter().map(|report| scheduler_core::agent::Ack {
-            attempt: report.attempt,
-            sequence: report.sequence,
-            refused: false,
-        });
-        let acks = acks.collect();
-        self.send(s, StreamId(id.0), ToAgent::Ack(acks));
-    }
-
     /// A node that knows another to lead sends its agents there.
     fn redirect_waiting(&mut self, s: usize) {
         let server = &self.servers[s];
@@ -339,6 +312,7 @@ impl World {
         engine.handle(server.clock.server(now), input, &mut effects);
         self.carry_out(s, &mut effects);
         self.effects = effects;
+        self.send_held_back(s, &[]);
         self.plan_wake(s);
         self.ends_by_itself(s);
     }
@@ -409,7 +383,10 @@ impl World {
                         self.end_connection(id, Side::Server, why.into());
                     }
                 }
-                Effect::Answer(handle, answer) => self.answer(s, handle, answer),
+                Effect::Answer(handle, answer) => {
+                    let changed = self.answer(s, handle, answer);
+                    self.send_held_back(s, &changed);
+                }
                 Effect::Alert(alert) => {
                     tell!(self, "server {s}: {alert:?}");
                     self.tally.count("alert", kind_of_alert(&alert));
@@ -475,7 +452,12 @@ impl World {
         }
     }
 
-    fn send(&mut self, s: usize, stream: StreamId, message: ToAgent) {
+    pub(crate) fn send(&mut self, s: usize, stream: StreamId, mut message: ToAgent) {
+        self.hold_back(s, stream, &mut message);
+        self.put_on_stream(s, stream, message);
+    }
+
+    pub(crate) fn put_on_stream(&mut self, s: usize, stream: StreamId, message: ToAgent) {
         let id = ConnectionId(stream.0);
         self.tally.count("server's message", kind_to_agent(&message));
         self.check_sent(s, &message);
@@ -494,33 +476,6 @@ impl World {
         }
         if let Some(copy) = copy {
             self.send_to_another(s, id, copy);
-        }
-    }
-
-    fn send_to_another(&mut self, s: usize, not: ConnectionId, message: ToAgent) {
-        let ToAgent::Assign(mut assignments) = message else { return };
-        let others: Vec<_> = self.servers[s].streams.iter().filter(|(id, o)| **id != not && !o.waits).collect();
-        let Some(other) = others.first().map(|(id, _)| **id) else { return };
-        let Some(agent) = self.network.connections.get(&other).map(|connection| connection.agent) else { return };
-        for assign in &mut assignments {
-            assign.instance = scheduler_core::ids::AgentInstance(self.agents[agent].instance);
-        }
-        for part in server_messages(ToAgent::Assign(assignments), "n", &mut Credits::default()) {
-            self.send_packet(other, Side::Agent, Packet::ToAgent(Box::new(part)));
-        }
-    }
-
-    /// A planted bug: see [`Plant::ChangeAnsweredEarly`].
-    fn answer_change_early(&mut self, s: usize, call: &Call) {
-        if self.plant != Some(Plant::ChangeAnsweredEarly) {
-            return;
-        }
-        let Call::Commit(transaction) = call else { return };
-        for write in &transaction.jobs {
-            if let Some(handle) = self.clients.handle_of(&write.author) {
-                let answer = Ok(scheduler_core::engine::Answer::Job(Box::new(write.job.clone())));
-                self.answer(s, handle, answer);
-            }
         }
     }
 }

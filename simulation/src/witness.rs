@@ -31,6 +31,9 @@ pub(crate) struct Version {
 pub(crate) struct JobRecord {
     current: i64,
     versions: BTreeMap<i64, Version>,
+    /// The revision that a client was told of: an edit, a calendar's, the end of the job; and a pause.
+    answered: i64,
+    answered_pause: i64,
     /// Every instant up to here that the job owed has been found covered.
     checked: Timestamp,
     /// Spans that rows cover, by their end.
@@ -69,6 +72,11 @@ pub(crate) struct AttemptRecord {
     ended: Option<(AttemptState, Option<Reason>)>,
     /// `max_instances` when it was handed out.
     limit: u32,
+    /// The definition that it was handed out under.
+    revision: i64,
+    /// A pause holds back nothing else: a fire that was never handed out before.
+    is_fires_first: bool,
+    was_sent: bool,
 }
 
 /// What an attempt did physically.
@@ -120,6 +128,14 @@ impl Witness {
     pub(crate) fn largest_max_instances(&self, uid: JobUid) -> u32 {
         let versions = self.jobs.get(&uid).into_iter().flat_map(|job| job.versions.values());
         versions.map(|version| version.job.definition.max_instances).max().unwrap_or(1)
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(crate) fn job_of(&self, attempt: AttemptId) -> Option<JobUid> {
+        self.attempts.get(&attempt).map(|record| record.job)
     }
 
     pub(crate) fn unended_of(&self, instance: Option<Uuid>) -> Vec<AttemptId> {

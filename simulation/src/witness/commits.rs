@@ -213,6 +213,9 @@ impl World {
             state: attempt.state,
             ended: None,
             limit,
+            revision,
+            is_fires_first: trigger == Trigger::Schedule && id.number == 1,
+            was_sent: false,
         };
         self.witness.attempts.insert(id, record);
         let before = AttemptId { number: id.number.saturating_sub(1), ..id };

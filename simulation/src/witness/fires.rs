@@ -70,6 +70,8 @@ impl World {
                 let record = JobRecord {
                     current: job.revision,
                     versions: std::iter::once((job.revision, version)).collect(),
+                    answered: 0,
+                    answered_pause: 0,
                     checked: job.effective_from,
                     covered: std::collections::BTreeMap::new(),
                     counted: 0,

@@ -1,8 +1,8 @@
-//! What the engine says: to clients and to agents it must be true already (promises 3, 5 and 8).
+//! What the engine says: to clients and to agents it must be true already, and stay so (promises 3, 5, 8 and 9).
 
-use scheduler_core::agent::{Ack, ToAgent};
+use scheduler_core::agent::{Ack, Assign, ToAgent};
 use scheduler_core::engine::{Answer, Command, Refusal};
-use scheduler_core::ids::{AttemptId, BackfillId, JobUid, RunId};
+use scheduler_core::ids::{BackfillId, JobUid, RunId};
 
 use super::attempts::state_of;
 use super::commits::short_attempt;
@@ -39,6 +39,27 @@ impl World {
         }
     }
 
+    /// Takes down what a client is told to be changed (promise 9).
+    pub(crate) fn witness_answer(&mut self, write: WriteId, answer: &Result<Answer, Refusal>) -> Vec<JobUid> {
+        let Some(known) = self.clients.writes.get(&write) else { return Vec::new() };
+        let is_pause = matches!(known.command, Command::PauseJob { .. });
+        if answer.is_err() || !(is_pause || is_change(&known.command)) {
+            return Vec::new();
+        }
+        // A calendar's change is one of every job that names it; what changes nothing may be answered all the same.
+        let mut told: Vec<_> = self.witness.changes_by.get(&write).into_iter().flatten().copied().collect();
+        if let Ok(Answer::Job(job)) = answer {
+            told.push((job.uid, job.revision));
+        }
+        for (uid, revision) in &told {
+            if let Some(record) = self.witness.jobs.get_mut(uid) {
+                let answered = if is_pause { &mut record.answered_pause } else { &mut record.answered };
+                *answered = (*answered).max(*revision);
+            }
+        }
+        told.into_iter().map(|(uid, _)| uid).collect()
+    }
+
     fn is_in_ledger(&self, resource: &str) -> bool {
         let run = resource.parse::<RunId>().is_ok_and(|run| self.witness.runs.contains_key(&run));
         let backfill = resource.parse::<BackfillId>().is_ok_and(|id| self.witness.has_backfill(id));
@@ -51,7 +72,7 @@ impl World {
         match message {
             ToAgent::Assign(assignments) => {
                 for assign in assignments {
-                    self.check_assign(s, assign.attempt, assign.instance.0);
+                    self.check_assign(s, assign);
                 }
             }
             ToAgent::Ack(acks) => {
@@ -63,11 +84,25 @@ impl World {
         }
     }
 
-    fn check_assign(&mut self, s: usize, id: AttemptId, instance: uuid::Uuid) {
-        let recorded = self.witness.attempts.get(&id).map(|record| record.instance);
-        if recorded != Some(instance) {
+    fn check_assign(&mut self, s: usize, assign: &Assign) {
+        let id = assign.attempt;
+        let record = self.witness.attempts.get_mut(&id).filter(|record| record.instance == assign.instance.0);
+        let Some(record) = record else {
             let how = format!("server {s} hands out {} before it is in the ledger for that agent", short_attempt(id));
-            self.broken(Promise::P3, how);
+            return self.broken(Promise::P3, how);
+        };
+        let is_first = !std::mem::replace(&mut record.was_sent, true);
+        let (revision, is_fires_first) = (record.revision, record.is_fires_first);
+        let Some(job) = self.witness.jobs.get(&record.job) else { return };
+        // A later leader counts as handed out what it finds in the ledger, whether or not the last one has sent it.
+        if !is_first || assign.epoch != self.witness.epoch {
+            return;
+        }
+        let answered = if is_fires_first { job.answered.max(job.answered_pause) } else { job.answered };
+        if revision < answered {
+            let how =
+                format!("server {s} first sends {} of revision {revision}, {answered} is answered", short_attempt(id));
+            self.broken(Promise::P9, how);
         }
     }
 
@@ -90,5 +125,31 @@ impl World {
             let how = format!("server {s} acknowledges that {name} ended as {outcome}, the ledger has {ended:?}");
             self.broken(Promise::P5, how);
         }
+    }
+}
+
+/// A change of what is run, or of when: nothing goes out under what was before.
+fn is_change(command: &Command) -> bool {
+    match command {
+        Command::UpdateJob { .. }
+        | Command::RestoreJobRevision { .. }
+        | Command::DisableJob { .. }
+        | Command::DeleteJob { .. }
+        | Command::UpdateCalendar { .. } => true,
+        // What is paused goes on where it was handed out; the others take nothing back.
+        Command::PauseJob { .. }
+        | Command::CreateJob { .. }
+        | Command::UndeleteJob { .. }
+        | Command::ResumeJob { .. }
+        | Command::EnableJob { .. }
+        | Command::TriggerJob { .. }
+        | Command::RetryRun { .. }
+        | Command::CancelRun { .. }
+        | Command::BackfillJob { .. }
+        | Command::CreateCalendar { .. }
+        | Command::DeleteCalendar { .. }
+        | Command::PurgeRuns { .. }
+        | Command::Status
+        | Command::StepDown { .. } => false,
     }
 }
