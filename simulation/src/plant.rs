@@ -53,6 +53,8 @@ kinds! {
         CatchUpEnteredTwice = "catch_up entered twice",
         /// Ended runs are deleted though they are later than the watermark.
         RetentionDeletesRecentRows = "retention that deletes rows since the watermark",
+        /// A node puts right what a client asks for instead of refusing it.
+        BadInputPutRight = "bad input taken for good",
         /// Numbers of requests are not remembered.
         RequestsForgotten = "numbers of requests forgotten",
         /// A new instance claims that the old one is gone while its tasks live.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use agent_wire::{Credits, server_messages};
 use scheduler_core::agent::{Assign, FromAgent, StreamId, ToAgent};
-use scheduler_core::engine::Answer;
+use scheduler_core::engine::{Answer, Command};
 use scheduler_core::ids::JobUid;
+use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_core::txn::Call;
 
 use crate::clock::Instant;
@@ -81,6 +82,15 @@ impl World {
                 let answer = Ok(Answer::Job(Box::new(write.job.clone())));
                 self.answer(s, handle, answer);
             }
+        }
+    }
+
+    /// A planted bug: see [`Plant::BadInputPutRight`].
+    pub(crate) fn put_right(&self, command: &mut Command) {
+        if self.plant == Some(Plant::BadInputPutRight)
+            && let Command::CreateJob { definition, .. } = command
+        {
+            definition.schedule.every.iter_mut().for_each(|every| *every = (*every).max(SHORTEST_EVERY));
         }
     }
 

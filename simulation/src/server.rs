@@ -219,7 +219,8 @@ impl World {
             Arrival::Proved(proof) => self.give(s, Input::LeadershipProved(proof)),
             Arrival::Called(id, result) => self.give(s, Input::Called(id, result)),
             Arrival::Packet(connection, packet) => self.take_packet(s, connection, packet),
-            Arrival::Request(handle, request) => {
+            Arrival::Request(handle, mut request) => {
+                self.put_right(&mut request.command);
                 tell!(self, "server {s} gets request {}: {:?}", handle.0, request.command);
                 self.give(s, Input::Request(handle, *request));
             }

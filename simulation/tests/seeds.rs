@@ -3,7 +3,9 @@
 //! `SIMULATION_SEED=n` tells the whole story of one seed; with `SIMULATION_SHRINK=1` it is made short first.
 //! `SIMULATION_SEEDS` says how many, `SIMULATION_STEPS` how long, `SIMULATION_WITHOUT` what must not go wrong.
 
-use simulation::{Options, Plant, Without, run, run_many, shrink, story};
+use std::collections::BTreeMap;
+
+use simulation::{Broken, Options, Plant, Promise, Without, run, run_many, shrink, story};
 
 const SEEDS: u64 = 2_000;
 
@@ -49,22 +51,34 @@ fn no_promise_is_broken_and_everything_is_met_under_faults() {
 /// Seeds that a planted bug is looked for in at least, and at most.
 const LOOK_IN: (u64, u64) = (20, 400);
 
+/// Some bugs are planted for the one promise that they break.
+fn is_it(plant: Plant, found_as: Promise) -> bool {
+    match plant {
+        Plant::TasksDieWithStream => found_as == Promise::P6,
+        Plant::BadInputPutRight => found_as == Promise::P8,
+        Plant::ChangeAnsweredBeforeRevocation => found_as == Promise::P9,
+        _ => true,
+    }
+}
+
 #[test]
 fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
     for plant in Plant::ALL {
         let (mut seeds, mut broken) = (0, Vec::new());
-        while seeds < LOOK_IN.0 || (broken.is_empty() && seeds < LOOK_IN.1) {
+        let find = |broken: &[(u64, Broken)]| broken.iter().find(|(_, how)| is_it(*plant, how.promise)).cloned();
+        while seeds < LOOK_IN.0 || (find(&broken).is_none() && seeds < LOOK_IN.1) {
             let batch = run_many(seeds, LOOK_IN.0, Options { plant: Some(*plant), ..Options::new(10_000) });
             seeds += batch.seeds;
             broken.extend(batch.broken);
         }
-        match broken.first() {
-            Some((seed, how)) => {
-                println!("{}: in {} of {seeds} seeds, first in {seed}: {how}", plant.name(), broken.len());
-            }
-            None => missed.push(plant.name()),
-        }
+        let Some((seed, how)) = find(&broken) else {
+            missed.push(plant.name());
+            continue;
+        };
+        let mut found_as = BTreeMap::<_, u32>::new();
+        broken.iter().for_each(|(_, how)| *found_as.entry(how.promise).or_default() += 1);
+        println!("{}: in {} of {seeds} seeds, as {found_as:?}, as in {seed}: {how}", plant.name(), broken.len());
     }
     assert!(missed.is_empty(), "not found in {} seeds: {missed:?}", LOOK_IN.1);
 }
