@@ -9,7 +9,7 @@ kinds! {
         FenceRemoved = "fence check removed",
         /// A take-over does not wait for the transactions that hold EPOCH.
         TakeOverDoesNotWait = "take-over does not wait for open transactions",
-        /// Heartbeats are confirmed without asking whether the node still leads.
+        /// Heartbeats are confirmed without asking the coordinator or the ledger whether the node still leads.
         ConfirmedWithoutProof = "confirmation without renewal",
         /// The leader believes that an agent holds all that the ledger says it holds.
         InventoryIgnored = "Inventory ignored",

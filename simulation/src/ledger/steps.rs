@@ -32,6 +32,13 @@ impl World {
         if self.plant == Some(Plant::UnknownDecidedAnew) && self.ledger.unknown.remove(&(server, generation, id)) {
             call = self.decided_anew(&call);
         }
+        if self.plant == Some(Plant::ConfirmedWithoutProof)
+            && matches!(&call, Call::Commit(question) if question.is_empty())
+        {
+            let arrival = Arrival::Called(id, Ok(Done::Committed));
+            self.queue.plan(self.now, Event::Server { server, generation, arrival });
+            return;
+        }
         self.ledger.next += 1;
         let number = CallNumber(self.ledger.next);
         self.ledger.open.insert(number, Open { server, generation, id, call, step: Step::Arrives, done: None });
