@@ -68,7 +68,6 @@ pub(crate) enum Event {
     LedgerStep {
         call: CallNumber,
     },
-    LedgerLosesRows,
     CampaignArrives(Candidate),
     KeepAliveArrives(Candidate, KeepAliveId),
     ResignationArrives(Candidate),

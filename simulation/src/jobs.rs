@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use scheduler_core::calendar::{self, CalendarKey};
-use scheduler_core::job::{Definition, JobKey, OnLost, OverlapPolicy, Payload, Retry, Task};
+use scheduler_core::job::{Definition, JobKey, OnLost, OverlapPolicy, Payload, Retention, Retry, Task};
 use scheduler_core::schedule::{self, Date, DateRange, Schedule};
 use scheduler_core::time::Timestamp;
 
 use crate::profile::Schedules;
 use crate::random::Random;
+
+/// What a run of the simulation lives to see the end of.
+const SHORT_RETENTION: Retention = Retention { max_runs: 3, max_age: Duration::from_secs(30) };
 
 pub fn key(job: usize) -> JobKey {
     JobKey { namespace: "default".to_owned(), job_id: format!("j{job}") }
@@ -70,6 +73,7 @@ pub(crate) fn any(random: &mut Random, now: Timestamp, edit: u64, likes: Schedul
         on_lost: random.pick(&[OnLost::Retry, OnLost::Retry, OnLost::Fail]),
         pause_after_failures: random.pick(&[0, 0, 0, 2]),
         delete_after_completion: random.chance(0.15),
+        retention: if random.chance(0.4) { SHORT_RETENTION } else { Retention::default() },
         ..Definition::new(task)
     }
 }

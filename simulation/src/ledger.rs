@@ -15,7 +15,7 @@ use scheduler_core::txn::{Call, CallId, Done, Failure};
 use crate::clock::{Clock, Instant};
 
 pub(crate) use steps::short;
-pub(crate) use tables::Tables;
+pub(crate) use tables::{STAYS, Tables};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct CallNumber(pub(crate) u64);

@@ -11,6 +11,8 @@ kinds! {
     /// What is judged only where the seeds bring it about.
     Check {
         PausedSpanMadeUp = "paused span made up",
+        RowPurgedByRetention = "row purged by retention",
+        RowPurgedOnRequest = "row purged on request",
         TaskOutlivesFault = "task outlives a fault of the control plane",
     }
 }

@@ -6,6 +6,7 @@ mod attempts;
 mod backfills;
 mod commits;
 mod fires;
+mod purges;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,8 @@ pub(crate) struct RunRecord {
     revision: i64,
     trigger: Trigger,
     state: RunState,
+    scheduled_time: Timestamp,
+    end_time: Option<Timestamp>,
     next_attempt_time: Option<Timestamp>,
     not_before: Timestamp,
     payload: Option<Payload>,
@@ -98,9 +101,12 @@ pub(crate) struct Deeds {
 pub(crate) struct Witness {
     epoch: Epoch,
     highest_token: FencingToken,
+    watermark: Timestamp,
     pub(crate) jobs: BTreeMap<JobUid, JobRecord>,
     pub(crate) runs: BTreeMap<RunId, RunRecord>,
     unended: BTreeSet<RunId>,
+    /// Runs that were there, and may have gone.
+    purged: BTreeSet<RunId>,
     attempts: BTreeMap<AttemptId, AttemptRecord>,
     deeds: BTreeMap<AttemptId, Deeds>,
     /// The highest epoch that each instance was told.
@@ -118,6 +124,10 @@ impl Witness {
         let runs = self.runs_by.get(&write).copied().unwrap_or_default() as usize;
         let backfills = usize::from(self.backfills_by.contains(&write));
         runs + backfills + self.changes_by.get(&write).map_or(0, BTreeSet::len)
+    }
+
+    pub(crate) fn has_or_had_run(&self, id: RunId) -> bool {
+        self.runs.contains_key(&id) || self.purged.contains(&id)
     }
 
     pub(crate) fn has_backfill(&self, id: BackfillId) -> bool {

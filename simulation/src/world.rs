@@ -113,9 +113,6 @@ impl World {
         if !is_calm {
             self.queue.plan(Instant(2_000_000), Event::FaultStrikes);
         }
-        if self.plant == Some(Plant::RetentionDeletesRecentRows) {
-            self.queue.plan(Instant(20_000_000), Event::LedgerLosesRows);
-        }
     }
 
     /// Takes the next event. False: a promise is broken, or nothing will ever happen again.
@@ -145,7 +142,6 @@ impl World {
             Event::SupervisorsLook { agent } => self.supervisors_look(agent),
             Event::Delivered { connection, to, packet } => self.delivered(connection, to, packet),
             Event::LedgerStep { call } => self.ledger_step(call),
-            Event::LedgerLosesRows => self.ledger_loses_rows(),
             Event::CampaignArrives(candidate) => self.campaign_arrives(candidate),
             Event::KeepAliveArrives(candidate, id) => self.keep_alive_arrives(candidate, id),
             Event::ResignationArrives(candidate) => self.resignation_arrives(candidate),

@@ -191,8 +191,12 @@ impl World {
             }
             Call::Purge { purge, most, .. } => {
                 let purge = purge.clone();
+                let spares_recent = self.plant != Some(Plant::RetentionDeletesRecentRows);
+                let (purged, gone) = self.ledger.tables.purge(&purge, *most, spares_recent);
                 self.tally.count("ledger", "asked to purge");
-                Done::Purged(self.ledger.tables.purge(&purge, *most))
+                tell!(self, "the ledger purges {} runs", gone.len());
+                self.witness_purge(&purge, &gone);
+                Done::Purged(purged)
             }
             Call::Survey | Call::Load { .. } | Call::LoadJob { .. } | Call::FindRequests(_) => {
                 open.done.take().expect("because it was read")

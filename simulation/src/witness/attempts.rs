@@ -22,7 +22,7 @@ use crate::trace::tell;
 use crate::world::World;
 
 /// A clock may be this far ahead: the skew that the ledger lets pass, and its own error.
-const EARLIEST: Duration = Duration::from_secs(8);
+pub(super) const EARLIEST: Duration = Duration::from_secs(8);
 
 impl Witness {
     pub(crate) fn welcomed(&mut self, instance: Uuid, epoch: i64) {
@@ -61,7 +61,7 @@ impl Witness {
             deeds.runs = false;
             deeds.is_suspended = false;
         }
-        if let Some(uid) = self.runs.get(&id.run).map(|run| run.job)
+        if let Some(uid) = self.job_of(id)
             && let Some(job) = self.jobs.get_mut(&uid)
         {
             job.running.remove(&id);

@@ -227,6 +227,7 @@ impl World {
 
     /// The watermark says that every fire up to it is in the ledger.
     pub(super) fn check_watermark(&mut self, watermark: Timestamp) {
+        self.witness.watermark = watermark;
         let uids: Vec<JobUid> = self.witness.jobs.keys().copied().collect();
         for uid in uids {
             let version = self.witness.jobs[&uid].version();

@@ -26,7 +26,7 @@ impl World {
             Ok(Answer::Job(job)) => {
                 self.witness.jobs.get(&job.uid).is_some_and(|record| record.versions.contains_key(&job.revision))
             }
-            Ok(Answer::Run(run)) => self.witness.runs.contains_key(&run.id),
+            Ok(Answer::Run(run)) => self.witness.has_or_had_run(run.id),
             Ok(Answer::Backfill(backfill)) => self.witness.has_backfill(backfill.id),
             Ok(Answer::Repeated(resource)) => self.is_in_ledger(resource),
             Ok(Answer::Calendar(_) | Answer::Purged(_) | Answer::Status(_) | Answer::SteppedDown { .. }) | Err(_) => {
@@ -61,7 +61,7 @@ impl World {
     }
 
     fn is_in_ledger(&self, resource: &str) -> bool {
-        let run = resource.parse::<RunId>().is_ok_and(|run| self.witness.runs.contains_key(&run));
+        let run = resource.parse::<RunId>().is_ok_and(|run| self.witness.has_or_had_run(run));
         let backfill = resource.parse::<BackfillId>().is_ok_and(|id| self.witness.has_backfill(id));
         let calendar = resource == crate::jobs::calendar_key().to_string();
         let job = || resource.parse::<JobUid>().is_ok_and(|job| self.witness.jobs.contains_key(&job));

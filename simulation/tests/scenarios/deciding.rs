@@ -1,6 +1,6 @@
 //! Sequences 1 to 3 and 5 to 10.
 
-use scheduler_core::job::{Definition, OverlapPolicy};
+use scheduler_core::job::{Definition, OverlapPolicy, Retention};
 use scheduler_core::run::{Reason, RunState};
 use scheduler_core::schedule::Schedule;
 use simulation::script::{Script, delete, pause, resume, update};
@@ -128,7 +128,8 @@ fn a_jittered_run_that_waits_makes_no_successor_skipped() {
 fn of_more_due_fires_than_are_left_the_first_count() {
     let mut script = Script::begin(1, 1);
     let schedule = Schedule { max_fires: Some(10), ..every(secs(1)).schedule };
-    script.create(0, Definition { schedule, coalesce: false, max_instances: 20, ..manual() });
+    let retention = Retention { max_runs: 3, ..Retention::default() };
+    script.create(0, Definition { schedule, coalesce: false, max_instances: 20, retention, ..manual() });
     script.until("five fires are decided", |script| script.scheduled(0).len() == 5);
     let fifth = script.scheduled(0)[4].scheduled_time;
     let server = script.kill_leader();
@@ -140,6 +141,13 @@ fn of_more_due_fires_than_are_left_the_first_count() {
     let last = decided.iter().map(|run| run.scheduled_time).max();
     script.check(decided.iter().map(|run| run.coalesced_count).sum::<u64>() == 10, "ten are decided");
     script.check(last == Some(fifth.saturating_add(secs(5))), "the first five of the due ones are among them");
+    // Retention takes rows, and not what was counted.
+    script.until("rows are purged", |script| script.scheduled(0).len() == 3);
+    script.kill_leader();
+    script.start_server(server);
+    script.until("it leads again", |script| script.leader().is_some());
+    script.run_for(secs(5));
+    script.check(script.scheduled(0).len() == 3, "nothing more is decided");
     script.end();
 }
 
