@@ -10,6 +10,7 @@ use crate::trouble::troubles;
 kinds! {
     /// What is judged only where the seeds bring it about.
     Check {
+        BoundedFiresCovered = "fires up to max_fires covered",
         PausedSpanMadeUp = "paused span made up",
         RowPurgedByRetention = "row purged by retention",
         RowPurgedOnRequest = "row purged on request",

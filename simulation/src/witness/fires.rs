@@ -172,9 +172,8 @@ impl World {
         let old = &old.job;
         let (old_fires, old_from) = (old.fires(), old.effective_from);
         let had = if job.revision == 1 { Vec::new() } else { old.definition.schedule.at.clone() };
-        let old_max = old.definition.schedule.max_fires;
         if job.revision > 1 && job.effective_from != old_from {
-            if old_fires && old_max.is_none() {
+            if old_fires {
                 self.check_covered(job.uid, job.effective_from, "when its job was changed");
             }
             if let Some(record) = self.witness.jobs.get_mut(&job.uid) {
@@ -200,10 +199,7 @@ impl World {
     fn check_made_up(&mut self, uid: JobUid, from: Timestamp, until: Timestamp) {
         let Some(record) = self.witness.jobs.get(&uid) else { return };
         let version = record.version();
-        if version.job.definition.schedule.max_fires.is_some() {
-            return;
-        }
-        if let Some(lost) = uncovered(record, &version.compiled, from, until) {
+        if let Some(lost) = uncovered(record, &version.compiled, from, owed_until(record, until)) {
             let how = format!("the fire {lost} of {} was paused, and catch_up does not make it up", version.job.key);
             self.broken(Promise::P1, how);
         } else {
@@ -231,7 +227,7 @@ impl World {
         let uids: Vec<JobUid> = self.witness.jobs.keys().copied().collect();
         for uid in uids {
             let version = self.witness.jobs[&uid].version();
-            if version.job.fires() && version.job.definition.schedule.max_fires.is_none() {
+            if version.job.fires() {
                 self.check_covered(uid, watermark, "when the watermark passed it");
             }
             if let Some(record) = self.witness.jobs.get_mut(&uid) {
@@ -243,7 +239,12 @@ impl World {
     fn check_covered(&mut self, uid: JobUid, until: Timestamp, when: &str) {
         let Some(record) = self.witness.jobs.get(&uid) else { return };
         let version = record.version();
-        if let Some(lost) = uncovered(record, &version.compiled, record.checked, until) {
+        let owed = owed_until(record, until);
+        let is_bounded = version.job.definition.schedule.max_fires.is_some();
+        if is_bounded && version.compiled.next(record.checked).is_some_and(|fire| fire <= owed) {
+            self.tally.count("check", Check::BoundedFiresCovered.name());
+        }
+        if let Some(lost) = uncovered(record, &version.compiled, record.checked, owed) {
             let how = format!("no row covers the fire {lost} of {} {when} ({until})", version.job.key);
             self.broken(Promise::P1, how);
         }
@@ -270,6 +271,15 @@ impl World {
             self.broken(promise, how);
         }
     }
+}
+
+/// Up to where instants are owed: those that `max_fires` leaves out come after the last that was decided.
+fn owed_until(record: &JobRecord, until: Timestamp) -> Timestamp {
+    let max_fires = record.version().job.definition.schedule.max_fires;
+    if max_fires.is_none_or(|max| record.counted < u64::from(max)) {
+        return until;
+    }
+    record.covered.last_key_value().map_or(Timestamp::MIN, |(last, _)| until.min(*last))
 }
 
 /// The first instant in `(after, until]` that no row covers.
