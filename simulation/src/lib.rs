@@ -37,7 +37,7 @@ pub use faults::Fault;
 pub use plant::Plant;
 pub use profile::Profile;
 pub use promise::{Broken, Promise};
-pub use run::{Batch, Options, Outcome, run, run_many, story};
+pub use run::{Batch, Options, Outcome, TESTED, run, run_many, story};
 pub use shrink::shrink;
 pub use tally::{Check, Tally};
 pub use transition::Transition;

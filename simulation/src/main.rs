@@ -1,7 +1,7 @@
 //! Simulates seeds from the command line.
 
 use clap::Parser;
-use simulation::{Options, Without, run_many, shrink, story};
+use simulation::{Options, TESTED, Without, run_many, shrink, story};
 
 /// Simulates clusters of Punctual, one for each seed.
 #[derive(Parser)]
@@ -12,9 +12,9 @@ struct Arguments {
     /// How many seeds.
     #[arg(long, default_value_t = 200)]
     seeds: u64,
-    /// The first seed.
-    #[arg(long, default_value_t = 0)]
-    first: u64,
+    /// The first seed: 0 unless said otherwise; with `--forever` the first that the tests leave out.
+    #[arg(long)]
+    first: Option<u64>,
     /// Steps with faults in each.
     #[arg(long, default_value_t = 10_000)]
     steps: u64,
@@ -24,7 +24,7 @@ struct Arguments {
     /// Make the seed short first: fewer steps, and less that goes wrong.
     #[arg(long, requires = "seed")]
     shrink: bool,
-    /// Go on until a promise is broken.
+    /// Go on until a promise is broken, with seeds that the tests leave out.
     #[arg(long)]
     forever: bool,
     /// Lines of the story of a seed that fails.
@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
         print!("{}", story(seed, options, usize::MAX));
         return Ok(());
     }
-    let mut first = arguments.first;
+    let mut first = arguments.first.unwrap_or(if arguments.forever { TESTED } else { 0 });
     loop {
         let batch = run_many(first, arguments.seeds, options);
         println!("{}", batch.tally);

@@ -11,6 +11,9 @@ use crate::tally::Tally;
 use crate::trouble::Without;
 use crate::world::World;
 
+/// How many seeds the tests simulate, from 0 on.
+pub const TESTED: u64 = 2_000;
+
 /// What became of one seed.
 #[derive(Debug)]
 pub struct Outcome {

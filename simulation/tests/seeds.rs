@@ -5,9 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use simulation::{Broken, Options, Plant, Promise, Without, run, run_many, shrink, story};
-
-const SEEDS: u64 = 2_000;
+use simulation::{Broken, Options, Plant, Promise, TESTED, Without, run, run_many, shrink, story};
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -32,7 +30,7 @@ fn no_promise_is_broken_and_everything_is_met_under_faults() {
         assert_eq!(run(seed, options()).broken, None);
         return;
     }
-    let seeds = setting("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = setting("SIMULATION_SEEDS").unwrap_or(TESTED);
     let batch = run_many(0, seeds, options());
     println!("{}", batch.tally);
     println!("{} seeds, {} steps, {} broken", batch.seeds, batch.steps, batch.broken.len());
@@ -43,7 +41,7 @@ fn no_promise_is_broken_and_everything_is_met_under_faults() {
         panic!("{}", failure(*seed, 60));
     }
     assert_eq!(batch.tally.illegal(), [] as [&str; 0], "states did what none may do");
-    if seeds >= SEEDS && options() == Options::new(10_000) {
+    if seeds >= TESTED && options() == Options::new(10_000) {
         assert_eq!(batch.tally.never_met(), [] as [&str; 0], "this never happened, and so proves nothing");
     }
 }
