@@ -252,8 +252,14 @@ impl Script {
         self.world.strike(fault);
     }
 
-    /// Sets the clock wrong by so many seconds.
-    /// The ledger's and every server's: a machine that is all of them, or machines that follow the same time server.
+    /// Sets a server's clock wrong by so many seconds.
+    pub fn set_clock(&mut self, server: usize, wrong_by: i64) {
+        let now = self.world.now;
+        self.world.servers[server].clock.set(now, wrong_by * 1_000_000, 0);
+        self.world.plan_wake(server);
+    }
+
+    /// Sets clocks wrong by so many seconds, the ledger's and every server's: a machine that is all of them, or machines that follow the same time server.
     pub fn set_all_clocks(&mut self, wrong_by: i64) {
         let now = self.world.now;
         let servers = self.world.servers.iter_mut().map(|server| &mut server.clock);

@@ -1,4 +1,4 @@
-//! Sequences 1 to 3 and 5 to 10.
+//! Sequences 1 to 3 and 5 to 11.
 
 use scheduler_core::job::{Definition, OverlapPolicy, Retention};
 use scheduler_core::run::{Reason, RunState};
@@ -204,5 +204,54 @@ fn a_week_without_a_server_is_decided_in_seconds_and_counted_right() {
         script.check(covers, "one MISSED row has the week");
     }
     script.start_agent(0);
+    script.end();
+}
+
+/// Sequence 11: one machine's clock, or that of all. It is back before it is believed.
+#[test]
+fn a_clock_that_is_an_hour_ahead_for_a_while_fires_nothing_early_or_twice() {
+    for all in [false, true] {
+        let mut script = Script::begin(2, 1);
+        script.create(0, every(secs(2)));
+        script.run_for(secs(5));
+        let leader = script.leader().expect("a leader");
+        for wrong_by in [3_600, 0] {
+            if all {
+                script.set_all_clocks(wrong_by);
+            } else {
+                script.set_clock(leader, wrong_by);
+            }
+            script.run_for(secs(9));
+        }
+        script.check(script.met("alert", "ClockJumped, doubted") > 0, "the clock is doubted");
+        script.check(script.leader() == Some(leader), "it leads all the while");
+        let runs = script.scheduled(0);
+        script.check(runs.iter().all(|run| run.scheduled_time <= script.wall()), "none is early");
+        script.check(runs.iter().all(|run| run.coalesced_count == 1 && script.starts(run) == 1), "each runs once");
+        script.check(
+            runs.windows(2).all(|pair| pair[1].scheduled_time.since(pair[0].scheduled_time) == secs(2)),
+            "on time",
+        );
+        script.check(runs.len() >= 10, "none is missed");
+        script.end();
+    }
+}
+
+/// Sequence 11: the clock of a leader is set ahead. It follows slowly, so that the watermark is not far ahead.
+#[test]
+fn the_successor_of_a_leader_whose_clock_was_set_ahead_does_not_wait_for_its_time() {
+    let mut script = Script::begin(2, 1);
+    script.create(0, every(millis(500)));
+    script.run_for(secs(3));
+    let leader = script.leader().expect("a leader");
+    script.set_clock(leader, 3);
+    script.run_for(secs(3));
+    script.kill_server(leader);
+    // Its key goes at once, so that the election takes none of the three seconds.
+    script.end_leaders_lease();
+    script.until("another leads", |script| script.leader().is_some_and(|other| other != leader));
+    let (began, before) = (script.now(), script.scheduled(0).len());
+    script.until("it decides a fire", |script| script.scheduled(0).len() > before);
+    script.check(script.now().since(began) < millis(1_500), "it does not wait for three seconds");
     script.end();
 }
