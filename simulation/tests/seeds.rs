@@ -47,7 +47,7 @@ fn no_promise_is_broken_and_everything_is_met_under_faults() {
 }
 
 /// Seeds that a planted bug is looked for in at least, and at most.
-const LOOK_IN: (u64, u64) = (20, 400);
+const LOOK_IN: (u64, u64) = (20, 2_000);
 
 /// Some bugs are planted for the one promise that they break.
 fn is_it(plant: Plant, found_as: Promise) -> bool {
