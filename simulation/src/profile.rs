@@ -103,7 +103,6 @@ impl Profile {
             proofs_lost: 0.0,
             keep_alives_lost: 0.0,
             leases_late: 0.0,
-            silent_deaths: false,
             stuck_tasks: false,
             must_outlive: true,
             ..self

@@ -122,6 +122,17 @@ impl Session {
         let Some(link) = self.close(stream) else { return };
         self.hops += 1;
         self.servers.redirected(link.server, &redirect.leader_address, self.hops, self.now.boot);
+        self.give_up_silent(&redirect.leader_address);
+    }
+
+    /// Who leads there may not be who was there: a stream that has been silent is begun anew.
+    fn give_up_silent(&mut self, address: &str) {
+        let now = self.now.boot;
+        let is_silent = |link: &Link| link.silent_at() <= now && self.servers.address(link.server) == address;
+        let silent: Vec<_> = self.links.iter().filter(|(_, link)| is_silent(link)).map(|(stream, _)| *stream).collect();
+        for stream in silent {
+            self.close(stream);
+        }
     }
 
     fn heartbeat_confirmed(&mut self, stream: StreamId, confirmed: HeartbeatConfirmed) {

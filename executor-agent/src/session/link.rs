@@ -105,8 +105,17 @@ impl Link {
         self.heartbeats.drain(..=at).next_back().map(|(_, sent)| sent)
     }
 
-    /// From when on it is worth trying other servers too.
+    /// From when on it is worth trying other servers too. Who has not answered Hello may never do so, and tasks live on
+    /// what is left of the right to run.
     pub(super) fn doubtful_at(&self) -> Boot {
+        match self.state {
+            State::Waiting | State::Welcomed(_) => self.silent_at(),
+            State::Connecting | State::Greeting => self.useful + self.terms.ttl / 10,
+        }
+    }
+
+    /// From when on somebody else may be behind its address.
+    pub(super) fn silent_at(&self) -> Boot {
         self.useful + self.terms.ttl / 3
     }
 

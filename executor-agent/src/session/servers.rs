@@ -6,6 +6,9 @@ use crate::time::Boot;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
+/// A redirect that follows so many is put off no longer than this one (800 ms): while servers do not know of an election yet
+/// they send agents in circles, and tasks live on what is left of the right to run.
+const SLOWEST_HOP: u32 = 4;
 /// Addresses learned from Redirects that are kept.
 const LEARNED: usize = 16;
 
@@ -83,7 +86,7 @@ impl Servers {
 
     /// `from` says that the leader is at `address`. Where servers keep sending the agent on, it goes slower.
     pub(super) fn redirected(&mut self, from: usize, address: &str, hops: u32, now: Boot) {
-        let delay = self.delay(hops.max(1));
+        let delay = self.delay(hops.clamp(1, SLOWEST_HOP));
         self.known[from].retry_at = now + delay;
         if address.is_empty() {
             return;
@@ -179,6 +182,13 @@ mod tests {
             now = now + Duration::from_millis(900);
         }
         panic!("the leader is never tried");
+    }
+
+    #[test]
+    fn a_circle_is_never_slowed_down_by_more_than_800_ms() {
+        let mut servers = servers();
+        servers.redirected(0, "b", 1_000, Boot(0));
+        assert!(servers.pick(Boot(0) + Duration::from_millis(800)).is_some());
     }
 
     #[test]
