@@ -1,11 +1,11 @@
 //! The modelled etcd: an election on leases. Its answers are linearizable, and late or lost; its leases end early or late.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scheduler_core::engine::{CandidacyId, KeepAliveId, ProofId};
+use scheduler_core::engine::{KeepAliveId, ProofId};
 
-use crate::clock::Instant;
+use crate::election::{Candidate, Election, Renewal};
 use crate::event::Event;
 use crate::plant::Plant;
 use crate::server::Arrival;
@@ -17,20 +17,9 @@ pub(crate) const LEASE: Duration = Duration::from_secs(3);
 /// How often a server's watch is looked after.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// A process's candidacy: its key, and the lease that the key stands on.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) server: usize,
-    pub(crate) generation: u32,
-    pub(crate) candidacy: CandidacyId,
-}
-
 #[derive(Default)]
 pub(crate) struct Coordinator {
-    pub(crate) leader: Option<Candidate>,
-    waiting: VecDeque<Candidate>,
-    /// When each lease ends; `None`: it has, and its key is gone.
-    leases: BTreeMap<Candidate, Option<Instant>>,
+    pub(crate) election: Election,
     pub(crate) is_down: bool,
     pub(crate) cut: BTreeSet<usize>,
 }
@@ -42,7 +31,7 @@ impl Coordinator {
 
     /// The servers besides `server` that stand or lead.
     fn others(&self, server: usize) -> Vec<usize> {
-        let all = self.leader.iter().chain(&self.waiting).map(|candidate| candidate.server);
+        let all = self.election.leader.iter().chain(&self.election.waiting).map(|candidate| candidate.server);
         let others: BTreeSet<usize> = all.filter(|other| *other != server).collect();
         others.into_iter().collect()
     }
@@ -66,20 +55,18 @@ impl World {
             return;
         }
         let ends = self.now.after(LEASE);
-        if self.coordinator.leases.insert(candidate, Some(ends)).is_none() {
+        if self.coordinator.election.stand(candidate, ends) {
             self.queue.plan(ends, Event::LeaseEnds(candidate));
         }
-        self.coordinator.waiting.push_back(candidate);
         self.elect();
         self.announce();
     }
 
     fn elect(&mut self) {
-        if self.coordinator.leader.is_some() || self.coordinator.is_down {
+        if self.coordinator.is_down {
             return;
         }
-        let Some(candidate) = self.coordinator.waiting.pop_front() else { return };
-        self.coordinator.leader = Some(candidate);
+        let Some(candidate) = self.coordinator.election.elect() else { return };
         self.tally.count("coordinator", "elected");
         tell!(self, "the coordinator elects server {} (candidacy {})", candidate.server, candidate.candidacy.0);
         if self.coordinator.reaches(candidate.server) {
@@ -100,7 +87,7 @@ impl World {
     }
 
     fn standing(&self, server: usize) -> Arrival {
-        let leader = self.coordinator.leader.map(|leader| leader.server);
+        let leader = self.coordinator.election.leader.map(|leader| leader.server);
         Arrival::Standing(leader, self.coordinator.others(server))
     }
 
@@ -113,7 +100,7 @@ impl World {
         if self.servers[server].is_frozen || !self.coordinator.reaches(server) {
             return;
         }
-        let leader = self.coordinator.leader.map(|leader| leader.server);
+        let leader = self.coordinator.election.leader.map(|leader| leader.server);
         let watcher = &self.servers[server];
         if watcher.leader_hint != leader || watcher.others != self.coordinator.others(server) {
             self.arrive(server, generation, self.standing(server));
@@ -121,9 +108,9 @@ impl World {
         let watcher = &self.servers[server];
         let Some(candidacy) = watcher.candidacy.filter(|_| watcher.generation == generation) else { return };
         let candidate = Candidate { server, generation, candidacy };
-        if self.coordinator.leases.get(&candidate) == Some(&None) {
+        if self.coordinator.election.has_ended(candidate) {
             self.arrive(server, generation, Arrival::Unelected(candidacy));
-        } else if self.coordinator.leader == Some(candidate) && !watcher.is_elected {
+        } else if self.coordinator.election.leads(candidate) && !watcher.is_elected {
             self.arrive(server, generation, Arrival::Elected(candidacy));
         }
     }
@@ -142,14 +129,10 @@ impl World {
             Duration::ZERO
         };
         let renewed = self.now.after(LEASE + extra);
-        let arrival = match self.coordinator.leases.get_mut(&candidate) {
-            // The campaign is still on its way.
-            None => return,
-            Some(None) => Arrival::Unelected(candidate.candidacy),
-            Some(Some(ends)) => {
-                *ends = (*ends).max(renewed);
-                Arrival::KeptAlive(candidate.candidacy, id)
-            }
+        let arrival = match self.coordinator.election.renew(candidate, renewed) {
+            Renewal::Unknown => return,
+            Renewal::Over => Arrival::Unelected(candidate.candidacy),
+            Renewal::Renewed => Arrival::KeptAlive(candidate.candidacy, id),
         };
         if is_lost {
             self.tally.count("fault", Nuisance::KeepAliveLost.name());
@@ -169,14 +152,14 @@ impl World {
     }
 
     pub(crate) fn lease_ends(&mut self, candidate: Candidate) {
-        let Some(Some(ends)) = self.coordinator.leases.get_mut(&candidate) else { return };
+        let Some(mut ends) = self.coordinator.election.lasts_until(candidate) else { return };
         if self.coordinator.is_down {
             // Without quorum nothing ends; afterwards leases have their whole time again.
-            *ends = self.now.after(LEASE);
+            ends = self.now.after(LEASE);
+            self.coordinator.election.renew(candidate, ends);
         }
-        if *ends > self.now {
-            let at = *ends;
-            self.queue.plan(at, Event::LeaseEnds(candidate));
+        if ends > self.now {
+            self.queue.plan(ends, Event::LeaseEnds(candidate));
             return;
         }
         self.tally.count("coordinator", "lease ended");
@@ -185,11 +168,8 @@ impl World {
 
     /// The lease is gone, with the key that stands on it: at its end, early, or because its holder resigned.
     pub(crate) fn end_candidacy(&mut self, candidate: Candidate) {
-        if self.coordinator.leases.insert(candidate, None).flatten().is_none() {
-            return;
-        }
-        self.coordinator.waiting.retain(|waiting| *waiting != candidate);
-        if self.coordinator.leader.take_if(|leader| *leader == candidate).is_some() {
+        let Some(has_led) = self.coordinator.election.end(candidate) else { return };
+        if has_led {
             tell!(self, "the coordinator ends server {}'s leadership", candidate.server);
         }
         if self.coordinator.reaches(candidate.server) {
@@ -207,7 +187,7 @@ impl World {
 
     /// A linearizable read: the key is there now, or there is no answer.
     pub(crate) fn proof_asked(&mut self, candidate: Candidate, proof: ProofId) {
-        let answered = self.coordinator.reaches(candidate.server) && self.coordinator.leader == Some(candidate);
+        let answered = self.coordinator.reaches(candidate.server) && self.coordinator.election.leads(candidate);
         if !answered && self.plant != Some(Plant::ConfirmedWithoutProof) {
             self.tally.count("coordinator", "proof refused");
             return;

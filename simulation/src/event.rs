@@ -7,7 +7,7 @@ use executor_agent::session::{AttemptKey, Input as AgentInput};
 use scheduler_core::engine::{Answer, KeepAliveId, ProofId, Refusal, RequestHandle};
 
 use crate::clock::Instant;
-use crate::coordinator::Candidate;
+use crate::election::Candidate;
 use crate::faults::Heal;
 use crate::ledger::CallNumber;
 use crate::network::{ConnectionId, Packet, Side};

@@ -95,7 +95,7 @@ impl World {
     /// Nothing has failed, or nobody feels it any more.
     fn is_whole(&self) -> bool {
         let is_well = |server: &Server| server.engine.is_some() && !server.is_frozen && !server.is_stopping;
-        let leader = self.coordinator.leader.filter(|leader| self.servers[leader.server].is_leading());
+        let leader = self.coordinator.election.leader.filter(|leader| self.servers[leader.server].is_leading());
         leader.is_some()
             && self.servers.iter().all(is_well)
             && !self.ledger.is_down
@@ -118,7 +118,7 @@ impl World {
     }
 
     fn leader_or_any(&mut self) -> usize {
-        let leader = self.coordinator.leader.map(|leader| leader.server);
+        let leader = self.coordinator.election.leader.map(|leader| leader.server);
         leader.unwrap_or_else(|| self.random.index(self.servers.len()))
     }
 
@@ -202,7 +202,7 @@ impl World {
                 self.heal_later(Heal::CoordinatorOutage);
             }
             Fault::LeaseEndsEarly => {
-                if let Some(leader) = self.coordinator.leader {
+                if let Some(leader) = self.coordinator.election.leader {
                     self.end_candidacy(leader);
                 }
             }
@@ -221,7 +221,7 @@ impl World {
     }
 
     fn split_leader_off(&mut self) {
-        let Some(leader) = self.coordinator.leader else { return };
+        let Some(leader) = self.coordinator.election.leader else { return };
         let s = leader.server;
         // Half the time long enough for the successor to call attempts LOST that the old leader may go on confirming.
         let lasts = if self.random.chance(0.5) { self.while_it_lasts() } else { self.random.millis(8_000, 25_000) };
@@ -332,7 +332,7 @@ impl World {
         let (ahead, back) = (self.random.between(0, 1_500_000), self.random.between(500_000, 2_500_000));
         let to = i64::try_from(ahead).unwrap_or(0) - i64::try_from(back).unwrap_or(0);
         self.ledger.clock.set(now, to, 0);
-        if let Some(leader) = self.coordinator.leader {
+        if let Some(leader) = self.coordinator.election.leader {
             self.end_candidacy(leader);
         }
     }

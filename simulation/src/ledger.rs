@@ -15,7 +15,8 @@ use scheduler_core::txn::{Call, CallId, Done, Failure};
 use crate::clock::{Clock, Instant};
 
 pub(crate) use steps::short;
-pub(crate) use tables::{STAYS, Tables};
+pub(crate) use tables::STAYS;
+pub use tables::Tables;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct CallNumber(pub(crate) u64);

@@ -32,7 +32,7 @@ pub(crate) struct LeftBehind {
 impl World {
     /// The present leader's next hand-out springs it.
     pub(crate) fn lie_in_wait(&mut self) {
-        self.ambush = self.coordinator.leader.filter(|_| self.servers.len() > 1);
+        self.ambush = self.coordinator.election.leader.filter(|_| self.servers.len() > 1);
     }
 
     /// Called when the ledger has committed, before it answers.
@@ -49,7 +49,7 @@ impl World {
         });
         let Some((agent, instance)) = found else { return };
         self.ambush = None;
-        if self.coordinator.leader != Some(leader) {
+        if self.coordinator.election.leader != Some(leader) {
             return;
         }
         self.tally.count("left behind", "deposed with a hand-out");

@@ -9,6 +9,7 @@ mod agent;
 mod client;
 mod clock;
 mod coordinator;
+mod election;
 mod event;
 mod faults;
 pub mod jobs;
@@ -33,7 +34,9 @@ mod witness;
 mod world;
 
 pub use clock::Instant;
+pub use election::{Candidate, Election, Renewal};
 pub use faults::Fault;
+pub use ledger::Tables;
 pub use plant::Plant;
 pub use profile::Profile;
 pub use promise::{Broken, Promise};

@@ -274,7 +274,7 @@ impl Script {
 impl Script {
     /// Who leads by the coordinator's word and its own.
     pub fn leader(&self) -> Option<usize> {
-        let elected = self.world.coordinator.leader.map(|leader| leader.server);
+        let elected = self.world.coordinator.election.leader.map(|leader| leader.server);
         elected.filter(|leader| self.world.servers[*leader].is_leading())
     }
 

@@ -13,7 +13,8 @@ use scheduler_core::ids::NodeId;
 use scheduler_core::txn::{Call, CallId, Done, Failure};
 
 use crate::clock::{Clock, Instant};
-use crate::coordinator::{Candidate, LEASE};
+use crate::coordinator::LEASE;
+use crate::election::Candidate;
 use crate::event::Event;
 use crate::network::{ConnectionId, End, Packet, Side};
 use crate::plant::Plant;

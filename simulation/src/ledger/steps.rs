@@ -7,7 +7,7 @@ use scheduler_core::ids::RunId;
 use scheduler_core::run::{Run, RunState};
 use scheduler_core::txn::{Call, CallId, Change, Done, Failure, Snapshot, TookOver, Transaction};
 
-use super::{CallNumber, Open, Step, unavailable, unknown};
+use super::{CallNumber, Open, STAYS, Step, unavailable, unknown};
 use crate::clock::Instant;
 use crate::event::Event;
 use crate::plant::Plant;
@@ -115,10 +115,10 @@ impl World {
             Call::Load { epoch, .. } | Call::LoadJob { epoch, .. } | Call::Purge { epoch, .. } => Some(*epoch),
             Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) => None,
         };
-        let current = self.ledger.tables.epoch;
-        if epoch.is_some_and(|epoch| epoch != current) && self.plant != Some(Plant::FenceRemoved) {
+        let refused = epoch.and_then(|epoch| self.ledger.tables.fence(epoch).err());
+        if let Some(failure) = refused.filter(|_| self.plant != Some(Plant::FenceRemoved)) {
             self.tally.count("ledger", "fenced off");
-            self.finish(number, Err(Failure::Deposed { current }));
+            self.finish(number, Err(failure));
             return;
         }
         open.step = Step::Writes;
@@ -144,7 +144,7 @@ impl World {
                 }
             }
             Call::Load { entered_since, .. } => {
-                let snapshot = self.ledger.tables.load(*entered_since);
+                let snapshot = self.ledger.tables.load(*entered_since, clock);
                 open.done = Some(Done::Loaded(Box::new(snapshot)));
             }
             Call::Survey => open.done = Some(Done::Surveyed(self.ledger.tables.survey(clock))),
@@ -152,7 +152,7 @@ impl World {
                 let snapshot = self.ledger.tables.load_job(*job, *entered_since);
                 open.done = Some(Done::LoadedJob(Box::new(snapshot)));
             }
-            Call::FindRequests(keys) => open.done = Some(Done::FoundRequests(self.ledger.tables.find(keys))),
+            Call::FindRequests(keys) => open.done = Some(Done::FoundRequests(self.ledger.tables.find(keys, clock))),
             Call::TakeOver(_) | Call::Purge { .. } => {}
         }
         self.alter_answer(number);
@@ -191,8 +191,8 @@ impl World {
             }
             Call::Purge { purge, most, .. } => {
                 let purge = purge.clone();
-                let spares_recent = self.plant != Some(Plant::RetentionDeletesRecentRows);
-                let (purged, gone) = self.ledger.tables.purge(&purge, *most, spares_recent);
+                let stays = (self.plant != Some(Plant::RetentionDeletesRecentRows)).then_some(STAYS);
+                let (purged, gone) = self.ledger.tables.purge(&purge, *most, stays);
                 self.tally.count("ledger", "asked to purge");
                 tell!(self, "the ledger purges {} runs", gone.len());
                 self.witness_purge(&purge, &gone);

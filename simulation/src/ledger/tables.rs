@@ -17,10 +17,16 @@ const TOKENS_PER_EPOCH: i64 = 1 << 20;
 /// What is later than this before the watermark stays (rule 10). An hour in truth: runs of the simulation last minutes,
 /// and what must not go is what the next leader reads.
 pub(crate) const STAYS: Duration = Duration::from_secs(20);
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
+/// How far ahead of the ledger's clock a leader may decide: the longest look-ahead, and what clocks may differ.
+const MAX_AHEAD: Duration = Duration::from_millis(5_250);
+/// Answers to numbered requests are remembered for a day.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
+/// A deleted job can be brought back for this long.
+const DELETED_JOB_EXPIRY: Duration = Duration::from_secs(30 * 24 * 3_600);
 
+/// Nothing of it waits, and nothing is lost: that is what the calls around it are for.
 #[derive(Default)]
-pub(crate) struct Tables {
+pub struct Tables {
     pub(crate) epoch: Epoch,
     pub(crate) watermark: Timestamp,
     ceiling: FencingToken,
@@ -40,7 +46,12 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    pub(crate) fn take_over(&mut self, asked: &TakeOver, clock: Timestamp, by_clock_alone: bool) -> TookOver {
+    /// Refuses a leader whose term has ended.
+    pub fn fence(&self, epoch: Epoch) -> Result<(), Failure> {
+        if epoch == self.epoch { Ok(()) } else { Err(Failure::Deposed { current: self.epoch }) }
+    }
+
+    pub fn take_over(&mut self, asked: &TakeOver, clock: Timestamp, by_clock_alone: bool) -> TookOver {
         if self.epoch == Epoch::default() {
             self.watermark = clock;
         }
@@ -59,15 +70,22 @@ impl Tables {
         }
     }
 
-    pub(crate) fn survey(&self, clock: Timestamp) -> Survey {
+    pub fn survey(&self, clock: Timestamp) -> Survey {
         Survey { ledger_time: clock, schedule_version: self.schedule_version.clone() }
     }
 
-    pub(crate) fn load(&self, entered_since: Timestamp) -> Snapshot {
+    pub fn load(&self, entered_since: Timestamp, clock: Timestamp) -> Snapshot {
+        let expired = clock.saturating_sub(DELETED_JOB_EXPIRY);
+        let mut snapshot = self.load_all(entered_since);
+        snapshot.jobs.retain(|job| !self.is_expired(job.uid, expired));
+        snapshot
+    }
+
+    fn load_all(&self, entered_since: Timestamp) -> Snapshot {
         let mut covered = Vec::new();
         for (uid, spans) in &self.covered {
             // As by the index: rows by id, of which the latest that decides instants counts.
-            let recent = spans.iter().rev().find(|(_, (_, id))| id.time() >= entered_since);
+            let recent = spans.iter().rev().find(|(_, (_, id))| *id >= RunId::at(entered_since, 0));
             covered.extend(recent.map(|(last, _)| (*uid, *last)));
         }
         let unended = self.unended.iter().filter_map(|id| self.runs.get(id));
@@ -79,8 +97,8 @@ impl Tables {
             covered,
             unended: unended
                 .map(|run| {
-                    let later = self.attempts.get(&(run.id, run.attempt)).cloned();
-                    (run.clone(), later)
+                    let mut later = self.attempts.range((run.id, 0)..=(run.id, u32::MAX));
+                    (run.clone(), later.next_back().map(|(_, attempt)| attempt.clone()))
                 })
                 .collect(),
             calendars: self.calendars.values().cloned().collect(),
@@ -89,8 +107,8 @@ impl Tables {
         }
     }
 
-    pub(crate) fn load_job(&self, job: JobUid, entered_since: Timestamp) -> Snapshot {
-        let mut snapshot = self.load(entered_since);
+    pub fn load_job(&self, job: JobUid, entered_since: Timestamp) -> Snapshot {
+        let mut snapshot = self.load_all(entered_since);
         snapshot.jobs.retain(|loaded| loaded.uid == job);
         snapshot.covered.retain(|(uid, _)| *uid == job);
         snapshot.backfills.retain(|backfill| backfill.job_uid == job);
@@ -98,35 +116,69 @@ impl Tables {
         snapshot
     }
 
-    pub(crate) fn find(&self, keys: &[RequestKey]) -> Vec<RequestRow> {
-        keys.iter().filter_map(|key| self.requests.get(key).cloned()).collect()
+    pub fn find(&self, keys: &[RequestKey], clock: Timestamp) -> Vec<RequestRow> {
+        let found = keys.iter().filter_map(|key| self.requests.get(key));
+        found.filter(|row| is_remembered(row, clock)).cloned().collect()
     }
 
     /// What the SQL refuses.
-    pub(crate) fn check(&self, transaction: &Transaction, clock: Timestamp) -> Result<(), Failure> {
+    pub fn check(&self, transaction: &Transaction, clock: Timestamp) -> Result<(), Failure> {
         let latest = transaction.watermark.map_or(transaction.decided_at, |w| w.max(transaction.decided_at));
-        if latest > clock.saturating_add(MAX_CLOCK_SKEW) {
+        if latest > clock.saturating_add(MAX_AHEAD) {
             return Err(Failure::Clock { ledger_time: clock });
         }
-        for run in &transaction.entered {
-            if let Some(from) = run.covers_from.filter(|_| !self.runs.contains_key(&run.id))
-                && self.overlaps(run.job_uid, from, run.scheduled_time)
-            {
+        let mut instants = BTreeSet::new();
+        for run in transaction.entered.iter().filter(|run| run.occurrence == 0) {
+            let Some(from) = run.covers_from.filter(|_| !self.runs.contains_key(&run.id)) else { continue };
+            let is_double = !instants.insert((run.job_uid, run.scheduled_time));
+            if is_double || self.overlaps(run.job_uid, from, run.scheduled_time) {
                 return Err(Failure::Conflict { job_uid: run.job_uid, scheduled_time: run.scheduled_time });
             }
         }
-        Ok(())
+        match self.why_refused(transaction, clock) {
+            Some(why) => Err(Failure::Refused(why.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn why_refused(&self, transaction: &Transaction, clock: Timestamp) -> Option<&'static str> {
+        let entered: BTreeSet<RunId> = transaction.entered.iter().map(|run| run.id).collect();
+        let is_there = |id: &RunId| self.runs.contains_key(id) || entered.contains(id);
+        if !transaction.updated.iter().all(|run| is_there(&run.id)) {
+            return Some("a run that is updated is not there");
+        }
+        if !transaction.attempts.iter().all(|(run, _)| is_there(run)) {
+            return Some("an attempt is of no run");
+        }
+        let is_other = |row: &RequestRow| {
+            let known = self.requests.get(&row.key).filter(|known| is_remembered(known, clock));
+            known.is_some_and(|known| (&known.digest, &known.resource) != (&row.digest, &row.resource))
+        };
+        if transaction.requests.iter().any(is_other) {
+            return Some("a number of a request was used for another");
+        }
+        let is_live = |job: &&Job| job.delete_time.is_none();
+        let has_name = |job: &Job| {
+            let written = |uid: JobUid| transaction.jobs.iter().any(|write| write.job.uid == uid);
+            let mut others = self.jobs.values().filter(is_live).filter(|other| !written(other.uid));
+            others.any(|other| other.key == job.key)
+        };
+        let live = transaction.jobs.iter().map(|write| &write.job).filter(is_live);
+        live.clone().any(has_name).then_some("two live jobs have one name")
     }
 
     fn overlaps(&self, uid: JobUid, from: Timestamp, last: Timestamp) -> bool {
         let Some(spans) = self.covered.get(&uid) else { return false };
+        if spans.contains_key(&last) {
+            return true;
+        }
         // Of spans that do not overlap, the first that ends after `from` is the only one that can be in the way first.
         spans.range(from.saturating_add(Duration::from_micros(1))..).next().is_some_and(|(_, (other, _))| *other < last)
     }
 
-    pub(crate) fn apply(&mut self, transaction: &Transaction) {
+    pub fn apply(&mut self, transaction: &Transaction) {
         for run in transaction.entered.iter().chain(&transaction.updated) {
-            if let Some(from) = run.covers_from {
+            if let Some(from) = run.covers_from.filter(|_| run.occurrence == 0) {
                 self.covered.entry(run.job_uid).or_default().insert(run.scheduled_time, (from, run.id));
             }
             if run.state.is_ended() {
@@ -177,14 +229,48 @@ impl Tables {
     }
 
     /// Ended runs that are old enough, and deleted jobs of which nothing is left (rule 10); and which runs those are.
-    /// A planted bug goes by no watermark: see [`crate::Plant::RetentionDeletesRecentRows`].
-    pub(crate) fn purge(&mut self, purge: &Purge, most: u32, spares_recent: bool) -> (Purged, Vec<RunId>) {
-        let stays_from = self.watermark.saturating_sub(STAYS);
-        let is_recent = |run: &Run| run.id >= RunId::at(stays_from, 0) || run.scheduled_time > stays_from;
-        let old = |run: &&Run| run.state.is_ended() && !(spares_recent && is_recent(run));
+    /// What is later than `stays` before the watermark is spared. A planted bug goes by no watermark: see
+    /// [`crate::Plant::RetentionDeletesRecentRows`].
+    pub fn purge(&mut self, purge: &Purge, most: u32, stays: Option<Duration>) -> (Purged, Vec<RunId>) {
+        if let Purge::Requests { before } = purge {
+            return (self.purge_requests(*before, most), Vec::new());
+        }
+        let chosen = self.beyond(purge, stays);
+        let mut purged = Purged { more: chosen.len() > most as usize, ..Purged::default() };
+        let gone: Vec<RunId> = chosen.into_iter().take(most as usize).collect();
+        for id in &gone {
+            purged.runs += 1;
+            self.forget_run(*id);
+        }
+        if let Purge::ExpiredJobs { deleted_until } = purge {
+            let has_runs = |uid: JobUid| self.runs.values().any(|run| run.job_uid == uid);
+            let expired = self.jobs.keys().copied().filter(|uid| self.is_expired(*uid, *deleted_until));
+            purged.jobs = expired.filter(|uid| !has_runs(*uid)).collect();
+            purged.jobs.iter().for_each(|uid| drop(self.jobs.remove(uid)));
+        }
+        (purged, gone)
+    }
+
+    fn forget_run(&mut self, id: RunId) {
+        let Some(run) = self.runs.remove(&id) else { return };
+        let attempts: Vec<_> = self.attempts.range((id, 0)..=(id, u32::MAX)).map(|(key, _)| *key).collect();
+        attempts.iter().for_each(|key| drop(self.attempts.remove(key)));
+        if run.covers_from.is_some()
+            && let Some(spans) = self.covered.get_mut(&run.job_uid)
+        {
+            spans.remove(&run.scheduled_time);
+        }
+    }
+
+    /// The runs that a purge may delete, the oldest first.
+    pub fn beyond(&self, purge: &Purge, stays: Option<Duration>) -> Vec<RunId> {
+        let stays_from = stays.map(|stays| self.watermark.saturating_sub(stays));
+        let is_recent =
+            |run: &Run| stays_from.is_some_and(|from| run.id >= RunId::at(from, 0) || run.scheduled_time > from);
+        let old = |run: &&Run| run.state.is_ended() && !is_recent(run);
         let ended_before = |run: &Run, time: Timestamp| run.end_time.is_some_and(|end| end < time);
         let runs = self.runs.values();
-        let chosen: Vec<RunId> = match purge {
+        match purge {
             Purge::Retention(kept) => {
                 let kept: BTreeMap<_, _> = kept.iter().map(|kept| (kept.job, kept)).collect();
                 let mut newer = BTreeMap::<JobUid, u32>::new();
@@ -194,13 +280,15 @@ impl Tables {
                     *newer += 1;
                     *newer > kept.max_runs || ended_before(run, kept.ended_since)
                 });
-                beyond.filter(old).map(|run| run.id).collect()
+                let mut beyond: Vec<_> = beyond.filter(old).map(|run| run.id).collect();
+                beyond.reverse();
+                beyond
             }
             Purge::ExpiredJobs { deleted_until } => {
                 let is_expired = |run: &&Run| self.is_expired(run.job_uid, *deleted_until);
                 runs.filter(is_expired).filter(old).map(|run| run.id).collect()
             }
-            Purge::Requests { before } => return (self.purge_requests(*before, most), Vec::new()),
+            Purge::Requests { .. } => Vec::new(),
             Purge::Asked(filter) => {
                 let is_asked = |run: &&Run| {
                     run.job_key.namespace == filter.namespace
@@ -210,28 +298,19 @@ impl Tables {
                 };
                 runs.filter(is_asked).filter(old).map(|run| run.id).collect()
             }
-        };
-        let mut purged = Purged { more: chosen.len() > most as usize, ..Purged::default() };
-        let gone: Vec<RunId> = chosen.into_iter().take(most as usize).collect();
-        for id in &gone {
-            purged.runs += 1;
-            let Some(run) = self.runs.remove(id) else { continue };
-            for number in 1..=run.attempt {
-                self.attempts.remove(&(*id, number));
-            }
-            if run.covers_from.is_some()
-                && let Some(spans) = self.covered.get_mut(&run.job_uid)
-            {
-                spans.remove(&run.scheduled_time);
-            }
         }
-        if let Purge::ExpiredJobs { deleted_until } = purge {
-            let has_runs = |uid: JobUid| self.runs.values().any(|run| run.job_uid == uid);
-            let expired = self.jobs.keys().copied().filter(|uid| self.is_expired(*uid, *deleted_until));
-            purged.jobs = expired.filter(|uid| !has_runs(*uid)).collect();
-            purged.jobs.iter().for_each(|uid| drop(self.jobs.remove(uid)));
-        }
-        (purged, gone)
+    }
+
+    /// All rows, the newest first, each with its later attempts.
+    pub fn runs(&self) -> impl Iterator<Item = (&Run, Vec<&Attempt>)> {
+        self.runs.values().rev().map(|run| {
+            let later = self.attempts.range((run.id, 0)..=(run.id, u32::MAX));
+            (run, later.map(|(_, attempt)| attempt).collect())
+        })
+    }
+
+    pub fn backfill(&self, id: BackfillId) -> Option<&Backfill> {
+        self.backfills.get(&id)
     }
 
     fn purge_requests(&mut self, before: Timestamp, most: u32) -> Purged {
@@ -245,4 +324,8 @@ impl Tables {
     fn is_expired(&self, uid: JobUid, deleted_until: Timestamp) -> bool {
         self.jobs.get(&uid).and_then(|job| job.delete_time).is_some_and(|time| time <= deleted_until)
     }
+}
+
+fn is_remembered(row: &RequestRow, clock: Timestamp) -> bool {
+    row.time.saturating_add(REMEMBERED) > clock
 }
