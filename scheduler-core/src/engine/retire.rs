@@ -22,6 +22,10 @@ impl Term {
     pub(super) fn retire_completed(&mut self, batch: &mut Batch) {
         for uid in std::mem::take(&mut self.to_retire) {
             let Some(entry) = self.jobs.get(uid) else { continue };
+            if entry.doubted {
+                // The ledger may be what refuses this, and nobody waits for it: it is left to the next leader.
+                continue;
+            }
             if entry.busy.is_some() {
                 self.to_retire.insert(uid);
             } else if entry.job.definition.delete_after_completion && entry.job.fires() && self.is_over(entry) {

@@ -6,6 +6,7 @@ use crate::job::{Definition, JobState};
 use crate::run::{Reason, RunState};
 use crate::schedule::Schedule;
 use crate::time::Timestamp;
+use crate::txn::{Change, Failure};
 
 use super::world::{World, every, hello, job, key, seconds, trigger};
 
@@ -91,6 +92,28 @@ fn a_restored_definition_is_a_new_revision_under_the_same_rules_as_an_edit() {
     assert_eq!((restored.revision, &restored.definition), (3, &first.definition));
     let Ok(Answer::Job(same)) = world.request(restore(None)) else { panic!("nothing is to be done") };
     assert_eq!(same.revision, 3);
+}
+
+/// Nor does the leader ask again and again.
+#[test]
+fn a_deletion_after_completion_that_the_ledger_refuses_costs_no_more_than_itself() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 2));
+    let definition = once(&world, 10);
+    let uid = world.create("tick", definition).uid;
+    world.ledger.refuses = Some(Box::new(|transaction| {
+        let deletes = transaction.jobs.iter().any(|write| write.change == Change::Delete);
+        deletes.then(|| Failure::Refused("bad bytes".into()))
+    }));
+    world.pass_beating(11, &[1]);
+    assert_eq!(world.execute_all(), 1);
+    world.pass_beating(5, &[1]);
+    assert_eq!(world.rows(RunState::Succeeded).len(), 1);
+    assert_eq!(world.ledger.jobs[&uid].delete_time, None);
+    world.ledger.refuses = None;
+    world.crash();
+    world.pass(seconds(1));
+    assert!(world.ledger.jobs[&uid].delete_time.is_some(), "the next leader does it");
 }
 
 #[test]
