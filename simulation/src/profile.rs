@@ -90,23 +90,18 @@ impl Profile {
     fn with_the_control_plane_failing(self, random: &mut Random) -> Self {
         use Fault::{FreezeLeader, FreezeServer, KillLeader, KillServer, StopLeader, StopServer};
         let outage = random.pick(&[Fault::LedgerOutage, Fault::CoordinatorOutage]);
-        Self {
+        let mut profile = Self {
             servers: self.servers.max(2),
             agent_ttl: Duration::from_secs(10),
             other_agent_ttl: None,
             faults: vec![KillServer, KillLeader, StopServer, StopLeader, FreezeServer, FreezeLeader, outage, outage],
             fault_every: random.millis(400, 3_000),
-            slow_messages: 0.0,
-            slow_statements: 0.0,
-            answers_lost: 0.0,
-            refused_unapplied: 0.0,
-            proofs_lost: 0.0,
-            keep_alives_lost: 0.0,
-            leases_late: 0.0,
-            stuck_tasks: false,
             must_outlive: true,
             ..self
-        }
+        };
+        profile.spare_rates();
+        profile.spare(Nuisance::StuckTask);
+        profile
     }
 
     /// A cluster in which nothing goes wrong unless a directed case says so.
@@ -142,29 +137,35 @@ impl Profile {
     pub(crate) fn leave_out(&mut self, without: Without) {
         self.faults.retain(|fault| !without.has(fault.name()));
         for nuisance in Nuisance::ALL.iter().filter(|nuisance| without.has(nuisance.name())) {
-            match nuisance {
-                Nuisance::SlowMessage => self.slow_messages = 0.0,
-                Nuisance::SlowStatement => self.slow_statements = 0.0,
-                Nuisance::AnswerLost => self.answers_lost = 0.0,
-                Nuisance::CallRefused => self.refused_unapplied = 0.0,
-                Nuisance::ProofLost => self.proofs_lost = 0.0,
-                Nuisance::KeepAliveLost => self.keep_alives_lost = 0.0,
-                Nuisance::LeaseLate => self.leases_late = 0.0,
-                Nuisance::HalfOpen => self.silent_deaths = false,
-                Nuisance::StuckTask => self.stuck_tasks = false,
-            }
+            self.spare(*nuisance);
+        }
+    }
+
+    fn spare(&mut self, nuisance: Nuisance) {
+        match nuisance {
+            Nuisance::SlowMessage => self.slow_messages = 0.0,
+            Nuisance::SlowStatement => self.slow_statements = 0.0,
+            Nuisance::AnswerLost => self.answers_lost = 0.0,
+            Nuisance::CallRefused => self.refused_unapplied = 0.0,
+            Nuisance::ProofLost => self.proofs_lost = 0.0,
+            Nuisance::KeepAliveLost => self.keep_alives_lost = 0.0,
+            Nuisance::LeaseLate => self.leases_late = 0.0,
+            Nuisance::HalfOpen => self.silent_deaths = false,
+            Nuisance::StuckTask => self.stuck_tasks = false,
+        }
+    }
+
+    /// What goes wrong at some rate goes wrong no more.
+    fn spare_rates(&mut self) {
+        let are_no_rates = [Nuisance::HalfOpen, Nuisance::StuckTask];
+        for nuisance in Nuisance::ALL.iter().filter(|nuisance| !are_no_rates.contains(nuisance)) {
+            self.spare(*nuisance);
         }
     }
 
     /// No more trouble.
     pub(crate) fn calm_down(&mut self) {
-        let Self { slow_messages, slow_statements, answers_lost, refused_unapplied, .. } = self;
-        for rate in [slow_messages, slow_statements, answers_lost, refused_unapplied] {
-            *rate = 0.0;
-        }
-        for rate in [&mut self.proofs_lost, &mut self.keep_alives_lost, &mut self.leases_late] {
-            *rate = 0.0;
-        }
+        self.spare_rates();
         self.faults.clear();
         self.network_delay = self.network_delay.min(Duration::from_millis(2));
         self.ledger_delay = self.ledger_delay.min(Duration::from_millis(5));
