@@ -81,7 +81,7 @@ use term::Term;
 pub use clock::ClockJump;
 pub use config::Config;
 pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, Other, ProofId, RequestHandle};
-pub use request::{AgentStatus, Answer, Away, Command, JobCounts, Refusal, Request, Stats, Status};
+pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Refusal, Request, Stats, Status};
 
 /// A node's part in leading: none, on the way, or a whole term.
 enum Phase {

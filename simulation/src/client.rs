@@ -315,6 +315,7 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::DeleteCalendar { .. } => "DeleteCalendar",
         Command::PurgeRuns { .. } => "PurgeRuns",
         Command::Status => "Status",
+        Command::Agents => "Agents",
         Command::StepDown { .. } => "StepDown",
     }
 }

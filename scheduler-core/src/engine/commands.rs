@@ -34,10 +34,10 @@ impl Term {
             return Err(Refusal::Unavailable(Away::Suspended));
         }
         let planned = match command {
-            // It is answered when it comes, whatever the ledger does.
-            Command::Status => return Ok(Decided::Now(Ok(Answer::Status(Box::new(self.status()))))),
             Command::StepDown { .. } => unreachable!("because the node takes it before its term"),
-            Command::PurgeRuns { .. } => unreachable!("because the ledger is asked when it comes"),
+            Command::Status | Command::Agents | Command::PurgeRuns { .. } => {
+                unreachable!("because they are taken when they come")
+            }
             Command::TriggerJob { job, payload, labels, not_before } => {
                 return self.trigger(handle, &job, payload, labels, not_before, batch);
             }

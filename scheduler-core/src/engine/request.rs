@@ -123,6 +123,7 @@ pub enum Command {
     },
     /// What only the leader knows.
     Status,
+    Agents,
     /// Another node is to lead; `node`, where given, must be the one that does.
     StepDown {
         node: Option<NodeId>,
@@ -151,6 +152,7 @@ impl Command {
             | Self::DeleteCalendar { .. }
             | Self::PurgeRuns { .. }
             | Self::Status
+            | Self::Agents
             | Self::StepDown { .. } => None,
         }
     }
@@ -166,6 +168,7 @@ pub enum Answer {
     Repeated(String),
     Purged(Purged),
     Status(Box<Status>),
+    Agents(Vec<AgentStatus>),
     /// The node does not lead any more; its epoch has ended.
     SteppedDown {
         node: NodeId,
@@ -237,7 +240,7 @@ pub struct Status {
     /// It cannot confirm that it leads: it decides no fires and hands nothing out.
     pub suspended: bool,
     pub watermark: Timestamp,
-    pub agents: Vec<AgentStatus>,
+    pub agents: AgentCounts,
     pub jobs: JobCounts,
     pub unended_runs: usize,
     /// Unended runs whose attempt has started.
@@ -254,6 +257,16 @@ pub struct JobCounts {
     pub paused: usize,
     pub disabled: usize,
     pub completed: usize,
+}
+
+/// Instances of agents, and the slots of the connected ones.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct AgentCounts {
+    pub connected: usize,
+    /// Without a stream, and perhaps still at work.
+    pub away: usize,
+    pub slots: usize,
+    pub busy_slots: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -2,7 +2,7 @@
 
 use crate::calendar::CalendarKey;
 use crate::ids::JobUid;
-use crate::job::JobKey;
+use crate::job::{Definition, JobKey};
 use crate::time::Boot;
 use crate::txn::{CalendarWrite, Call, CallId, RequestKey, RequestRow};
 
@@ -38,9 +38,14 @@ pub(super) enum Decided {
 
 impl Term {
     pub(super) fn receive_request(&mut self, handle: RequestHandle, request: Request, out: &mut Vec<Effect>) {
-        if request.command == Command::Status {
-            out.push(Effect::Answer(handle, Ok(Answer::Status(Box::new(self.status())))));
-            return;
+        // Answered whatever the ledger does.
+        let known = match request.command {
+            Command::Status => Some(Answer::Status(Box::new(self.status()))),
+            Command::Agents => Some(Answer::Agents(self.agents_known())),
+            _ => None,
+        };
+        if let Some(answer) = known {
+            return out.push(Effect::Answer(handle, Ok(answer)));
         }
         if let Some(away) = self.leaving.or(self.ledger_fails.then_some(Away::Ledger)) {
             out.push(Effect::Answer(handle, Err(Refusal::Unavailable(away))));
@@ -146,15 +151,11 @@ impl Term {
             Command::CreateJob { job, definition, .. }
             | Command::UpdateJob { job, definition, .. }
             | Command::RestoreJobRevision { job, definition, .. } => {
-                let names = &definition.schedule.exclude_calendars;
-                let named = |key: &CalendarKey| key.namespace == job.namespace && names.contains(&key.calendar_id);
-                self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
+                self.calendars_on_their_way(job, definition, batch)
             }
             Command::UndeleteJob { job } => {
                 let entry = self.jobs.uid(job).and_then(|uid| self.jobs.get(uid))?;
-                let names = &entry.job.definition.schedule.exclude_calendars;
-                let named = |key: &CalendarKey| key.namespace == job.namespace && names.contains(&key.calendar_id);
-                self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
+                self.calendars_on_their_way(job, &entry.job.definition, batch)
             }
             Command::CancelRun { run, .. } => {
                 // One that ended at once is not among the unended any more, and not yet in the ledger as ended.
@@ -182,6 +183,7 @@ impl Term {
             | Command::BackfillJob { .. }
             | Command::PurgeRuns { .. }
             | Command::Status
+            | Command::Agents
             | Command::StepDown { .. } => None,
         }
     }
@@ -195,6 +197,12 @@ impl Term {
         let is_repeated =
             |key: &RequestKey| self.done_requests.contains_key(key) && batch.requests.iter().any(|row| row.key == *key);
         is_run && is_free && !is_changed() && !request.key.as_ref().is_some_and(is_repeated)
+    }
+
+    fn calendars_on_their_way(&self, job: &JobKey, definition: &Definition, batch: &Batch) -> Option<Blocked> {
+        let names = &definition.schedule.exclude_calendars;
+        let named = |key: &CalendarKey| key.namespace == job.namespace && names.contains(&key.calendar_id);
+        self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
     }
 
     fn jobs_in_flight<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = (&'a JobKey, JobUid)> {

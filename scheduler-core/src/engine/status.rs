@@ -4,11 +4,11 @@ use crate::job::JobState;
 use crate::run::RunState;
 use crate::time::{Boot, Timestamp};
 
-use super::request::{AgentStatus, JobCounts, Status};
+use super::request::{AgentCounts, AgentStatus, JobCounts, Status};
 use super::term::Term;
 
 impl Term {
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn agents_known(&self) -> Vec<AgentStatus> {
         let agents = self.agents.by_instance.iter().map(|(instance, entry)| AgentStatus {
             id: entry.id.clone(),
             instance: *instance,
@@ -19,12 +19,16 @@ impl Term {
             running: entry.held.len(),
             draining: entry.draining,
         });
+        agents.collect()
+    }
+
+    pub(super) fn status(&self) -> Status {
         Status {
             epoch: self.epoch,
             suspended: self.suspended,
             jobs: self.count_jobs(),
             watermark: self.watermark.committed,
-            agents: agents.collect(),
+            agents: self.count_agents(),
             unended_runs: self.runs.len(),
             running_runs: self.runs.values().filter(|live| live.run.state == RunState::Running).count(),
             waiting: self.queue.len(),
@@ -35,6 +39,20 @@ impl Term {
     /// What the wall clock of now would have shown then.
     fn wall_at(&self, then: Boot) -> Timestamp {
         self.now.wall.saturating_sub(self.now.boot.since(then))
+    }
+
+    fn count_agents(&self) -> AgentCounts {
+        let mut counts = AgentCounts::default();
+        for entry in self.agents.by_instance.values() {
+            if entry.stream.is_none() {
+                counts.away += 1;
+                continue;
+            }
+            counts.connected += 1;
+            counts.slots += entry.slots();
+            counts.busy_slots += entry.held.len();
+        }
+        counts
     }
 
     fn count_jobs(&self) -> JobCounts {

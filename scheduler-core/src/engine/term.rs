@@ -250,7 +250,8 @@ impl Term {
         self.walk_histories(out);
     }
 
-    /// Fires are decided, and attempts handed out, only by a leader that can confirm that it is one. Whether more was there than fits the batch.
+    /// Fires are decided, and attempts handed out, only by a leader that can confirm that it is one. Whether more was
+    /// there than fits the batch.
     fn decide_and_hand_out(&mut self, batch: &mut Batch) -> bool {
         if !self.suspended {
             self.consider_due(batch);

@@ -45,7 +45,7 @@ impl Service {
 
     /// Of each id the instance that is connected, or else the latest.
     async fn agents(&self, call: &Call) -> Result<BTreeMap<AgentId, v1::Agent>, Error> {
-        let mut known = self.leader_status(call).await?.ok_or(Error::NoLeader)?.agents;
+        let mut known = self.leader_agents(call).await?;
         known.sort_by_key(|agent| (agent.connect_time.is_some(), agent.instance));
         Ok(known.into_iter().map(|agent| (agent.id.clone(), shown(agent))).collect())
     }

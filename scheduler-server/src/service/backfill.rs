@@ -53,6 +53,7 @@ impl Service {
             | Answer::Calendar(_)
             | Answer::Purged(_)
             | Answer::Status(_)
+            | Answer::Agents(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(METHOD)),
         }
     }

@@ -158,6 +158,7 @@ impl World {
             | Command::DeleteCalendar { .. }
             | Command::PurgeRuns { .. }
             | Command::Status
+            | Command::Agents
             | Command::StepDown { .. } => unreachable!("because they change no job"),
         };
         Ok(Job { revision: job.revision + 1, ..job })
@@ -299,7 +300,9 @@ impl World {
             };
         }
         let (answer, resource) = match request.command {
-            Command::Status | Command::StepDown { .. } => return Err(Refusal::Unavailable(Away::NoLeader)),
+            Command::Status | Command::Agents | Command::StepDown { .. } => {
+                return Err(Refusal::Unavailable(Away::NoLeader));
+            }
             Command::PurgeRuns { filter, most } => return Ok(Answer::Purged(self.purge(&filter, most))),
             Command::CancelRun { run, .. } => (Answer::Run(Box::new(self.cancel(run)?)), run.to_string()),
             command @ Command::BackfillJob { .. } => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use job_spec::time::{proto_duration, proto_instant};
 use punctual_proto::v1;
-use scheduler_core::engine::{Answer, Command, Refusal, Request, Status};
+use scheduler_core::engine::{AgentCounts, AgentStatus, Answer, Command, Refusal, Request, Status};
 use scheduler_core::ids::NodeId;
 use v1::get_status_response::{Agents, Jobs, Lag, Leader, Node};
 
@@ -50,17 +50,29 @@ impl Service {
         }
     }
 
-    pub(super) async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {
-        let request = Request {
-            key: None,
-            is_new: false,
-            digest: String::new(),
-            author: call.author().to_owned(),
-            command: Command::Status,
-        };
+    async fn leader_status(&self, call: &Call) -> Result<Option<Status>, Error> {
+        match self.ask_leader(call, Command::Status).await? {
+            Some(Answer::Status(status)) => Ok(Some(*status)),
+            None => Ok(None),
+            Some(_) => Err(Error::Misanswered("GetStatus")),
+        }
+    }
+
+    /// The agents that the leader knows.
+    pub(super) async fn leader_agents(&self, call: &Call) -> Result<Vec<AgentStatus>, Error> {
+        match self.ask_leader(call, Command::Agents).await? {
+            Some(Answer::Agents(agents)) => Ok(agents),
+            None => Err(Error::NoLeader),
+            Some(_) => Err(Error::Misanswered("ListAgents")),
+        }
+    }
+
+    /// What it knows and writes nothing for; `None`: there is none that answers.
+    async fn ask_leader(&self, call: &Call, command: Command) -> Result<Option<Answer>, Error> {
+        let (digest, author) = (String::new(), call.author().to_owned());
+        let request = Request { key: None, is_new: false, digest, author, command };
         match tokio::time::timeout(PATIENCE, self.leader.request(request)).await {
-            Ok(Ok(Answer::Status(status))) => Ok(Some(*status)),
-            Ok(Ok(_)) => Err(Error::Misanswered("GetStatus")),
+            Ok(Ok(answer)) => Ok(Some(answer)),
             Ok(Err(Refusal::Unavailable(_) | Refusal::OutcomeUnknown)) | Err(_) => Ok(None),
             Ok(Err(refusal)) => Err(Error::Refused(refusal)),
         }
@@ -74,14 +86,13 @@ impl Service {
 }
 
 fn agents(status: &Status) -> Agents {
-    let connected = status.agents.iter().filter(|agent| agent.connect_time.is_some());
-    let alive = connected.clone().count();
+    let AgentCounts { connected, away, slots, busy_slots } = status.agents;
     Agents {
-        alive: number(alive),
-        stale: number(status.agents.len() - alive),
+        alive: number(connected),
+        stale: number(away),
         cordoned: 0,
-        slots: number(connected.clone().map(|agent| agent.slots() as usize).sum()),
-        busy_slots: number(connected.map(|agent| agent.running).sum()),
+        slots: number(slots),
+        busy_slots: number(busy_slots),
     }
 }
 

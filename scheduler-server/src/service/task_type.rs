@@ -45,7 +45,7 @@ impl Service {
     }
 
     async fn offers(&self, call: &Call) -> Result<BTreeMap<String, Offer>, Error> {
-        let agents = self.leader_status(call).await?.ok_or(Error::NoLeader)?.agents;
+        let agents = self.leader_agents(call).await?;
         let mut offers: BTreeMap<String, Offer> =
             job_spec::BUILT_IN.iter().map(|name| ((*name).to_owned(), Offer::default())).collect();
         for agent in &agents {

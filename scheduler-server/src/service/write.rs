@@ -86,6 +86,7 @@ impl Service {
             | Answer::Backfill(_)
             | Answer::Purged(_)
             | Answer::Status(_)
+            | Answer::Agents(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
@@ -111,6 +112,7 @@ impl Service {
             | Answer::Backfill(_)
             | Answer::Purged(_)
             | Answer::Status(_)
+            | Answer::Agents(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
@@ -137,6 +139,7 @@ impl Service {
             | Answer::Backfill(_)
             | Answer::Purged(_)
             | Answer::Status(_)
+            | Answer::Agents(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }

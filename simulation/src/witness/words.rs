@@ -29,9 +29,14 @@ impl World {
             Ok(Answer::Run(run)) => self.witness.has_or_had_run(run.id),
             Ok(Answer::Backfill(backfill)) => self.witness.has_backfill(backfill.id),
             Ok(Answer::Repeated(resource)) => self.is_in_ledger(resource),
-            Ok(Answer::Calendar(_) | Answer::Purged(_) | Answer::Status(_) | Answer::SteppedDown { .. }) | Err(_) => {
-                true
-            }
+            Ok(
+                Answer::Calendar(_)
+                | Answer::Purged(_)
+                | Answer::Status(_)
+                | Answer::Agents(_)
+                | Answer::SteppedDown { .. },
+            )
+            | Err(_) => true,
         };
         if !is_durable {
             let how = format!("write {} is acknowledged and not in the ledger: {answer:?}", write.0);
@@ -150,6 +155,7 @@ fn is_change(command: &Command) -> bool {
         | Command::DeleteCalendar { .. }
         | Command::PurgeRuns { .. }
         | Command::Status
+        | Command::Agents
         | Command::StepDown { .. } => false,
     }
 }
