@@ -14,6 +14,7 @@ mod stats;
 pub use fire::FireRecord;
 pub use leader::Leader;
 pub use reader::{
-    JobFilter, JobOrder, LoggedChunk, Namespace, Page, PageOf, Reader, Revision, RunFilter, StoredRun, Unreadable,
+    JobFilter, JobOrder, LoggedChunk, Namespace, Page, PageOf, Reader, Revision, RunFilter, Since, StoredRun,
+    Unreadable,
 };
 pub use stats::{Bucket, Quantiles, Span, StateCount, Stats};

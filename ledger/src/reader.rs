@@ -63,6 +63,16 @@ pub struct RunFilter {
     pub scheduled_after: Option<Timestamp>,
     /// Exclusive.
     pub scheduled_before: Option<Timestamp>,
+    pub changed_since: Option<Since>,
+}
+
+/// Runs that may have changed since somebody looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Runs with lower ids had ended by then.
+    pub floor: RunId,
+    /// Runs that ended before this had ended by then.
+    pub ended: Timestamp,
 }
 
 /// Which part of a list: up to `size` items after the one that `after` names.
@@ -165,6 +175,12 @@ pub trait Reader: Send + Sync {
 
     /// The newest first, by id.
     async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<PageOf<StoredRun>, Unreadable>;
+
+    /// Those of these that there are, by id.
+    async fn runs_by_id(&self, ids: &[RunId]) -> Result<Vec<StoredRun>, Unreadable>;
+
+    /// How many runs there are from this id on, counted up to `most`.
+    async fn count_runs_from(&self, floor: RunId, most: u32) -> Result<u64, Unreadable>;
 
     /// Counts and measures of the runs of a span.
     async fn run_stats(&self, span: &Span) -> Result<Stats, Unreadable>;

@@ -167,6 +167,14 @@ impl Reader for Model {
         self.with(|state| Ok(PageOf { items: state.tables.runs().map(stored).collect(), more: false }))
     }
 
+    async fn runs_by_id(&self, _: &[RunId]) -> Result<Vec<StoredRun>, Unreadable> {
+        not_modelled()
+    }
+
+    async fn count_runs_from(&self, _: RunId, _: u32) -> Result<u64, Unreadable> {
+        not_modelled()
+    }
+
     async fn run_stats(&self, _: &Span) -> Result<Stats, Unreadable> {
         not_modelled()
     }

@@ -41,6 +41,7 @@ mod lease;
 mod live;
 mod parts;
 mod plan;
+mod publication;
 mod purges;
 mod queue;
 mod random;
@@ -81,6 +82,7 @@ use term::Term;
 pub use clock::ClockJump;
 pub use config::Config;
 pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, Other, ProofId, RequestHandle};
+pub use publication::Publication;
 pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Refusal, Request, Stats, Status};
 
 /// A node's part in leading: none, on the way, or a whole term.

@@ -18,6 +18,7 @@ mod tests;
 use std::sync::Arc;
 
 use punctual_proto::v1;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::service::Service;
@@ -25,9 +26,11 @@ use crate::service::Service;
 use later::Later;
 
 /// Every service but ExecutorService, to which the server adds that, health and reflection.
-pub fn services(service: Arc<Service>) -> Routes {
+/// Streams of answers end when `drain` is cancelled.
+pub fn services(service: Arc<Service>, drain: &CancellationToken) -> Routes {
+    let runs = run_service::Runs { service: Arc::clone(&service), drain: drain.clone() };
     Routes::new(v1::job_service_server::JobServiceServer::new(job_service::Jobs(Arc::clone(&service))))
-        .add_service(v1::run_service_server::RunServiceServer::new(run_service::Runs(Arc::clone(&service))))
+        .add_service(v1::run_service_server::RunServiceServer::new(runs))
         .add_service(v1::calendar_service_server::CalendarServiceServer::new(calendar_service::Calendars(Arc::clone(
             &service,
         ))))

@@ -10,6 +10,8 @@ mod tasks;
 
 mod metrics;
 
+pub mod feed;
+
 pub mod http;
 
 pub mod api;

@@ -19,6 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::feed::Feed;
 use crate::http::{self, HostPolicy, Limits, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
 use crate::service::{LeaderPort, Node, Service};
@@ -41,12 +42,15 @@ pub async fn run(settings: Settings) -> Result<()> {
     let stop = CancellationToken::new();
     let mut tasks = Tasks::default();
 
-    let (engine, handle) = Loop::new(engine_config(&settings, &lock), Arc::clone(&ledger) as _, Arc::new(lock));
+    let feed = Arc::new(Feed::default());
+    let config = engine_config(&settings, &lock);
+    let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock), Arc::clone(&feed));
     tasks.spawn(TaskKind::Leader, lead(engine, stop.clone()));
 
     let service = Service::new(
         ledger,
         Arc::new(handle.clone()),
+        feed,
         Arc::new(clock::wall),
         Node { id: NodeId(settings.node_id.clone()), address: settings.advertise.clone(), start_time: clock::wall() },
         settings.min_every,
@@ -170,7 +174,7 @@ async fn surface(settings: &Settings, service: Service, handle: &Handle, drain: 
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
     let services =
-        api::services(Arc::new(service)).add_service(ExecutorServiceServer::new(executor)).add_service(health);
+        api::services(Arc::new(service), drain).add_service(ExecutorServiceServer::new(executor)).add_service(health);
     let ready = handle.clone();
     Surface {
         grpc: http::with_reflection(services),

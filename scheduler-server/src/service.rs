@@ -25,10 +25,12 @@ mod revisions;
 mod run;
 mod stats;
 mod status;
+mod tail;
 mod task_type;
 mod upcoming;
 mod update;
 mod view;
+mod watch;
 mod write;
 
 #[cfg(test)]
@@ -42,9 +44,12 @@ use ledger::Reader;
 use scheduler_core::ids::NodeId;
 use scheduler_core::time::Timestamp;
 
+use crate::feed::Feed;
+
 pub use call::{Call, Handed};
 pub use error::Error;
 pub use leader_port::LeaderPort;
+pub use watch::Stream;
 
 /// Where the wall clock is read.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -62,6 +67,7 @@ pub struct Node {
 pub struct Service {
     ledger: Arc<dyn Reader>,
     leader: Arc<dyn LeaderPort>,
+    feed: Arc<Feed>,
     clock: Clock,
     node: Node,
     min_every: Duration,
@@ -72,11 +78,12 @@ impl Service {
     pub fn new(
         ledger: Arc<dyn Reader>,
         leader: Arc<dyn LeaderPort>,
+        feed: Arc<Feed>,
         clock: Clock,
         node: Node,
         min_every: Duration,
     ) -> Self {
-        Self { ledger, leader, clock, node, min_every }
+        Self { ledger, leader, feed, clock, node, min_every }
     }
 
     fn now(&self) -> Timestamp {

@@ -63,6 +63,10 @@ kinds! {
         TwoInstances = "two instances of an id",
         /// A take-over's epoch is the ledger's clock, whatever the last one was.
         EpochByClockAlone = "epochs and tokens that follow a clock back",
+        /// Now and then, those who watch are not told of a commit.
+        PublicationLost = "a commit that watchers are not told of",
+        /// Watchers are told that no older run will change, though the ledger has not taken its end yet.
+        FloorTooHigh = "watchers' floor above a run on its way",
         /// What a leader hands to an agent, it sends to the next agent too.
         AssignedTwice = "an Assign sent to a second agent",
     }

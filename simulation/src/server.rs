@@ -7,7 +7,8 @@ use agent_wire::{Credits, server_messages};
 use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
 use scheduler_core::engine::{
-    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, Other, ProofId, Request, RequestHandle,
+    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, Other, ProofId, Publication, Request,
+    RequestHandle,
 };
 use scheduler_core::ids::NodeId;
 use scheduler_core::txn::{Call, CallId, Done, Failure};
@@ -389,6 +390,7 @@ impl World {
                     let changed = self.answer(s, handle, answer);
                     self.send_held_back(s, &changed);
                 }
+                Effect::Publish(publication) => self.watch(s, &publication),
                 Effect::Alert(alert) => {
                     tell!(self, "server {s}: {alert:?}");
                     self.tally.count("alert", kind_of_alert(&alert));
@@ -523,6 +525,8 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
         Effect::Close(..) => "Close",
         Effect::Answer(_, Ok(_)) => "Answer",
         Effect::Answer(_, Err(_)) => "Answer with a refusal",
+        Effect::Publish(Publication { committed: None, .. }) => "Publish a term",
+        Effect::Publish(_) => "Publish",
         Effect::Alert(_) => "Alert",
     }
 }

@@ -7,6 +7,7 @@ mod backfills;
 mod commits;
 mod fires;
 mod purges;
+mod watch;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use crate::client::WriteId;
 use backfills::BackfillRecord;
+use watch::Watcher;
 
 pub(crate) struct Version {
     job: Job,
@@ -116,6 +118,7 @@ pub(crate) struct Witness {
     backfills_by: BTreeSet<WriteId>,
     changes_by: BTreeMap<WriteId, BTreeSet<(JobUid, i64)>>,
     calendars: BTreeMap<CalendarKey, Arc<Exclusion>>,
+    watcher: Watcher,
 }
 
 impl Witness {

@@ -202,7 +202,8 @@ impl World {
             return Some(format!("backfill {id} has instants left, and nothing of it is under way"));
         }
         let waiting = self.witness.unended_runs().find(|id| must_end.contains_key(id) && !self.waits_by_right(*id));
-        waiting.map(|id| format!("run {id} has not ended: {:?}", self.ledger.tables.runs.get(&id)))
+        let waiting = waiting.map(|id| format!("run {id} has not ended: {:?}", self.ledger.tables.runs.get(&id)));
+        waiting.or_else(|| self.why_watcher_lags())
     }
 
     /// Its time has not come.

@@ -125,6 +125,15 @@ fn watchdog(group: u32) -> Child {
         .expect("because a shell is always there")
 }
 
+/// Memory that a process has in use, in bytes.
+#[track_caller]
+pub fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("because Linux tells it");
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("because it is a number");
+    kibibytes << 10
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

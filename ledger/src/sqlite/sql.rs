@@ -280,6 +280,12 @@ pub(super) const WATERMARK: &str = "SELECT watermark FROM leadership WHERE id = 
 pub(super) const BACKFILL: &str = concat!("SELECT ", backfill_columns!(), " FROM backfills WHERE id = ?");
 
 pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.id = ?");
+pub(super) const RUNS_BY_ID: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r WHERE r.id IN (SELECT unhex(value) FROM json_each(?)) ORDER BY r.id"
+);
+pub(super) const COUNT_RUNS_FROM: &str = "SELECT count(*) FROM (SELECT 1 FROM runs WHERE id >= ? LIMIT ?) AS counted";
 pub(super) const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r");
 
 // How a list of runs goes through them, newest first; the words that name a partial index's rows are the

@@ -53,6 +53,7 @@ macro_rules! for_each_case {
         $case!(purges::an_expired_job_goes_when_nothing_of_it_is_left);
         $case!(runs::runs_are_read_back_whole);
         $case!(runs::lists_of_runs_hold_what_the_filter_names);
+        $case!(runs::runs_that_may_have_changed_are_found);
         $case!(runs::a_run_entered_ahead_of_its_time_is_found_by_its_time);
         $case!(runs::the_prefix_of_many_jobs_finds_their_runs);
         $case!(runs::what_is_said_too_late_is_kept_with_its_attempt);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ledger::{Bucket, LoggedChunk, Page, PageOf, Quantiles, RunFilter, Span, StateCount, StoredRun};
+use ledger::{Bucket, LoggedChunk, Page, PageOf, Quantiles, RunFilter, Since, Span, StateCount, StoredRun};
 use scheduler_core::agent::{LogChunk, LogSource};
 use scheduler_core::ids::{AgentId, AttemptId, RunId};
 use scheduler_core::job::Job;
@@ -114,6 +114,36 @@ pub(crate) async fn lists_of_runs_hold_what_the_filter_names(backend: &dyn Backe
     for (name, filter, expected) in cases {
         assert_eq!(list(&*term.ledger, &filter).await, ids(expected), "{name}");
     }
+}
+
+pub(crate) async fn runs_that_may_have_changed_are_found(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let (a, b) = (job(1, "default", "a"), job(2, "default", "b"));
+    let ended = |n, second, job| Run { end_time: Some(seconds_after(second)), ..ended(run(n, job), RunState::Failed) };
+    term.commit(|transaction| {
+        transaction.jobs = [&a, &b].map(|job| created(job.clone())).into();
+        transaction.entered = vec![run(1, &a), ended(2, 9, &a), ended(3, 10, &a), run(4, &b), ended(5, 11, &b)];
+    })
+    .await;
+    let since = |n| Some(Since { floor: run_id(n), ended: seconds_after(10) });
+    let changed = |n| RunFilter { changed_since: since(n), ..RunFilter::default() };
+    assert_eq!(list(&*term.ledger, &changed(1)).await, ids(&[5, 4, 3, 1]));
+    assert_eq!(list(&*term.ledger, &changed(4)).await, ids(&[5, 4]));
+    let of_job = RunFilter { job_id: Some("a".to_owned()), namespace: Some("default".to_owned()), ..changed(2) };
+    assert_eq!(list(&*term.ledger, &of_job).await, ids(&[3]));
+    let page = Page { size: 2, after: Some(run_id(5)) };
+    let found = term.ledger.runs(&changed(1), &page).await.unwrap();
+    assert_eq!(found.items.iter().map(|stored| stored.run.id).collect::<Vec<_>>(), ids(&[4, 3]));
+    assert!(found.more);
+
+    for (floor, most, counted) in [(1, 100, 5), (3, 100, 3), (1, 2, 2), (6, 100, 0)] {
+        assert_eq!(term.ledger.count_runs_from(run_id(floor), most).await.unwrap(), counted, "{floor} {most}");
+    }
+    let asked = ids(&[4, 9, 2]);
+    let found = term.ledger.runs_by_id(&asked).await.unwrap();
+    assert_eq!(found.iter().map(|stored| stored.run.id).collect::<Vec<_>>(), ids(&[2, 4]));
+    assert_eq!(term.ledger.run(run_id(2)).await.unwrap().as_ref(), found.first());
+    assert_eq!(term.ledger.runs_by_id(&[]).await.unwrap(), []);
 }
 
 pub(crate) async fn a_run_entered_ahead_of_its_time_is_found_by_its_time(backend: &dyn Backend) {

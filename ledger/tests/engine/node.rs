@@ -134,7 +134,7 @@ impl Node {
                     self.alerts.push(alert);
                     continue;
                 }
-                Effect::Send(..) | Effect::Close(..) => continue,
+                Effect::Send(..) | Effect::Close(..) | Effect::Publish(_) => continue,
                 Effect::Resign(_) | Effect::Quit(_) => panic!("nothing here ends a term: {effect:?}"),
             };
             let mut out = Vec::new();

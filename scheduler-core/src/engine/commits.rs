@@ -46,6 +46,7 @@ impl Term {
             self.tokens.ceiling = ceiling;
             self.tokens.raising = false;
         }
+        self.publish(Some(Arc::clone(&flight.transaction)), out);
         self.follow_up(&flight, out);
         for uid in flight.touched {
             self.release(uid);

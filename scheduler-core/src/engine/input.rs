@@ -6,6 +6,7 @@ use crate::agent::{Closed, FromAgent, Hello, StreamId, ToAgent};
 use crate::ids::NodeId;
 use crate::txn::{Call, CallId, Done, Failure};
 
+use super::publication::Publication;
 use super::request::{Answer, Refusal, Request};
 
 /// A request's handle, by which the shell knows whom to answer.
@@ -78,6 +79,8 @@ pub enum Effect {
     /// Close the stream after what was sent.
     Close(StreamId, Closed),
     Answer(RequestHandle, Result<Answer, Refusal>),
+    /// Tell those who watch runs.
+    Publish(Publication),
     /// Something that a human must hear of.
     Alert(Alert),
 }

@@ -84,6 +84,7 @@ impl Engine {
         let unusable = fill(&mut term, took_over, snapshot);
         out.extend(unusable.into_iter().map(Effect::Alert));
         out.push(Effect::Alert(Alert::TookOver { epoch: took_over.epoch, jobs, unended_runs }));
+        term.publish(None, out);
         for (stream, hello) in std::mem::take(&mut self.hellos) {
             term.hello(stream, hello, out);
         }

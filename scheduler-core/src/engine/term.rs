@@ -40,7 +40,9 @@ pub(super) struct Term {
     pub(super) watermark: Watermark,
     pub(super) tokens: Tokens,
     pub(super) last_change_seq: i64,
-    last_run_id: Option<RunId>,
+    pub(super) last_run_id: Option<RunId>,
+    /// No run with a lower id will be entered or change any more.
+    pub(super) floor: RunId,
     pub(super) random: Random,
     next_call: u64,
 
@@ -159,6 +161,7 @@ impl Term {
             },
             last_change_seq: beginning.last_change_seq,
             last_run_id: None,
+            floor: RunId(uuid::Uuid::nil()),
             random: beginning.random,
             next_call: beginning.next_call,
             jobs: Jobs::default(),

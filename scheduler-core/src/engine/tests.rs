@@ -12,6 +12,7 @@ mod lives;
 mod nodes;
 mod placement;
 mod policies;
+mod published;
 mod purges;
 mod refusals;
 mod retries;

@@ -1,10 +1,13 @@
-//! One unary call: its caller, its deadline, its answer.
+//! One call: its caller, its deadline, its answer or its stream of answers.
 
 use std::time::Duration;
 
+use futures::stream::{StreamExt, unfold};
+use tokio_util::sync::CancellationToken;
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
-use crate::service::{Call, Error};
+use crate::service::{Call, Error, Stream};
 
 /// Who calls where nobody signs in.
 const ANONYMOUS: &str = "anonymous";
@@ -34,6 +37,27 @@ pub(super) async fn answer<T>(
         Some(timeout) => tokio::time::timeout(timeout, use_case).await.unwrap_or_else(|_| Err(given_up(call))),
     };
     outcome.map(Response::new).map_err(Status::from)
+}
+
+/// A stream of answers that ends with `drain`, and says so: clients go on at another server, or at the next start.
+pub(super) fn until<T: Send + 'static>(
+    drain: CancellationToken,
+    stream: Response<Stream<T>>,
+) -> Response<BoxStream<T>> {
+    stream.map(|stream| {
+        let next = |(stream, drain): (Option<Stream<T>>, CancellationToken)| async move {
+            let mut open = stream?;
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => Some((Err(Status::from(Error::Stopping)), (None, drain))),
+                answer = open.next() => match answer? {
+                    Ok(answer) => Some((Ok(answer), (Some(open), drain))),
+                    Err(error) => Some((Err(Status::from(error)), (None, drain))),
+                },
+            }
+        };
+        unfold((Some(stream), drain), next).boxed() as BoxStream<T>
+    })
 }
 
 fn given_up(call: &Call) -> Error {

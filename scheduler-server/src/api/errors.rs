@@ -31,6 +31,8 @@ impl From<Error> for Status {
             Error::AgentNotFound(_) => plain(Code::NotFound, ErrorReason::AgentNotFound, &error),
             Error::TaskTypeNotFound(_) => plain(Code::NotFound, ErrorReason::TaskTypeNotFound, &error),
             Error::NoLeader => plain(Code::Unavailable, ErrorReason::NoLeader, &error),
+            Error::ResumeTokenExpired => plain(Code::OutOfRange, ErrorReason::ResumeTokenExpired, &error),
+            Error::Stopping => plain(Code::Unavailable, ErrorReason::ShuttingDown, &error),
             Error::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &error),
             Error::RunEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &error),
             Error::RunNotEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunNotEnded, &error),

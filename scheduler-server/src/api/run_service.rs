@@ -1,14 +1,17 @@
 use std::sync::Arc;
 
 use punctual_proto::v1;
+use tokio_util::sync::CancellationToken;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::answer::{answer, received};
-use super::later::later;
+use super::answer::{answer, received, until};
 use crate::service::Service;
 
-pub(super) struct Runs(pub(super) Arc<Service>);
+pub(super) struct Runs {
+    pub(super) service: Arc<Service>,
+    pub(super) drain: CancellationToken,
+}
 
 #[tonic::async_trait]
 impl v1::run_service_server::RunService for Runs {
@@ -17,12 +20,12 @@ impl v1::run_service_server::RunService for Runs {
 
     async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
         let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.get_run(request)).await
+        answer(&call, deadline, self.service.get_run(request)).await
     }
 
     async fn list_runs(&self, request: Request<v1::ListRunsRequest>) -> Result<Response<v1::ListRunsResponse>, Status> {
         let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.list_runs(request)).await
+        answer(&call, deadline, self.service.list_runs(request)).await
     }
 
     async fn get_run_logs(
@@ -30,17 +33,17 @@ impl v1::run_service_server::RunService for Runs {
         request: Request<v1::GetRunLogsRequest>,
     ) -> Result<Response<v1::GetRunLogsResponse>, Status> {
         let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.get_run_logs(request)).await
+        answer(&call, deadline, self.service.get_run_logs(request)).await
     }
 
     async fn cancel_run(&self, request: Request<v1::CancelRunRequest>) -> Result<Response<v1::Run>, Status> {
         let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.cancel_run(&call, request)).await
+        answer(&call, deadline, self.service.cancel_run(&call, request)).await
     }
 
     async fn retry_run(&self, request: Request<v1::RetryRunRequest>) -> Result<Response<v1::Run>, Status> {
         let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.retry_run(&call, request)).await
+        answer(&call, deadline, self.service.retry_run(&call, request)).await
     }
 
     async fn get_run_stats(
@@ -48,7 +51,7 @@ impl v1::run_service_server::RunService for Runs {
         request: Request<v1::GetRunStatsRequest>,
     ) -> Result<Response<v1::GetRunStatsResponse>, Status> {
         let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.get_run_stats(request)).await
+        answer(&call, deadline, self.service.get_run_stats(request)).await
     }
 
     async fn purge_runs(
@@ -56,17 +59,24 @@ impl v1::run_service_server::RunService for Runs {
         request: Request<v1::PurgeRunsRequest>,
     ) -> Result<Response<v1::PurgeRunsResponse>, Status> {
         let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.purge_runs(&call, request)).await
+        answer(&call, deadline, self.service.purge_runs(&call, request)).await
     }
 
-    async fn watch_runs(&self, _: Request<v1::WatchRunsRequest>) -> Result<Response<Self::WatchRunsStream>, Status> {
-        Err(later("RunService.WatchRuns"))
+    async fn watch_runs(
+        &self,
+        request: Request<v1::WatchRunsRequest>,
+    ) -> Result<Response<Self::WatchRunsStream>, Status> {
+        let (call, deadline, request) = received(request);
+        let stream = answer(&call, deadline, self.service.watch_runs(request)).await?;
+        Ok(until(self.drain.clone(), stream))
     }
 
     async fn tail_run_logs(
         &self,
-        _: Request<v1::TailRunLogsRequest>,
+        request: Request<v1::TailRunLogsRequest>,
     ) -> Result<Response<Self::TailRunLogsStream>, Status> {
-        Err(later("RunService.TailRunLogs"))
+        let (call, deadline, request) = received(request);
+        let stream = answer(&call, deadline, self.service.tail_run_logs(request)).await?;
+        Ok(until(self.drain.clone(), stream))
     }
 }

@@ -6,6 +6,7 @@ mod calendars;
 mod lives;
 mod real;
 mod retries;
+mod watch;
 
 use ledger::LoggedChunk;
 use prost_types::value::Kind;
@@ -14,6 +15,7 @@ use punctual_proto::v1;
 use scheduler_core::agent::LogSource;
 use scheduler_core::engine::Command;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -44,7 +46,7 @@ impl Server {
         let fake = Fake::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = services(fake.service()).into_axum_router();
+        let router = services(fake.service(), &CancellationToken::new()).into_axum_router();
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self { fake, channel, task }
@@ -186,13 +188,10 @@ async fn every_refusal_of_the_leader_has_its_code_and_reason() {
 #[tokio::test]
 async fn what_comes_later_says_so() {
     let server = Server::start().await;
-    let mut agents = v1::agent_service_client::AgentServiceClient::new(server.channel.clone());
-    let status = agents.cordon_agent(v1::CordonAgentRequest::default()).await.unwrap_err();
+    let mut tokens = v1::token_service_client::TokenServiceClient::new(server.channel.clone());
+    let status = tokens.list_tokens(v1::ListTokensRequest::default()).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "NOT_IMPLEMENTED"));
-    assert_eq!(status.message(), "AgentService.CordonAgent comes with a later release");
-
-    let status = server.runs().watch_runs(v1::WatchRunsRequest::default()).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(status.message(), "TokenService.ListTokens comes with a later release");
 }
 
 #[tokio::test]
@@ -334,7 +333,7 @@ async fn a_write_with_an_unknown_outcome_can_be_repeated_with_the_id_that_the_re
 
 /// In process: a client's own timer would be faster than the server's answer.
 fn in_process(fake: &Fake) -> JobServiceClient<Routes> {
-    JobServiceClient::new(services(fake.service()))
+    JobServiceClient::new(services(fake.service(), &CancellationToken::new()))
 }
 
 fn in_a_hurry<M>(message: M) -> Request<M> {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
+use crate::feed::Feed;
 
 use super::streams::Streams;
 use super::{Glance, Handle, Message, QUEUE};
@@ -45,13 +46,19 @@ pub struct Loop {
     /// Effects under way.
     effects: TaskTracker,
     streams: Streams,
+    feed: Arc<Feed>,
     waiting: BTreeMap<RequestHandle, oneshot::Sender<Result<Answer, Refusal>>>,
     /// Why the process must end.
     quits: Option<String>,
 }
 
 impl Loop {
-    pub fn new(config: Config, ledger: Arc<dyn Leader>, coordinator: Arc<dyn Coordinator>) -> (Self, Handle) {
+    pub fn new(
+        config: Config,
+        ledger: Arc<dyn Leader>,
+        coordinator: Arc<dyn Coordinator>,
+        feed: Arc<Feed>,
+    ) -> (Self, Handle) {
         let (messages, inputs) = mpsc::channel(QUEUE);
         let (glance, glanced) = watch::channel(Glance::default());
         let handle = Handle { messages: messages.clone(), numbers: Arc::new(AtomicU64::new(1)), glance: glanced };
@@ -65,6 +72,7 @@ impl Loop {
             glance,
             effects: TaskTracker::new(),
             streams: Streams::default(),
+            feed,
             waiting: BTreeMap::new(),
             quits: None,
         };
@@ -197,6 +205,7 @@ impl Loop {
                         let _ = waiting.send(answer);
                     }
                 }
+                Effect::Publish(publication) => self.feed.publish(&publication),
                 Effect::Alert(alert) => tell(&alert),
             }
         }

@@ -26,6 +26,10 @@ pub enum Error {
     TaskTypeNotFound(String),
     #[error("no leader is known that could tell")]
     NoLeader,
+    #[error("the resume token is too old: list again")]
+    ResumeTokenExpired,
+    #[error("this server is stopping")]
+    Stopping,
     #[error("there is no calendar {0}")]
     CalendarNotFound(CalendarKey),
     #[error("run {0} has ended")]

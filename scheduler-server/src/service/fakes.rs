@@ -57,7 +57,7 @@ impl Fake {
     pub(crate) fn service(&self) -> Arc<Service> {
         let node = Node { id: NodeId::from("n1"), address: "http://127.0.0.1:7117".to_owned(), start_time: NOW };
         let (ledger, leader) = (Arc::new(self.clone()), Arc::new(self.clone()));
-        Arc::new(Service::new(ledger, leader, Arc::new(|| NOW), node, SHORTEST_EVERY))
+        Arc::new(Service::new(ledger, leader, Arc::default(), Arc::new(|| NOW), node, SHORTEST_EVERY))
     }
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {
@@ -492,6 +492,15 @@ impl Reader for Fake {
                 && (filter.states.is_empty() || filter.states.contains(&run.state))
         });
         Ok(page(found.map(stored), asked.size))
+    }
+
+    async fn runs_by_id(&self, ids: &[RunId]) -> Result<Vec<StoredRun>, Unreadable> {
+        let world = self.world();
+        Ok(ids.iter().filter_map(|id| world.runs.get(id)).map(stored).collect())
+    }
+
+    async fn count_runs_from(&self, floor: RunId, most: u32) -> Result<u64, Unreadable> {
+        Ok(self.world().runs.range(floor..).take(most as usize).count() as u64)
     }
 
     async fn count_purged(&self, filter: &PurgeFilter, most: u32) -> Result<u64, Unreadable> {

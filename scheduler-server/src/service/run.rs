@@ -111,7 +111,7 @@ impl Service {
         }
     }
 
-    async fn stored_run(&self, namespace: &str, run_id: &str) -> Result<StoredRun, Error> {
+    pub(super) async fn stored_run(&self, namespace: &str, run_id: &str) -> Result<StoredRun, Error> {
         let mut violations = Violations::default();
         let namespace = namespace_of(namespace, &mut violations);
         let run = run_id.parse::<RunId>();
@@ -147,6 +147,7 @@ fn run_filter(request: &v1::ListRunsRequest) -> Result<RunFilter, Error> {
         labels: request.labels.clone(),
         scheduled_after: lists::instant("scheduled_after", request.scheduled_after.as_ref(), violated),
         scheduled_before: lists::instant("scheduled_before", request.scheduled_before.as_ref(), violated),
+        changed_since: None,
     };
     violations.or(filter).map_err(Error::Invalid)
 }
@@ -198,7 +199,7 @@ impl Wanted {
     }
 }
 
-fn chunk(chunk: LoggedChunk) -> v1::RunLogChunk {
+pub(super) fn chunk(chunk: LoggedChunk) -> v1::RunLogChunk {
     v1::RunLogChunk {
         attempt: i32::try_from(chunk.attempt).unwrap_or(i32::MAX),
         sequence: i64::try_from(chunk.sequence).unwrap_or(i64::MAX),

@@ -67,6 +67,7 @@ impl World {
             self.check_watermark(watermark);
         }
         self.check_counts(transaction);
+        self.check_floor(transaction);
     }
 
     fn witness_run(&mut self, run: &Run, transaction: &Transaction) {

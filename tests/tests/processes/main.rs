@@ -18,3 +18,4 @@ mod refusals;
 mod server_killed;
 mod stopping;
 mod tour;
+mod watching;

@@ -134,6 +134,18 @@ impl Reader for Sqlite {
         Ok(PageOf { items: runs::with_later_attempts(&mut snapshot, items).await?, more })
     }
 
+    async fn runs_by_id(&self, ids: &[RunId]) -> Result<Vec<StoredRun>, Unreadable> {
+        let mut snapshot = self.readers.begin().await?;
+        let rows = sqlx::query(sql::RUNS_BY_ID).bind(id_list(ids.iter().map(|id| id.0))).fetch_all(&mut *snapshot);
+        let runs = rows.await?.iter().map(rows::run).collect::<sqlx::Result<_>>()?;
+        Ok(runs::with_later_attempts(&mut snapshot, runs).await?)
+    }
+
+    async fn count_runs_from(&self, floor: RunId, most: u32) -> Result<u64, Unreadable> {
+        let count = sqlx::query_scalar(sql::COUNT_RUNS_FROM).bind(floor.0).bind(most);
+        Ok(count.fetch_one(&self.readers).await?)
+    }
+
     async fn run_stats(&self, span: &Span) -> Result<Stats, Unreadable> {
         let mut snapshot = self.readers.begin().await?;
         Ok(stats::measure(&mut snapshot, span).await?)

@@ -10,7 +10,7 @@ use scheduler_core::run::{Attempt, Run, RunState, Trigger};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{id_list, one_more, past_prefix, push_labels, rows, sql};
-use crate::reader::{Page, RunFilter, StoredRun};
+use crate::reader::{Page, RunFilter, Since, StoredRun};
 
 /// A prefix of more jobs than this is looked for among all runs.
 const MOST_JOBS_OF_PREFIX: usize = 64;
@@ -183,6 +183,10 @@ pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> Q
     }
     if let Some(before) = filter.scheduled_before {
         query.push(" AND r.scheduled_time < ").push_bind(before.as_micros());
+    }
+    if let Some(Since { floor, ended }) = filter.changed_since {
+        query.push(" AND r.id >= ").push_bind(floor.0);
+        query.push(" AND (r.end_time IS NULL OR r.end_time >= ").push_bind(ended.as_micros()).push(")");
     }
     if let Some(after) = page.after {
         query.push(" AND r.id < ").push_bind(after.0);

@@ -8,8 +8,8 @@ use crate::agent::{
     Assign, Finished, FromAgent, Hello, Inventory, Outcome, Report, ReportEvent, StreamId, TaskType, ToAgent,
 };
 use crate::engine::{
-    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, Input, KeepAliveId, ProofId, Refusal, Request,
-    RequestHandle,
+    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, Input, KeepAliveId, ProofId, Publication, Refusal,
+    Request, RequestHandle,
 };
 use crate::ids::{AgentInstance, AttemptId, FencingToken, NodeId};
 use crate::job::{Definition, Job, JobKey, Payload, Task};
@@ -40,6 +40,7 @@ pub(super) struct World {
     pub(super) closed: Vec<StreamId>,
     pub(super) answers: BTreeMap<RequestHandle, Result<Answer, Refusal>>,
     pub(super) alerts: Vec<Alert>,
+    pub(super) published: Vec<Publication>,
     /// The candidacy that the coordinator was last asked for.
     pub(super) candidacy: Option<CandidacyId>,
     pub(super) resigned: Vec<CandidacyId>,
@@ -110,6 +111,7 @@ impl World {
             closed: Vec::new(),
             answers: BTreeMap::new(),
             alerts: Vec::new(),
+            published: Vec::new(),
             candidacy: None,
             resigned: Vec::new(),
             keep_alives: Vec::new(),
@@ -184,6 +186,7 @@ impl World {
             Effect::Answer(handle, answer) => {
                 assert!(self.answers.insert(handle, answer).is_none(), "one answer a request");
             }
+            Effect::Publish(publication) => self.published.push(publication),
             Effect::Alert(alert) => self.alerts.push(alert),
         }
         None

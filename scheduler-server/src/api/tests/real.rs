@@ -21,26 +21,40 @@ use crate::service::{Node, Service};
 pub(super) struct Real {
     routes: Routes,
     stop: CancellationToken,
+    /// Ends streams of answers.
+    pub(super) drain: CancellationToken,
     engine: tokio::task::JoinHandle<Stopped>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Real {
-    #[expect(clippy::disallowed_methods, reason = "the test waits for the task's end")]
     pub(super) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Another term on the same ledger.
+    pub(super) async fn restart(self) -> Self {
+        self.stop.cancel();
+        assert_eq!(self.engine.await.unwrap(), Stopped::Asked);
+        Self::start_on(self.folder).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test waits for the task's end")]
+    async fn start_on(folder: TempDir) -> Self {
         let file = folder.path().join("ledger.db");
         let lock = Local::lock(&file, "a test").unwrap();
         let ledger = Arc::new(Sqlite::open(&file, Arc::new(clock::wall)).await.unwrap());
         let id = NodeId::from("n1");
         let agent_ttl = Duration::from_secs(15);
         let config = Config { node: id.clone(), agent_ttl, lease: None, min_every: SHORTEST_EVERY, seed: 7 };
-        let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock));
+        let feed = Arc::default();
+        let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock), Arc::clone(&feed));
         let stop = CancellationToken::new();
         let engine = tokio::spawn(engine.run(stop.clone()));
         let node = Node { id, address: "http://127.0.0.1:7117".to_owned(), start_time: clock::wall() };
-        let service = Service::new(ledger, Arc::new(handle), Arc::new(clock::wall), node, SHORTEST_EVERY);
-        Self { routes: services(Arc::new(service)), stop, engine, _folder: folder }
+        let service = Service::new(ledger, Arc::new(handle), feed, Arc::new(clock::wall), node, SHORTEST_EVERY);
+        let drain = CancellationToken::new();
+        Self { routes: services(Arc::new(service), &drain), stop, drain, engine, folder }
     }
 
     pub(super) fn runs(&self) -> RunServiceClient<Routes> {

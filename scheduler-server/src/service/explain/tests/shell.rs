@@ -66,7 +66,8 @@ impl Shell {
         let id = NodeId::from("n1");
         let node = Node { id: id.clone(), address: "http://127.0.0.1:7117".to_owned(), start_time: BEGIN };
         let clock = Arc::new(move || Timestamp::from_micros(of_service.load(Ordering::Relaxed)));
-        let service = Service::new(Arc::clone(&ledger) as _, Arc::new(NoLeader), clock, node, SHORTEST_EVERY);
+        let service =
+            Service::new(Arc::clone(&ledger) as _, Arc::new(NoLeader), Arc::default(), clock, node, SHORTEST_EVERY);
         let agent_ttl = Duration::from_secs(15);
         let config = Config { node: id, agent_ttl, lease: None, min_every: SHORTEST_EVERY, seed: 7 };
         let mut shell = Self {
@@ -101,7 +102,7 @@ impl Shell {
                     Effect::KeepAlive(..) | Effect::Resign(_) | Effect::Quit(_) => {
                         unreachable!("it leads alone, and goes on")
                     }
-                    Effect::Send(..) | Effect::Close(..) | Effect::Alert(_) => {}
+                    Effect::Send(..) | Effect::Close(..) | Effect::Publish(_) | Effect::Alert(_) => {}
                 }
             }
         }
