@@ -34,6 +34,7 @@ pub fn server_messages(message: ToAgent, node_id: &str, credits: &mut Credits) -
         })],
         ToAgent::Ack(acks) => vec![Message::Acks(report_acks(&acks, credits))],
         ToAgent::LogAck(acks) => vec![Message::Acks(log_acks(&acks, credits))],
+        ToAgent::Drain => vec![Message::Drain(v1::Drain {})],
     };
     messages.into_iter().map(|message| v1::ServerMessage { message: Some(message) }).collect()
 }

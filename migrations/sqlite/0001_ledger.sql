@@ -184,6 +184,14 @@ CREATE TABLE run_logs (
     PRIMARY KEY (run_id, attempt, sequence)
 ) STRICT;
 
+-- Those that get no new work: all others are known to the leader only.
+CREATE TABLE agents (
+    agent_id TEXT NOT NULL PRIMARY KEY,
+    cordon_note TEXT NOT NULL,
+    cordon_author TEXT NOT NULL,
+    cordon_time INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE requests (
     namespace TEXT NOT NULL,
     method TEXT NOT NULL,

@@ -148,6 +148,16 @@ pub enum ToAgent {
     },
     Ack(Vec<Ack>),
     LogAck(Vec<LogAck>),
+    /// Take no new work, finish what there is, and leave.
+    Drain,
+}
+
+/// Who keeps new work from an agent, when and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cordon {
+    pub note: String,
+    pub author: String,
+    pub time: Timestamp,
 }
 
 text_enum! {

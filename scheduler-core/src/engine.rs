@@ -28,6 +28,7 @@ mod clock;
 mod commands;
 mod commits;
 mod config;
+mod cordons;
 mod decide;
 mod election;
 mod fires;

@@ -47,7 +47,7 @@ text_enum! {
         Disabled = "DISABLED",
         /// CANCELLED: the job was deleted before the run was handed out.
         Deleted = "DELETED",
-        /// PENDING: no connected agent fits the job's queue and selector.
+        /// PENDING: no connected agent that takes new work fits the job's queue and selector.
         NoAgent = "NO_AGENT",
         /// PENDING: no connected agent offers the task type.
         UnknownTaskType = "UNKNOWN_TASK_TYPE",

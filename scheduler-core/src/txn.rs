@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::LogChunk;
+use crate::agent::{Cordon, LogChunk};
 use crate::backfill::{self, Backfill};
 use crate::calendar::{Calendar, CalendarKey};
-use crate::ids::{AttemptId, BackfillId, Epoch, FencingToken, JobUid, NodeId, RunId};
+use crate::ids::{AgentId, AttemptId, BackfillId, Epoch, FencingToken, JobUid, NodeId, RunId};
 use crate::job::{Counts, Job};
 use crate::run::{Attempt, Run, RunState};
 use crate::text_enum::text_enum;
@@ -172,6 +172,8 @@ pub struct Snapshot {
     /// Every run that has not ended, with its latest attempt where that is not the first.
     pub unended: Vec<(Run, Option<Attempt>)>,
     pub calendars: Vec<Calendar>,
+    /// Agents that get no new work.
+    pub cordons: Vec<(AgentId, Cordon)>,
     /// Those that have instants left to enter.
     pub backfills: Vec<Backfill>,
     /// The highest of any job or calendar.
@@ -228,6 +230,7 @@ pub struct Transaction {
     /// Counts of jobs that have them, as they now are.
     pub counts: Vec<(JobUid, Counts)>,
     pub calendars: Vec<CalendarWrite>,
+    pub cordons: Vec<CordonWrite>,
     /// New backfills.
     pub backfills: Vec<Backfill>,
     /// How far backfills are with this transaction, which enters the runs.
@@ -250,6 +253,7 @@ impl Transaction {
             attempts: Vec::new(),
             counts: Vec::new(),
             calendars: Vec::new(),
+            cordons: Vec::new(),
             backfills: Vec::new(),
             backfill_progress: Vec::new(),
             late_outcomes: Vec::new(),
@@ -267,6 +271,7 @@ impl Transaction {
             && self.attempts.is_empty()
             && self.counts.is_empty()
             && self.calendars.is_empty()
+            && self.cordons.is_empty()
             && self.backfills.is_empty()
             && self.backfill_progress.is_empty()
             && self.late_outcomes.is_empty()
@@ -299,6 +304,14 @@ text_enum! {
 pub enum CalendarWrite {
     Put(Calendar),
     Delete(CalendarKey),
+}
+
+/// Whether an agent gets new work from now on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CordonWrite {
+    pub agent: AgentId,
+    /// `None`: it does again.
+    pub cordon: Option<Cordon>,
 }
 
 /// A job as a change leaves it; its revision is recorded beside it.

@@ -316,6 +316,9 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::PurgeRuns { .. } => "PurgeRuns",
         Command::Status => "Status",
         Command::Agents => "Agents",
+        Command::CordonAgent { .. } => "CordonAgent",
+        Command::UncordonAgent { .. } => "UncordonAgent",
+        Command::DrainAgent { .. } => "DrainAgent",
         Command::StepDown { .. } => "StepDown",
     }
 }
@@ -327,7 +330,9 @@ fn kind_of_refusal(refusal: &Refusal) -> &'static str {
         Refusal::AnotherLeads { .. } | Refusal::NobodyElseStands => "does not step down",
         Refusal::OutcomeUnknown => "outcome unknown",
         Refusal::Invalid(_) => "invalid",
-        Refusal::JobNotFound(_) | Refusal::JobDeleted(_) | Refusal::CalendarNotFound(_) => "not found",
+        Refusal::JobNotFound(_) | Refusal::JobDeleted(_) => "not found",
+        Refusal::CalendarNotFound(_) | Refusal::AgentNotFound(_) => "not found",
+        Refusal::AgentAway(_) => "agent away",
         Refusal::JobExists(_) | Refusal::CalendarExists(_) => "exists",
         Refusal::JobDisabled(_) => "disabled",
         Refusal::NothingToBackfill(_) => "nothing to backfill",

@@ -504,6 +504,7 @@ fn kind_to_agent(message: &ToAgent) -> &'static str {
         ToAgent::Cancel { .. } => "Cancel",
         ToAgent::Ack(_) => "Ack",
         ToAgent::LogAck(_) => "LogAck",
+        ToAgent::Drain => "Drain",
     }
 }
 

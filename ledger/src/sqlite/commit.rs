@@ -6,7 +6,7 @@ use scheduler_core::ids::{AttemptId, JobUid, RunId};
 use scheduler_core::job::Counts;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{CalendarWrite, Failure, LateOutcome, Transaction};
+use scheduler_core::txn::{CalendarWrite, CordonWrite, Failure, LateOutcome, Transaction};
 use sqlx::SqliteConnection;
 
 use super::{failure, leadership, requests, rows, sql};
@@ -25,6 +25,7 @@ pub(super) async fn write(
     sql::WRITE_JOB_REVISIONS.run(connection, &transaction.jobs, rows::put_job_revision).await.map_err(refused)?;
     write_counts(connection, &transaction.counts).await.map_err(refused)?;
     write_calendars(connection, &transaction.calendars).await.map_err(refused)?;
+    write_cordons(connection, &transaction.cordons).await.map_err(refused)?;
     sql::BEGIN_BACKFILLS.run(connection, &transaction.backfills, rows::put_backfill).await.map_err(refused)?;
     sql::MOVE_BACKFILLS
         .run(connection, &transaction.backfill_progress, rows::put_backfill_progress)
@@ -66,6 +67,24 @@ async fn write_calendars(connection: &mut SqliteConnection, writes: &[CalendarWr
     sql::DELETE_CALENDARS
         .run(connection, &deleted, |values, key| {
             values.put(key.namespace.as_str()).put(key.calendar_id.as_str());
+        })
+        .await?;
+    Ok(())
+}
+
+async fn write_cordons(connection: &mut SqliteConnection, writes: &[CordonWrite]) -> sqlx::Result<()> {
+    let put: Vec<_> =
+        writes.iter().filter_map(|write| write.cordon.as_ref().map(|cordon| (&write.agent, cordon))).collect();
+    let deleted: Vec<_> = writes.iter().filter(|write| write.cordon.is_none()).collect();
+    sql::WRITE_CORDONS
+        .run(connection, &put, |values, (agent, cordon)| {
+            values.put(agent.as_str()).put(cordon.note.as_str()).put(cordon.author.as_str());
+            values.put(cordon.time.as_micros());
+        })
+        .await?;
+    sql::DELETE_CORDONS
+        .run(connection, &deleted, |values, write| {
+            values.put(write.agent.as_str());
         })
         .await?;
     Ok(())

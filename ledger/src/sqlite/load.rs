@@ -20,6 +20,7 @@ pub(super) async fn snapshot(
     let expired_until = now.saturating_sub(DELETED_JOB_EXPIRY).as_micros();
     let jobs = sqlx::query(sql::LOAD_JOBS).bind(expired_until).fetch_all(&mut *connection).await?;
     let calendars = sqlx::query(sql::LOAD_CALENDARS).fetch_all(&mut *connection).await?;
+    let cordons = sqlx::query(sql::LOAD_CORDONS).fetch_all(&mut *connection).await?;
     let backfills = sqlx::query(sql::LOAD_BACKFILLS).fetch_all(&mut *connection).await?;
     let entered_from = RunId::at(entered_since, 0);
     let covered = sqlx::query(sql::LOAD_COVERED).bind(entered_from.0).fetch_all(&mut *connection).await?;
@@ -27,6 +28,7 @@ pub(super) async fn snapshot(
     let runs = sqlx::query(sql::LOAD_UNENDED).fetch_all(&mut *connection).await?;
     let mut snapshot = Snapshot {
         last_change_seq: sqlx::query_scalar(sql::LAST_CHANGE_SEQ).fetch_one(connection).await?,
+        cordons: cordons.iter().map(rows::cordon).collect::<sqlx::Result<_>>()?,
         ..Snapshot::default()
     };
     read_calendars(&mut snapshot, &calendars);

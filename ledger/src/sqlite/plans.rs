@@ -53,7 +53,7 @@ async fn plan(ledger: &Sqlite, statement: &str) -> Vec<String> {
 async fn writes_search_by_index() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = ledger(&folder).await;
-    let batches: [&Batch; 12] = [
+    let batches: [&Batch; 14] = [
         &sql::BEGIN_BACKFILLS,
         &sql::MOVE_BACKFILLS,
         &sql::REMEMBER_REQUESTS,
@@ -66,6 +66,8 @@ async fn writes_search_by_index() {
         &sql::NOTE_LATE_FIRST,
         &sql::NOTE_LATE,
         &sql::WRITE_LOGS,
+        &sql::WRITE_CORDONS,
+        &sql::DELETE_CORDONS,
     ];
     for text in batches.iter().flat_map(|batch| batch.texts()) {
         assert_searches(&ledger, text).await;

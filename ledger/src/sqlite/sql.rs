@@ -42,6 +42,10 @@ pub(super) static NAME_AGENTS: LazyLock<Batch> = LazyLock::new(|| Batch::new(inc
 pub(super) static NOTE_LATE_FIRST: LazyLock<Batch> =
     LazyLock::new(|| Batch::new(include_str!("sql/note_late_first.sql"), 3));
 pub(super) static NOTE_LATE: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/note_late.sql"), 4));
+pub(super) static WRITE_CORDONS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/write_cordons.sql"), 4));
+pub(super) static DELETE_CORDONS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/delete_cordons.sql"), 1));
 pub(super) static WRITE_LOGS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/write_logs.sql"), 7));
 
 /// Who has the instant that a new run was to have.
@@ -113,6 +117,7 @@ macro_rules! attempt_columns {
 pub(super) const LOAD_JOBS: &str =
     concat!("SELECT ", job_columns!(), " FROM jobs WHERE delete_time IS NULL OR delete_time > ?");
 
+pub(super) const LOAD_CORDONS: &str = "SELECT agent_id, cordon_note, cordon_author, cordon_time FROM agents";
 pub(super) const LOAD_CALENDARS: &str = concat!("SELECT ", calendar_columns!(), " FROM calendars");
 
 pub(super) const LOAD_BACKFILLS: &str =

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use scheduler_core::ids::{JobUid, RunId};
+use scheduler_core::agent::Cordon;
+use scheduler_core::ids::{AgentId, JobUid, RunId};
 use scheduler_core::job::Job;
 use scheduler_core::run::{Run, RunState};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Change, JobWrite};
+use scheduler_core::txn::{Change, CordonWrite, JobWrite};
 
 use super::samples::{
     NOW, assigned, attempt, changed, created, ended, full_attempt, full_job, full_run, job, manual_run, run, run_id,
@@ -34,6 +35,20 @@ pub(crate) async fn jobs_come_back_as_they_were_committed(backend: &dyn Backend)
     assert!(loaded.jobs.contains(&emptied), "{:?}", loaded.jobs);
     assert!(loaded.jobs.contains(&filled), "{:?}", loaded.jobs);
     assert_eq!(loaded.last_change_seq, 78);
+}
+
+pub(crate) async fn cordons_stay_until_they_are_lifted(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let cordon = |note: &str| Cordon { note: note.to_owned(), author: "ops".to_owned(), time: NOW };
+    let write = |agent: &str, cordon| CordonWrite { agent: AgentId::from(agent), cordon };
+    let both = vec![write("a", Some(cordon("why"))), write("b", Some(cordon("")))];
+    term.commit(|transaction| transaction.cordons = both.clone()).await;
+    term.commit(|transaction| transaction.cordons = both).await;
+    let loaded = || async { term.load().await.cordons };
+    assert_eq!(loaded().await, [(AgentId::from("a"), cordon("why")), (AgentId::from("b"), cordon(""))]);
+    let changes = vec![write("a", Some(cordon("again"))), write("b", None), write("c", None)];
+    term.commit(|transaction| transaction.cordons = changes).await;
+    assert_eq!(loaded().await, [(AgentId::from("a"), cordon("again"))]);
 }
 
 pub(crate) async fn runs_come_back_as_they_were_committed(backend: &dyn Backend) {

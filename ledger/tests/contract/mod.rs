@@ -96,6 +96,7 @@ macro_rules! for_each_leader_case {
         $case!(backfills::a_backfill_begun_again_stays_where_it_is);
         $case!(races::a_take_over_finds_all_or_nothing_of_a_transaction_it_meets);
         $case!(races::of_two_take_overs_at_once_one_is_the_last);
+        $case!(loads::cordons_stay_until_they_are_lifted);
         $case!(loads::jobs_come_back_as_they_were_committed);
         $case!(loads::runs_come_back_as_they_were_committed);
         $case!(loads::only_unended_runs_are_loaded);

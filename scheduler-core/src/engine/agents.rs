@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::agent::{Hello, StreamId};
+use crate::agent::{Cordon, Hello, StreamId};
 use crate::ids::{AgentId, AgentInstance, AttemptId};
 use crate::time::{Boot, Timestamp};
 
@@ -20,6 +20,8 @@ pub(super) struct AgentEntry {
     /// When the latest stream came.
     pub(super) connected: Boot,
     pub(super) draining: bool,
+    /// Somebody asked it to: it is told again on its next stream.
+    pub(super) asked_to_drain: bool,
     /// Its unended attempts.
     pub(super) held: BTreeSet<AttemptId>,
     /// Attempts that it executes though the ledger has ended them or never had them: they take up room until
@@ -42,6 +44,7 @@ impl AgentEntry {
             joined: false,
             connected: now,
             draining: false,
+            asked_to_drain: false,
             held: BTreeSet::new(),
             foreign: BTreeSet::new(),
             confirmed: now,
@@ -75,7 +78,7 @@ impl AgentEntry {
         self.stream.is_some()
             && self.joined
             && self.has_right
-            && !self.draining
+            && !(self.draining || self.asked_to_drain)
             && now.since(self.last_heartbeat) <= fresh
     }
 }
@@ -99,6 +102,8 @@ pub(super) struct Beat {
 pub(super) struct Agents {
     pub(super) by_instance: BTreeMap<AgentInstance, AgentEntry>,
     pub(super) by_stream: BTreeMap<StreamId, AgentInstance>,
+    /// Agents that get no new work, through restarts too.
+    pub(super) cordons: BTreeMap<AgentId, Cordon>,
     /// Heartbeats received since the question under way was asked.
     pub(super) unasked: BTreeMap<AgentInstance, Beat>,
     /// Questions to the coordinator under way, and the heartbeats that came before each: its answer confirms
@@ -119,7 +124,7 @@ impl Agents {
         let (mut offered, mut fitting) = (false, false);
         for (instance, entry) in &self.by_instance {
             offered |= entry.stream.is_some() && entry.offers(&class.task_type);
-            if !entry.is_open(now, fresh) || !entry.fits(class) {
+            if !entry.is_open(now, fresh) || !entry.fits(class) || self.cordons.contains_key(&entry.id) {
                 continue;
             }
             fitting = true;

@@ -10,7 +10,7 @@ use crate::ids::{AgentInstance, AttemptId, BackfillId, FencingToken, JobUid, Run
 use crate::job::Counts;
 use crate::run::{Attempt, Run};
 use crate::time::{Boot, Timestamp};
-use crate::txn::{CalendarWrite, CallId, JobWrite, LateOutcome, RequestRow, Transaction};
+use crate::txn::{CalendarWrite, CallId, CordonWrite, JobWrite, LateOutcome, RequestRow, Transaction};
 
 use super::inbox::Event;
 use super::input::RequestHandle;
@@ -52,6 +52,7 @@ pub(super) struct Batch {
     pub(super) jobs: Vec<JobWrite>,
     pub(super) counts: BTreeMap<JobUid, Counts>,
     pub(super) calendars: Vec<CalendarWrite>,
+    pub(super) cordons: Vec<CordonWrite>,
     pub(super) backfills: Vec<Backfill>,
     pub(super) backfill_progress: BTreeMap<BackfillId, Progress>,
     /// Whose they are.
@@ -80,6 +81,7 @@ impl Batch {
             jobs: Vec::new(),
             counts: BTreeMap::new(),
             calendars: Vec::new(),
+            cordons: Vec::new(),
             backfills: Vec::new(),
             backfill_progress: BTreeMap::new(),
             jobs_of_backfills: BTreeMap::new(),
@@ -123,6 +125,7 @@ impl Batch {
         self.jobs.is_empty()
             && self.counts.is_empty()
             && self.calendars.is_empty()
+            && self.cordons.is_empty()
             && self.backfills.is_empty()
             && self.backfill_progress.is_empty()
             && self.runs.is_empty()
@@ -139,6 +142,7 @@ impl Batch {
         transaction.jobs = self.jobs;
         transaction.counts = self.counts.into_iter().collect();
         transaction.calendars = self.calendars;
+        transaction.cordons = self.cordons;
         transaction.backfills = self.backfills;
         transaction.backfill_progress = self.backfill_progress.into_iter().collect();
         let (entered, updated) = self.runs.into_values().partition(|run| self.entered.contains(&run.id));

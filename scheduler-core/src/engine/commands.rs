@@ -1,5 +1,6 @@
 //! Every command, decided: refused, answered at once, or put into the batch.
 
+use crate::agent::Cordon;
 use crate::ids::JobUid;
 use crate::job::JobKey;
 use crate::txn::Change;
@@ -35,7 +36,7 @@ impl Term {
         }
         let planned = match command {
             Command::StepDown { .. } => unreachable!("because the node takes it before its term"),
-            Command::Status | Command::Agents | Command::PurgeRuns { .. } => {
+            Command::Status | Command::Agents | Command::DrainAgent { .. } | Command::PurgeRuns { .. } => {
                 unreachable!("because they are taken when they come")
             }
             Command::TriggerJob { job, payload, labels, not_before } => {
@@ -49,6 +50,11 @@ impl Term {
                 return self.begin_backfill(handle, job, &asked, validate_only, author, batch);
             }
             Command::CancelRun { run, note, .. } => return self.cancel_run(handle, run, &author, &note, batch),
+            Command::CordonAgent { agent, note } => {
+                let cordon = Cordon { note, author, time: self.now.wall };
+                return self.cordon(handle, agent, Some(cordon), batch);
+            }
+            Command::UncordonAgent { agent } => return self.cordon(handle, agent, None, batch),
             Command::CreateCalendar { calendar, definition, validate_only } => {
                 return self.create_calendar(handle, calendar, *definition, validate_only, batch);
             }

@@ -51,7 +51,7 @@ impl Term {
         for uid in flight.touched {
             self.release(uid);
         }
-        for request in std::mem::take(&mut self.parked_for_calendar).into_iter().rev() {
+        for request in std::mem::take(&mut self.parked_for_commit).into_iter().rev() {
             self.requests.push_front(request);
         }
     }

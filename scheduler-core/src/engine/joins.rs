@@ -119,6 +119,9 @@ impl Term {
         entry.foreign = held.difference(&entry.held).copied().collect();
         let foreign: Vec<_> = entry.foreign.iter().filter(|id| !self.out_of_reach.contains(&id.run)).copied().collect();
         let ours = entry.held.clone();
+        if entry.asked_to_drain {
+            self.send(instance, ToAgent::Drain, out);
+        }
         for attempt in foreign {
             self.send(instance, ToAgent::Cancel { attempt, reason: CancelReason::NotHeld }, out);
         }

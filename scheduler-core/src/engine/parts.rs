@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ids::{AttemptId, BackfillId, JobUid, RunId};
-use crate::txn::{CalendarWrite, Change, RequestKey, Transaction};
+use crate::txn::{CalendarWrite, Change, CordonWrite, RequestKey, Transaction};
 
 use super::batch::{Cause, InFlight, Then};
 use super::input::RequestHandle;
@@ -12,7 +12,7 @@ use super::input::RequestHandle;
 /// Rows that stand or fall together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Part {
-    /// What cannot be parted: calendars with the jobs that name them, and the ceiling of the tokens.
+    /// What cannot be parted: calendars with the jobs that name them, cordons, and the ceiling of the tokens.
     Shared,
     Job(JobUid),
     /// A note with an attempt that has ended.
@@ -51,7 +51,8 @@ impl Parts {
 
     pub(super) fn all(&self, flight: &InFlight) -> BTreeSet<Part> {
         let transaction = &flight.transaction;
-        let shared = transaction.token_ceiling.is_some() || !transaction.calendars.is_empty();
+        let shared =
+            transaction.token_ceiling.is_some() || !transaction.calendars.is_empty() || !transaction.cordons.is_empty();
         (transaction.jobs.iter().map(|write| self.job(write.job.uid)))
             .chain(self.jobs.values().map(|uid| self.job(*uid)))
             .chain(transaction.counts.iter().map(|(uid, _)| self.job(*uid)))
@@ -77,6 +78,7 @@ impl Parts {
             attempts,
             counts,
             calendars,
+            cordons,
             backfills,
             backfill_progress,
             late_outcomes,
@@ -96,6 +98,7 @@ impl Parts {
             attempts: those(attempts, |(run, _)| is_kept(self.run(*run))),
             counts: those(counts, |(uid, _)| is_kept(self.job(*uid))),
             calendars: those(calendars, |_: &CalendarWrite| keeps_shared),
+            cordons: those(cordons, |_: &CordonWrite| keeps_shared),
             backfills: those(backfills, |backfill| is_kept(self.job(backfill.job_uid))),
             backfill_progress: those(backfill_progress, |(id, _)| is_kept(self.backfill(flight, *id))),
             late_outcomes: those(late_outcomes, |note| is_kept(Part::Late(note.attempt))),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::Hello;
+use crate::agent::{Cordon, Hello};
 use crate::backfill::Backfill;
 use crate::calendar::{self, Calendar, CalendarKey};
 use crate::ids::{AgentId, AgentInstance, Epoch, NodeId, RunId};
@@ -124,6 +124,18 @@ pub enum Command {
     /// What only the leader knows.
     Status,
     Agents,
+    /// The agent gets no new work until it is uncordoned.
+    CordonAgent {
+        agent: AgentId,
+        note: String,
+    },
+    UncordonAgent {
+        agent: AgentId,
+    },
+    /// It is asked to finish what it has and leave.
+    DrainAgent {
+        agent: AgentId,
+    },
     /// Another node is to lead; `node`, where given, must be the one that does.
     StepDown {
         node: Option<NodeId>,
@@ -153,6 +165,9 @@ impl Command {
             | Self::PurgeRuns { .. }
             | Self::Status
             | Self::Agents
+            | Self::CordonAgent { .. }
+            | Self::UncordonAgent { .. }
+            | Self::DrainAgent { .. }
             | Self::StepDown { .. } => None,
         }
     }
@@ -223,6 +238,10 @@ pub enum Refusal {
     NobodyElseStands,
     #[error("request_id {0} was used for another request")]
     RequestIdReused(String),
+    #[error("the leader knows no agent {0}")]
+    AgentNotFound(AgentId),
+    #[error("agent {0} is not connected, so that nothing can be asked of it")]
+    AgentAway(AgentId),
     /// Its data is such that no ledger takes it, which should have been found before.
     #[error("the ledger refuses the data; nothing was done: {0}")]
     RefusedByLedger(String),
@@ -272,7 +291,9 @@ pub struct AgentCounts {
 #[derive(Clone, PartialEq, Debug)]
 pub struct AgentStatus {
     pub id: AgentId,
-    pub instance: AgentInstance,
+    /// `None` when only its cordon is known.
+    pub instance: Option<AgentInstance>,
+    pub cordon: Option<Cordon>,
     /// When its stream came; `None` while it has none.
     pub connect_time: Option<Timestamp>,
     /// What it said of itself; `None` for an instance known only by its attempts in the ledger.
@@ -286,6 +307,21 @@ pub struct AgentStatus {
 }
 
 impl AgentStatus {
+    /// Of one that is known by its cordon only.
+    pub(super) fn gone(id: AgentId, cordon: Cordon) -> Self {
+        Self {
+            id,
+            instance: None,
+            cordon: Some(cordon),
+            connect_time: None,
+            hello: None,
+            heartbeat_time: None,
+            is_stale: true,
+            running: 0,
+            draining: false,
+        }
+    }
+
     pub fn slots(&self) -> u32 {
         self.hello.as_ref().map_or(0, |hello| hello.slots)
     }

@@ -25,7 +25,8 @@ pub(super) struct Pending {
 /// What a request waits for.
 enum Blocked {
     Job(JobUid),
-    Calendar,
+    /// Something else that is in flight: it is looked at again after each commit.
+    Commit,
 }
 
 /// How a request was decided.
@@ -47,6 +48,10 @@ impl Term {
         if let Some(answer) = known {
             return out.push(Effect::Answer(handle, Ok(answer)));
         }
+        if let Command::DrainAgent { agent } = &request.command {
+            let answer = self.drain(agent, out);
+            return out.push(Effect::Answer(handle, answer));
+        }
         if let Some(away) = self.leaving.or(self.ledger_fails.then_some(Away::Ledger)) {
             out.push(Effect::Answer(handle, Err(Refusal::Unavailable(away))));
             return;
@@ -62,7 +67,7 @@ impl Term {
     pub(super) fn abandon_request(&mut self, handle: RequestHandle) {
         self.requests.retain(|pending| pending.handle != handle);
         self.look_ups.retain(|pending| pending.handle != handle);
-        self.parked_for_calendar.retain(|pending| pending.handle != handle);
+        self.parked_for_commit.retain(|pending| pending.handle != handle);
         for parked in self.parked_requests.values_mut() {
             parked.retain(|pending| pending.handle != handle);
         }
@@ -73,7 +78,7 @@ impl Term {
         let waiting = (self.requests.drain(..))
             .chain(self.look_ups.drain(..))
             .chain(std::mem::take(&mut self.parked_requests).into_values().flatten())
-            .chain(std::mem::take(&mut self.parked_for_calendar));
+            .chain(std::mem::take(&mut self.parked_for_commit));
         out.extend(waiting.map(|pending| Effect::Answer(pending.handle, Err(Refusal::Unavailable(away)))));
     }
 
@@ -88,8 +93,8 @@ impl Term {
                     self.parked_requests.entry(uid).or_default().push(pending);
                     continue;
                 }
-                Some(Blocked::Calendar) => {
-                    self.parked_for_calendar.push(pending);
+                Some(Blocked::Commit) => {
+                    self.parked_for_commit.push(pending);
                     continue;
                 }
                 None => {}
@@ -166,12 +171,16 @@ impl Term {
             | Command::UpdateCalendar { calendar, .. }
             | Command::DeleteCalendar { calendar, .. } => {
                 if self.calendars_in_flight(batch).any(|key| key == calendar) {
-                    return Some(Blocked::Calendar);
+                    return Some(Blocked::Commit);
                 }
                 // A job whose new definition is on its way may name the calendar in the ledger, and not here any more.
                 let on_its_way = self.jobs_in_flight(batch).find(|(key, _)| key.namespace == calendar.namespace);
                 let named = || self.jobs_that_name(calendar).into_iter().find(busy);
                 on_its_way.map(|(_, uid)| uid).or_else(named).map(Blocked::Job)
+            }
+            Command::CordonAgent { agent, .. } | Command::UncordonAgent { agent } => {
+                let in_flight = self.in_flight.values().flat_map(|flight| &flight.transaction.cordons);
+                in_flight.chain(&batch.cordons).any(|write| write.agent == *agent).then_some(Blocked::Commit)
             }
             Command::DeleteJob { .. }
             | Command::PauseJob { .. }
@@ -184,6 +193,7 @@ impl Term {
             | Command::PurgeRuns { .. }
             | Command::Status
             | Command::Agents
+            | Command::DrainAgent { .. }
             | Command::StepDown { .. } => None,
         }
     }
@@ -202,7 +212,7 @@ impl Term {
     fn calendars_on_their_way(&self, job: &JobKey, definition: &Definition, batch: &Batch) -> Option<Blocked> {
         let names = &definition.schedule.exclude_calendars;
         let named = |key: &CalendarKey| key.namespace == job.namespace && names.contains(&key.calendar_id);
-        self.calendars_in_flight(batch).any(named).then_some(Blocked::Calendar)
+        self.calendars_in_flight(batch).any(named).then_some(Blocked::Commit)
     }
 
     fn jobs_in_flight<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = (&'a JobKey, JobUid)> {
@@ -279,7 +289,7 @@ impl Term {
             .chain(self.parked_requests.values().flatten())
             .chain(self.reloads.values().flat_map(|reload| &reload.requests))
             .chain(self.looking_up.iter().flat_map(|(_, pending)| pending))
-            .chain(&self.parked_for_calendar)
+            .chain(&self.parked_for_commit)
             .map(|pending| (pending.handle, Refusal::Unavailable(Away::NoLeader)));
         let purging = self.purging.values().flatten().map(|handle| (*handle, Refusal::OutcomeUnknown));
         in_flight.chain(waiting).chain(purging).collect()

@@ -9,17 +9,25 @@ use super::term::Term;
 
 impl Term {
     pub(super) fn agents_known(&self) -> Vec<AgentStatus> {
+        let cordons = &self.agents.cordons;
         let agents = self.agents.by_instance.iter().map(|(instance, entry)| AgentStatus {
             id: entry.id.clone(),
-            instance: *instance,
+            instance: Some(*instance),
+            cordon: cordons.get(&entry.id).cloned(),
             connect_time: entry.stream.map(|_| self.wall_at(entry.connected)),
             heartbeat_time: entry.hello.as_ref().map(|_| self.wall_at(entry.last_heartbeat)),
             hello: entry.hello.clone(),
             is_stale: self.now.boot.since(entry.last_heartbeat) > self.freshness(),
             running: entry.held.len(),
-            draining: entry.draining,
+            draining: entry.draining || entry.asked_to_drain,
         });
-        agents.collect()
+        let mut agents: Vec<AgentStatus> = agents.collect();
+        for (id, cordon) in cordons {
+            if !agents.iter().any(|agent| agent.id == *id) {
+                agents.push(AgentStatus::gone(id.clone(), cordon.clone()));
+            }
+        }
+        agents
     }
 
     pub(super) fn status(&self) -> Status {

@@ -105,6 +105,7 @@ fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert>
             alerts.push(Alert::UnusableCalendar { calendar: key, why });
         }
     }
+    term.agents.cordons = snapshot.cordons.into_iter().collect();
     for job in snapshot.jobs {
         let covered = covered.get(&job.uid).copied();
         alerts.extend(term.take_job(job, took_over.watermark, covered));

@@ -69,7 +69,7 @@ pub(super) struct Term {
     pub(super) requests: VecDeque<Pending>,
     pub(super) parked_requests: BTreeMap<JobUid, Vec<Pending>>,
     /// They wait for a calendar that a transaction in flight changes.
-    pub(super) parked_for_calendar: Vec<Pending>,
+    pub(super) parked_for_commit: Vec<Pending>,
     pub(super) look_ups: VecDeque<Pending>,
     pub(super) looking_up: Option<(CallId, Vec<Pending>)>,
     /// Numbered requests that this term has done lately.
@@ -178,7 +178,7 @@ impl Term {
             dirty: BTreeSet::new(),
             requests: VecDeque::new(),
             parked_requests: BTreeMap::new(),
-            parked_for_calendar: Vec::new(),
+            parked_for_commit: Vec::new(),
             look_ups: VecDeque::new(),
             looking_up: None,
             done_requests: BTreeMap::new(),

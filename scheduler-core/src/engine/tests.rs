@@ -5,6 +5,7 @@ mod backfills;
 mod bursts;
 mod cancels;
 mod changes;
+mod cordons;
 mod fires;
 mod found;
 mod ledger;

@@ -4,7 +4,6 @@ use punctual_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::answer::{answer, received};
-use super::later::later;
 use crate::service::Service;
 
 pub(super) struct Agents(pub(super) Arc<Service>);
@@ -24,15 +23,18 @@ impl v1::agent_service_server::AgentService for Agents {
         answer(&call, deadline, self.0.get_agent(&call, request)).await
     }
 
-    async fn cordon_agent(&self, _: Request<v1::CordonAgentRequest>) -> Result<Response<v1::Agent>, Status> {
-        Err(later("AgentService.CordonAgent"))
+    async fn cordon_agent(&self, request: Request<v1::CordonAgentRequest>) -> Result<Response<v1::Agent>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.cordon_agent(&call, request)).await
     }
 
-    async fn uncordon_agent(&self, _: Request<v1::UncordonAgentRequest>) -> Result<Response<v1::Agent>, Status> {
-        Err(later("AgentService.UncordonAgent"))
+    async fn uncordon_agent(&self, request: Request<v1::UncordonAgentRequest>) -> Result<Response<v1::Agent>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.uncordon_agent(&call, request)).await
     }
 
-    async fn drain_agent(&self, _: Request<v1::DrainAgentRequest>) -> Result<Response<v1::Agent>, Status> {
-        Err(later("AgentService.DrainAgent"))
+    async fn drain_agent(&self, request: Request<v1::DrainAgentRequest>) -> Result<Response<v1::Agent>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.drain_agent(&call, request)).await
     }
 }

@@ -57,6 +57,8 @@ fn refused(refusal: Refusal) -> Status {
         Refusal::NothingToBackfill(_) => plain(Code::FailedPrecondition, ErrorReason::NothingToBackfill, &refusal),
         Refusal::StaleEtag { .. } => plain(Code::Aborted, ErrorReason::EtagMismatch, &refusal),
         Refusal::RunNotLive(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &refusal),
+        Refusal::AgentNotFound(_) => plain(Code::NotFound, ErrorReason::AgentNotFound, &refusal),
+        Refusal::AgentAway(_) => plain(Code::FailedPrecondition, ErrorReason::AgentNotConnected, &refusal),
         Refusal::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &refusal),
         Refusal::CalendarExists(_) => plain(Code::AlreadyExists, ErrorReason::CalendarAlreadyExists, &refusal),
         Refusal::CalendarInUse { .. } => plain(Code::FailedPrecondition, ErrorReason::CalendarInUse, &refusal),

@@ -159,6 +159,9 @@ impl World {
             | Command::PurgeRuns { .. }
             | Command::Status
             | Command::Agents
+            | Command::CordonAgent { .. }
+            | Command::UncordonAgent { .. }
+            | Command::DrainAgent { .. }
             | Command::StepDown { .. } => unreachable!("because they change no job"),
         };
         Ok(Job { revision: job.revision + 1, ..job })

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use scheduler_core::agent::Cordon;
 use scheduler_core::backfill::Backfill;
 use scheduler_core::calendar::{Calendar, CalendarKey};
-use scheduler_core::ids::{BackfillId, Epoch, FencingToken, JobUid, RunId};
+use scheduler_core::ids::{AgentId, BackfillId, Epoch, FencingToken, JobUid, RunId};
 use scheduler_core::job::Job;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    CalendarWrite, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+    CalendarWrite, CordonWrite, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver,
+    Transaction,
 };
 
 const TOKENS_PER_EPOCH: i64 = 1 << 20;
@@ -36,6 +38,7 @@ pub struct Tables {
     /// The latest revision before the present one, for a planted bug.
     pub(crate) jobs_before: BTreeMap<JobUid, Job>,
     pub(crate) calendars: BTreeMap<CalendarKey, Calendar>,
+    cordons: BTreeMap<AgentId, Cordon>,
     pub(crate) backfills: BTreeMap<BackfillId, Backfill>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     unended: BTreeSet<RunId>,
@@ -102,6 +105,7 @@ impl Tables {
                 })
                 .collect(),
             calendars: self.calendars.values().cloned().collect(),
+            cordons: self.cordons.clone().into_iter().collect(),
             backfills: self.backfills.values().filter(|b| b.progress.closed_time.is_none()).cloned().collect(),
             unreadable: Vec::new(),
         }
@@ -201,6 +205,12 @@ impl Tables {
         for (uid, counts) in &transaction.counts {
             if let Some(job) = self.jobs.get_mut(uid) {
                 job.counts = *counts;
+            }
+        }
+        for CordonWrite { agent, cordon } in &transaction.cordons {
+            match cordon {
+                Some(cordon) => drop(self.cordons.insert(agent.clone(), cordon.clone())),
+                None => drop(self.cordons.remove(agent)),
             }
         }
         for write in &transaction.calendars {

@@ -156,6 +156,9 @@ fn is_change(command: &Command) -> bool {
         | Command::PurgeRuns { .. }
         | Command::Status
         | Command::Agents
+        | Command::CordonAgent { .. }
+        | Command::UncordonAgent { .. }
+        | Command::DrainAgent { .. }
         | Command::StepDown { .. } => false,
     }
 }

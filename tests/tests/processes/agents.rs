@@ -67,3 +67,41 @@ fn task_types_are_listed_with_who_offers_them() {
     let nobody = server.rest.call("GET", "/task-types/nobody-has-it", None);
     assert_eq!(nobody.json()["error"]["details"][0]["reason"], "TASK_TYPE_NOT_FOUND");
 }
+
+#[test]
+fn a_cordoned_agent_gets_nothing_new_over_a_restart_and_a_drained_one_leaves() {
+    let folder = folder();
+    let mut server = Server::bare(folder.path(), &[]);
+    let mut worker = Agent::start(folder.path(), "worker", &server, &[]);
+    server.has_agents(1);
+    let gate = folder.path().join("gate");
+    let task = shell(&format!("until [ -e {} ]; do sleep 0.05; done", gate.display()));
+    server.rest.create(&job("long", task, json!({ "maxInstances": 9 })));
+    let held = server.rest.trigger("long", "").run_id;
+    until("the run to begin", 20, || (server.rest.run(&held).state == "RUNNING").then_some(()));
+
+    let act = |server: &Server, verb: &str, body: Value| {
+        server.rest.call("POST", &format!("/agents/worker/{verb}"), Some(&body)).ok()
+    };
+    let cordoned = act(&server, "cordon", json!({ "note": "new disk" }));
+    assert_eq!((&cordoned["cordon"]["note"], &cordoned["state"]), (&json!("new disk"), &json!("ALIVE")));
+    server.kill_and_start();
+    server.has_agents(1);
+    assert_eq!(agent(&server, "worker")["cordon"], cordoned["cordon"]);
+    let waiting = server.rest.trigger("long", "").run_id;
+    until("the reason to show", 20, || (server.rest.run(&waiting).reason == "NO_AGENT").then_some(()));
+    assert_eq!(act(&server, "uncordon", json!({}))["cordon"], Value::Null);
+    until("the run to begin", 20, || (server.rest.run(&waiting).state == "RUNNING").then_some(()));
+
+    assert_eq!(act(&server, "drain", json!({}))["state"], "DRAINING");
+    let left = server.rest.trigger("long", "").run_id;
+    std::fs::write(&gate, "").expect("because the folder is the test's");
+    let status = until("the agent to leave", 20, || worker.process.status());
+    assert!(status.success(), "{status}");
+    for run in [held, waiting] {
+        assert_eq!(server.rest.run(&run).state, "SUCCEEDED");
+    }
+    assert_eq!(server.rest.run(&left).state, "PENDING");
+    let nobody = server.rest.call("POST", "/agents/worker/drain", Some(&json!({})));
+    assert_eq!((nobody.status, &nobody.json()["error"]["details"][0]["reason"]), (400, &json!("AGENT_NOT_CONNECTED")));
+}

@@ -3,6 +3,7 @@
 mod attempt;
 mod backfill;
 mod calendar;
+mod cordon;
 mod job;
 mod run;
 
@@ -25,6 +26,7 @@ use crate::reader::LoggedChunk;
 pub(super) use attempt::{attempt, put_attempt};
 pub(super) use backfill::{backfill, put_backfill, put_backfill_progress};
 pub(super) use calendar::{calendar, put_calendar};
+pub(super) use cordon::cordon;
 pub(super) use job::{job, put_job, put_job_revision, revision};
 pub(super) use run::{put_entered_run, put_updated_run, run, run_state};
 

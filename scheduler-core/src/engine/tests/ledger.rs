@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::agent::Cordon;
 use crate::backfill::Backfill;
 use crate::calendar::{Calendar, CalendarKey};
-use crate::ids::{BackfillId, Epoch, FencingToken, JobUid, RunId};
+use crate::ids::{AgentId, BackfillId, Epoch, FencingToken, JobUid, RunId};
 use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
 use crate::txn::{
-    CalendarWrite, Call, Done, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TookOver, Transaction,
-    Unreadable,
+    CalendarWrite, Call, CordonWrite, Done, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TookOver,
+    Transaction, Unreadable,
 };
 
 type Refuses = Box<dyn Fn(&Transaction) -> Option<Failure>>;
@@ -26,6 +27,7 @@ pub(super) struct Ledger {
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
     pub(super) unreadable: Vec<Unreadable>,
     pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
+    pub(super) cordons: BTreeMap<AgentId, Cordon>,
     pub(super) backfills: BTreeMap<BackfillId, Backfill>,
     pub(super) schedule_version: Option<String>,
     /// Ahead of the node's clock.
@@ -95,6 +97,7 @@ impl Ledger {
             covered: covered.into_iter().collect(),
             unended: unended.map(|run| (run.clone(), self.attempts.get(&(run.id, run.attempt)).cloned())).collect(),
             calendars: self.calendars.values().cloned().collect(),
+            cordons: self.cordons.clone().into_iter().collect(),
             backfills: self.backfills.values().filter(|b| b.progress.closed_time.is_none()).cloned().collect(),
             unreadable: self.unreadable.clone(),
             last_change_seq: self.jobs.values().map(|job| job.change_seq).max().unwrap_or_default(),
@@ -125,6 +128,12 @@ impl Ledger {
         }
         for (uid, counts) in &transaction.counts {
             self.jobs.get_mut(uid).expect("a counted job is there").counts = *counts;
+        }
+        for CordonWrite { agent, cordon } in &transaction.cordons {
+            match cordon {
+                Some(cordon) => drop(self.cordons.insert(agent.clone(), cordon.clone())),
+                None => drop(self.cordons.remove(agent)),
+            }
         }
         for write in &transaction.calendars {
             match write {
