@@ -4,6 +4,7 @@
 //! takes its figures from the ledger afterwards: what is counted is what is recorded. It judges nothing: there is no
 //! figure at which it fails.
 
+mod crowd;
 mod lateness;
 mod saturation;
 
@@ -34,17 +35,24 @@ enum Benchmark {
     Lateness(lateness::Size),
     /// How many runs per second are fully recorded when runs are triggered as fast as possible
     Saturation(saturation::Size),
+    /// What 100,000 jobs cost: memory, answers, a restart
+    Crowd(crowd::Size),
 }
 
 impl Benchmark {
     fn all() -> Vec<Self> {
-        vec![Self::Lateness(lateness::Size::default()), Self::Saturation(saturation::Size::default())]
+        vec![
+            Self::Lateness(lateness::Size::default()),
+            Self::Saturation(saturation::Size::default()),
+            Self::Crowd(crowd::Size::default()),
+        ]
     }
 
     async fn run(&self) -> Result<()> {
         match self {
             Self::Lateness(size) => lateness::run(size).await,
             Self::Saturation(size) => saturation::run(size).await,
+            Self::Crowd(size) => crowd::run(size).await,
         }
     }
 }

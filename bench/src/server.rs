@@ -50,8 +50,7 @@ impl Server {
         let address = free_address()?;
         let log = File::create(folder.path().join("log")).context("cannot create the server's log")?;
         let url = format!("http://{address}");
-        let mut server = command("scheduler-server", log.try_clone()?)?;
-        server.args(["dev", "--listen", &address, "--data-dir"]).arg(folder.path().join("data"));
+        let mut server = dev(&address, folder.path(), log.try_clone()?)?;
         let agent = workers.slots.map(|slots| {
             server.arg("--no-agent");
             let mut agent = command("executor-agent", log)?;
@@ -85,6 +84,31 @@ impl Server {
         bail!("the server was not ready within {} s: {}", READY_WITHIN.as_secs(), self.log())
     }
 
+    /// `kill -9`, and how long the next start takes until it leads.
+    pub(crate) async fn kill_and_start(&mut self) -> Result<Duration> {
+        self.child.kill().await.context("cannot end the server")?;
+        let log = File::options().append(true).open(self.folder.path().join("log"))?;
+        let watch = Watch::start();
+        self.child = dev(&self.address, self.folder.path(), log)?.spawn().context("cannot start a server")?;
+        while watch.elapsed() < READY_WITHIN {
+            let status = self.scheduler().get_status(v1::GetStatusRequest {}).await;
+            if status.is_ok_and(|status| status.into_inner().leader.is_some()) {
+                return Ok(watch.elapsed());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("the server did not lead within {} s: {}", READY_WITHIN.as_secs(), self.log())
+    }
+
+    /// Memory that the server's process has in use, in bytes.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let pid = self.child.id().context("the server has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let kibibytes: u64 = kibibytes.context("/proc does not tell the memory")?.trim().parse()?;
+        Ok(kibibytes << 10)
+    }
+
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel.clone())
     }
@@ -93,7 +117,7 @@ impl Server {
         RunServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
-    fn scheduler(&self) -> SchedulerServiceClient<Channel> {
+    pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Channel> {
         SchedulerServiceClient::new(self.channel.clone())
     }
 
@@ -139,6 +163,12 @@ impl Server {
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_else(|error| error.to_string())
     }
+}
+
+fn dev(address: &str, folder: &Path, log: File) -> Result<Command> {
+    let mut server = command("scheduler-server", log)?;
+    server.args(["dev", "--listen", address, "--data-dir"]).arg(folder.join("data"));
+    Ok(server)
 }
 
 /// A program of the same build; it ends when its handle is dropped.
