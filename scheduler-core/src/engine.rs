@@ -40,6 +40,8 @@ mod jobs;
 mod joins;
 mod lease;
 mod live;
+mod locks;
+mod pace;
 mod parts;
 mod plan;
 mod publication;
@@ -83,8 +85,9 @@ use term::Term;
 pub use clock::ClockJump;
 pub use config::Config;
 pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, Other, ProofId, RequestHandle};
+pub use locks::{Lock, LockFilter};
 pub use publication::Publication;
-pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Refusal, Request, Stats, Status};
+pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Rates, Refusal, Request, Stats, Status};
 
 /// A node's part in leading: none, on the way, or a whole term.
 enum Phase {

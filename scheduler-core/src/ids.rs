@@ -119,6 +119,11 @@ impl fmt::Display for Epoch {
 pub struct FencingToken(pub i64);
 
 impl FencingToken {
+    /// In which it was handed out, or a little above: see [`Self::nth`].
+    pub fn epoch(self) -> Epoch {
+        Epoch(self.0 >> 20)
+    }
+
     /// The n-th token of an epoch. Past 2^20 attempts the count runs into the epoch's bits, which is
     /// why a take-over starts above the `token_ceiling`.
     pub fn nth(epoch: Epoch, n: i64) -> Self {

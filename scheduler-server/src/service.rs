@@ -16,6 +16,7 @@ mod job;
 mod job_list;
 mod leader_port;
 mod lists;
+mod locks;
 mod mask;
 mod namespaces;
 mod page;

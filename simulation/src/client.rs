@@ -316,6 +316,7 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::PurgeRuns { .. } => "PurgeRuns",
         Command::Status => "Status",
         Command::Agents => "Agents",
+        Command::Locks(_) => "Locks",
         Command::CordonAgent { .. } => "CordonAgent",
         Command::UncordonAgent { .. } => "UncordonAgent",
         Command::DrainAgent { .. } => "DrainAgent",

@@ -97,6 +97,7 @@ impl Term {
         live.run.end_time = Some(self.now.wall);
         live.run.next_attempt_time = None;
         live.run.reason = reason;
+        self.stats.runs_ended += 1;
         if event == RunEvent::Succeeded {
             self.stats.runs_succeeded += 1;
         } else {

@@ -36,7 +36,11 @@ impl Term {
         }
         let planned = match command {
             Command::StepDown { .. } => unreachable!("because the node takes it before its term"),
-            Command::Status | Command::Agents | Command::DrainAgent { .. } | Command::PurgeRuns { .. } => {
+            Command::Status
+            | Command::Agents
+            | Command::Locks(_)
+            | Command::DrainAgent { .. }
+            | Command::PurgeRuns { .. } => {
                 unreachable!("because they are taken when they come")
             }
             Command::TriggerJob { job, payload, labels, not_before } => {

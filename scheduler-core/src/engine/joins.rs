@@ -159,6 +159,9 @@ impl Term {
             let is_there = |entry: &AgentEntry| !suspended && entry.joined && entry.held.contains(id);
             let there = self.agents.by_instance.get(&instance).is_some_and(is_there);
             if let Some(live) = self.runs.get_mut(&id.run) {
+                if there && id.number == 1 {
+                    self.pace.handed_out(self.now.boot, self.now.wall.since(live.run.not_before));
+                }
                 live.dispatch = if there { Dispatch::Sent } else { Dispatch::Unsent };
             }
             if there {

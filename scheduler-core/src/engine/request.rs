@@ -1,6 +1,7 @@
 //! Writes that clients ask for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::agent::{Cordon, Hello};
 use crate::backfill::Backfill;
@@ -11,6 +12,8 @@ use crate::run::Run;
 use crate::time::Timestamp;
 use crate::txn::{PurgeFilter, Purged, RequestKey};
 use crate::violation::Violations;
+
+use super::locks::{Lock, LockFilter};
 
 /// A validated write, with who asks for it.
 #[derive(Clone, PartialEq, Debug)]
@@ -124,6 +127,7 @@ pub enum Command {
     /// What only the leader knows.
     Status,
     Agents,
+    Locks(LockFilter),
     /// The agent gets no new work until it is uncordoned.
     CordonAgent {
         agent: AgentId,
@@ -165,6 +169,7 @@ impl Command {
             | Self::PurgeRuns { .. }
             | Self::Status
             | Self::Agents
+            | Self::Locks(_)
             | Self::CordonAgent { .. }
             | Self::UncordonAgent { .. }
             | Self::DrainAgent { .. }
@@ -184,6 +189,7 @@ pub enum Answer {
     Purged(Purged),
     Status(Box<Status>),
     Agents(Vec<AgentStatus>),
+    Locks(Vec<Lock>),
     /// The node does not lead any more; its epoch has ended.
     SteppedDown {
         node: NodeId,
@@ -266,7 +272,18 @@ pub struct Status {
     pub running_runs: usize,
     /// Runs and due fires that wait for an agent.
     pub waiting: usize,
+    pub rates: Rates,
+    /// How late attempts were handed out of late: half of them, and 99 of 100, at most.
+    pub lateness: Option<(Duration, Duration)>,
     pub stats: Stats,
+}
+
+/// What was done per second over the last ten seconds.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Rates {
+    pub fires: f64,
+    pub dispatches: f64,
+    pub completions: f64,
 }
 
 /// Jobs by the state that they show; deleted ones are not counted.
@@ -284,6 +301,7 @@ pub struct AgentCounts {
     pub connected: usize,
     /// Without a stream, and perhaps still at work.
     pub away: usize,
+    pub cordoned: usize,
     pub slots: usize,
     pub busy_slots: usize,
 }
@@ -337,6 +355,8 @@ pub struct Stats {
     pub attempts_lost: u64,
     pub runs_succeeded: u64,
     pub runs_failed: u64,
+    /// However they ended.
+    pub runs_ended: u64,
     pub transactions: u64,
     pub take_overs: u64,
 }

@@ -43,6 +43,7 @@ impl Term {
         let known = match request.command {
             Command::Status => Some(Answer::Status(Box::new(self.status()))),
             Command::Agents => Some(Answer::Agents(self.agents_known())),
+            Command::Locks(ref filter) => Some(Answer::Locks(self.locks(filter))),
             _ => None,
         };
         if let Some(answer) = known {
@@ -193,6 +194,7 @@ impl Term {
             | Command::PurgeRuns { .. }
             | Command::Status
             | Command::Agents
+            | Command::Locks(_)
             | Command::DrainAgent { .. }
             | Command::StepDown { .. } => None,
         }

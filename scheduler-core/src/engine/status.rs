@@ -41,6 +41,8 @@ impl Term {
             running_runs: self.runs.values().filter(|live| live.run.state == RunState::Running).count(),
             waiting: self.queue.len(),
             stats: self.stats,
+            rates: self.pace.rates(self.now.boot, &self.stats),
+            lateness: self.pace.lateness(50).zip(self.pace.lateness(99)),
         }
     }
 
@@ -50,7 +52,7 @@ impl Term {
     }
 
     fn count_agents(&self) -> AgentCounts {
-        let mut counts = AgentCounts::default();
+        let mut counts = AgentCounts { cordoned: self.agents.cordons.len(), ..AgentCounts::default() };
         for entry in self.agents.by_instance.values() {
             if entry.stream.is_none() {
                 counts.away += 1;

@@ -18,6 +18,7 @@ use super::inbox::Event;
 use super::input::{CandidacyId, Effect, RequestHandle};
 use super::jobs::Jobs;
 use super::live::LiveRun;
+use super::pace::Pace;
 use super::purges::Walk;
 use super::queue::Queue;
 use super::random::Random;
@@ -95,6 +96,7 @@ pub(super) struct Term {
     pub(super) leaving: Option<Away>,
     batch_limit: usize,
     pub(super) stats: Stats,
+    pub(super) pace: Pace,
 }
 
 /// Up to where every fire is decided and entered.
@@ -196,6 +198,7 @@ impl Term {
             leaving: None,
             batch_limit: BATCH_MIN,
             stats: beginning.stats,
+            pace: Pace::default(),
         }
     }
 
@@ -227,6 +230,7 @@ impl Term {
 
     /// Makes transactions of what has come up, as long as another may be in flight.
     pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
+        self.pace.look(self.now.boot, &self.stats);
         if self.leaving.is_some() {
             return;
         }

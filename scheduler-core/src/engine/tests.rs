@@ -20,4 +20,5 @@ mod retries;
 mod suspension;
 mod terms;
 mod together;
+mod told;
 mod world;

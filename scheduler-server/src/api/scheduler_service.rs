@@ -4,7 +4,6 @@ use punctual_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::answer::{answer, received};
-use super::later::later;
 use crate::service::Service;
 
 pub(super) struct Scheduler(pub(super) Arc<Service>);
@@ -19,8 +18,12 @@ impl v1::scheduler_service_server::SchedulerService for Scheduler {
         answer(&call, deadline, self.0.get_status(&call, request)).await
     }
 
-    async fn list_locks(&self, _: Request<v1::ListLocksRequest>) -> Result<Response<v1::ListLocksResponse>, Status> {
-        Err(later("SchedulerService.ListLocks"))
+    async fn list_locks(
+        &self,
+        request: Request<v1::ListLocksRequest>,
+    ) -> Result<Response<v1::ListLocksResponse>, Status> {
+        let (call, deadline, request) = received(request);
+        answer(&call, deadline, self.0.list_locks(&call, request)).await
     }
 
     async fn step_down(&self, request: Request<v1::StepDownRequest>) -> Result<Response<v1::StepDownResponse>, Status> {

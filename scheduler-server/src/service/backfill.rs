@@ -54,6 +54,7 @@ impl Service {
             | Answer::Purged(_)
             | Answer::Status(_)
             | Answer::Agents(_)
+            | Answer::Locks(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(METHOD)),
         }
     }

@@ -159,6 +159,7 @@ impl World {
             | Command::PurgeRuns { .. }
             | Command::Status
             | Command::Agents
+            | Command::Locks(_)
             | Command::CordonAgent { .. }
             | Command::UncordonAgent { .. }
             | Command::DrainAgent { .. }
@@ -303,7 +304,7 @@ impl World {
             };
         }
         let (answer, resource) = match request.command {
-            Command::Status | Command::Agents | Command::StepDown { .. } => {
+            Command::Status | Command::Agents | Command::Locks(_) | Command::StepDown { .. } => {
                 return Err(Refusal::Unavailable(Away::NoLeader));
             }
             Command::PurgeRuns { filter, most } => return Ok(Answer::Purged(self.purge(&filter, most))),

@@ -59,7 +59,8 @@ paged!(
     ListNamespacesRequest,
     ListUpcomingFiresRequest,
     ListAgentsRequest,
-    ListTaskTypesRequest
+    ListTaskTypesRequest,
+    ListLocksRequest
 );
 
 /// Where a page ended, as bytes within a token.
@@ -237,5 +238,7 @@ mod tests {
         assert_eq!(Position::read(&"team-a".to_owned().write()), Some("team-a".to_owned()));
         let calendar = CalendarKey { namespace: "n".to_owned(), calendar_id: "a.b".to_owned() };
         assert_eq!(Position::read(&calendar.write()), Some(calendar));
+        let slot = (position().0, 7_u32);
+        assert_eq!(Position::read(&slot.write()), Some(slot));
     }
 }

@@ -6,7 +6,7 @@ use job_spec::time::{proto_duration, proto_instant};
 use punctual_proto::v1;
 use scheduler_core::engine::{AgentCounts, AgentStatus, Answer, Command, Refusal, Request, Status};
 use scheduler_core::ids::NodeId;
-use v1::get_status_response::{Agents, Jobs, Lag, Leader, Node};
+use v1::get_status_response::{Agents, Jobs, Lag, Leader, Node, Rates};
 
 use super::{Call, Error, Service};
 
@@ -34,7 +34,11 @@ impl Service {
             }],
             agents: status.map(agents),
             jobs: status.map(jobs),
-            rates: None,
+            rates: status.map(|Status { rates, .. }| Rates {
+                fires: rates.fires,
+                dispatches: rates.dispatches,
+                completions: rates.completions,
+            }),
             lag: status.map(|status| self.lag(status)),
         })
     }
@@ -68,7 +72,7 @@ impl Service {
     }
 
     /// What it knows and writes nothing for; `None`: there is none that answers.
-    async fn ask_leader(&self, call: &Call, command: Command) -> Result<Option<Answer>, Error> {
+    pub(super) async fn ask_leader(&self, call: &Call, command: Command) -> Result<Option<Answer>, Error> {
         let (digest, author) = (String::new(), call.author().to_owned());
         let request = Request { key: None, is_new: false, digest, author, command };
         match tokio::time::timeout(PATIENCE, self.leader.request(request)).await {
@@ -81,16 +85,18 @@ impl Service {
     /// The watermark trails the clock while nothing is due, which is no lag.
     fn lag(&self, status: &Status) -> Lag {
         let behind = if status.waiting == 0 { Duration::ZERO } else { self.now().since(status.watermark) };
-        Lag { watermark: Some(proto_duration(behind)), dispatch_p50: None, dispatch_p99: None }
+        let (dispatch_p50, dispatch_p99) =
+            status.lateness.map(|(p50, p99)| (proto_duration(p50), proto_duration(p99))).unzip();
+        Lag { watermark: Some(proto_duration(behind)), dispatch_p50, dispatch_p99 }
     }
 }
 
 fn agents(status: &Status) -> Agents {
-    let AgentCounts { connected, away, slots, busy_slots } = status.agents;
+    let AgentCounts { connected, away, cordoned, slots, busy_slots } = status.agents;
     Agents {
         alive: number(connected),
         stale: number(away),
-        cordoned: 0,
+        cordoned: number(cordoned),
         slots: number(slots),
         busy_slots: number(busy_slots),
     }

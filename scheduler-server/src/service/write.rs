@@ -87,6 +87,7 @@ impl Service {
             | Answer::Purged(_)
             | Answer::Status(_)
             | Answer::Agents(_)
+            | Answer::Locks(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
@@ -113,6 +114,7 @@ impl Service {
             | Answer::Purged(_)
             | Answer::Status(_)
             | Answer::Agents(_)
+            | Answer::Locks(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
@@ -140,6 +142,7 @@ impl Service {
             | Answer::Purged(_)
             | Answer::Status(_)
             | Answer::Agents(_)
+            | Answer::Locks(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }

@@ -34,6 +34,7 @@ impl World {
                 | Answer::Purged(_)
                 | Answer::Status(_)
                 | Answer::Agents(_)
+                | Answer::Locks(_)
                 | Answer::SteppedDown { .. },
             )
             | Err(_) => true,
@@ -156,6 +157,7 @@ fn is_change(command: &Command) -> bool {
         | Command::PurgeRuns { .. }
         | Command::Status
         | Command::Agents
+        | Command::Locks(_)
         | Command::CordonAgent { .. }
         | Command::UncordonAgent { .. }
         | Command::DrainAgent { .. }
