@@ -175,10 +175,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// The occurrence number of a row that covers no instant: 63 bits of its id, never 0.
+    /// The occurrence number of a row that covers no instant: 63 bits of its id, never 0. The lowest bits are among
+    /// them, since ids of the same instant may follow one another.
     pub fn occurrence_of(id: RunId) -> i64 {
-        let bits = (id.0.as_u128() as u64 ^ (id.0.as_u128() >> 64) as u64) >> 1;
-        i64::try_from(bits.max(1)).expect("because 63 bits fit")
+        let bits = id.0.as_u128() as u64 ^ (id.0.as_u128() >> 64) as u64;
+        i64::try_from(bits & i64::MAX.unsigned_abs()).expect("because 63 bits fit").max(1)
     }
 
     /// Attempts that count against `max_attempts`.
@@ -188,5 +189,21 @@ impl Run {
 
     pub fn attempt_id(&self) -> AttemptId {
         AttemptId { run: self.id, number: self.attempt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn ids_that_follow_one_another_have_occurrences_of_their_own() {
+        let first = RunId::at(Timestamp::from_secs(1), 7).0.as_u128();
+        let occurrences = (0..1_000).map(|n| Run::occurrence_of(RunId(Uuid::from_u128(first + n))));
+        assert_eq!(occurrences.collect::<BTreeSet<_>>().len(), 1_000);
     }
 }

@@ -39,6 +39,8 @@ pub struct Tables {
     pub(crate) jobs_before: BTreeMap<JobUid, Job>,
     pub(crate) calendars: BTreeMap<CalendarKey, Calendar>,
     cordons: BTreeMap<AgentId, Cordon>,
+    /// Of the rows that cover no instant.
+    numbers: BTreeSet<(JobUid, Timestamp, i64)>,
     pub(crate) backfills: BTreeMap<BackfillId, Backfill>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     unended: BTreeSet<RunId>,
@@ -139,6 +141,13 @@ impl Tables {
                 return Err(Failure::Conflict { job_uid: run.job_uid, scheduled_time: run.scheduled_time });
             }
         }
+        let mut numbers = BTreeSet::new();
+        let others = transaction.entered.iter().filter(|run| run.occurrence != 0);
+        for run in others.filter(|run| !self.runs.contains_key(&run.id)) {
+            if !numbers.insert(number(run)) || self.numbers.contains(&number(run)) {
+                return Err(Failure::Conflict { job_uid: run.job_uid, scheduled_time: run.scheduled_time });
+            }
+        }
         match self.why_refused(transaction, clock) {
             Some(why) => Err(Failure::Refused(why.to_owned())),
             None => Ok(()),
@@ -184,6 +193,9 @@ impl Tables {
         for run in transaction.entered.iter().chain(&transaction.updated) {
             if let Some(from) = run.covers_from.filter(|_| run.occurrence == 0) {
                 self.covered.entry(run.job_uid).or_default().insert(run.scheduled_time, (from, run.id));
+            }
+            if run.occurrence != 0 {
+                self.numbers.insert(number(run));
             }
             if run.state.is_ended() {
                 self.unended.remove(&run.id);
@@ -263,6 +275,7 @@ impl Tables {
 
     fn forget_run(&mut self, id: RunId) {
         let Some(run) = self.runs.remove(&id) else { return };
+        self.numbers.remove(&number(&run));
         let attempts: Vec<_> = self.attempts.range((id, 0)..=(id, u32::MAX)).map(|(key, _)| *key).collect();
         attempts.iter().for_each(|key| drop(self.attempts.remove(key)));
         if run.covers_from.is_some()
@@ -334,6 +347,11 @@ impl Tables {
     fn is_expired(&self, uid: JobUid, deleted_until: Timestamp) -> bool {
         self.jobs.get(&uid).and_then(|job| job.delete_time).is_some_and(|time| time <= deleted_until)
     }
+}
+
+/// What is unique among the runs of all jobs.
+fn number(run: &Run) -> (JobUid, Timestamp, i64) {
+    (run.job_uid, run.scheduled_time, run.occurrence)
 }
 
 fn is_remembered(row: &RequestRow, clock: Timestamp) -> bool {

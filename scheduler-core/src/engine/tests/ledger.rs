@@ -160,6 +160,11 @@ impl Ledger {
         if self.runs.contains_key(&run.id) {
             return Ok(());
         }
+        let number = |run: &Run| (run.job_uid, run.scheduled_time, run.occurrence);
+        let has_number = |other: &&Run| number(other) == number(run);
+        if let Some(other) = self.runs.values().find(has_number) {
+            panic!("one number twice: {run:?} and {other:?}");
+        }
         let Some(from) = run.covers_from else { return Ok(()) };
         for other in self.runs.values().filter(|other| other.job_uid == run.job_uid) {
             let Some(other_from) = other.covers_from else { continue };
