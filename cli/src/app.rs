@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{agent, completions, cron, job, run, status, upcoming};
+use crate::commands::{
+    agent, calendar, completions, cron, job, lock, man, run, status, step_down, task_type, upcoming,
+};
 use crate::failure::Failure;
 use crate::settings::{Flags, Settings};
 
@@ -31,9 +33,18 @@ enum Command {
     /// Look at runs and at what their tasks wrote
     #[command(subcommand)]
     Run(run::Command),
-    /// Look at the agents
+    /// Look at the agents, keep work from them
     #[command(subcommand)]
     Agent(agent::Command),
+    /// Keep calendars: days on which jobs do not fire
+    #[command(subcommand)]
+    Calendar(calendar::Command),
+    /// Look at the kinds of work that agents offer
+    #[command(subcommand)]
+    TaskType(task_type::Command),
+    /// Look at the slots of jobs that are held
+    #[command(subcommand)]
+    Lock(lock::Command),
     /// Check cron expressions and list their fires, without a server
     #[command(subcommand)]
     Cron(cron::Command),
@@ -44,6 +55,10 @@ enum Command {
     Namespace(upcoming::Namespaces),
     /// Show how the cluster is doing
     Status,
+    /// Have the leader hand over to another node
+    StepDown(step_down::Args),
+    /// Write the manual pages, one a command
+    Man(man::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
@@ -55,6 +70,11 @@ impl App {
             Command::Job(command) => job::run(command, &settings).await,
             Command::Run(command) => run::run(command, &settings).await,
             Command::Agent(command) => agent::run(command, &settings).await,
+            Command::Calendar(command) => calendar::run(command, &settings).await,
+            Command::TaskType(command) => task_type::run(command, &settings).await,
+            Command::Lock(command) => lock::run(command, &settings).await,
+            Command::StepDown(args) => step_down::run(args, &settings).await,
+            Command::Man(args) => man::run(&args),
             Command::Cron(command) => cron::run(command, &settings),
             Command::Upcoming(args) => upcoming::run(args, &settings).await,
             Command::Namespace(command) => upcoming::namespaces(command, &settings).await,

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use punctual_proto::v1::agent_service_client::AgentServiceClient;
+use punctual_proto::v1::calendar_service_client::CalendarServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
 use punctual_proto::v1::scheduler_service_client::SchedulerServiceClient;
@@ -24,6 +25,7 @@ const MAX_ANSWER_BYTES: usize = 512 << 20;
 const MAX_HEADER_BYTES: u32 = 1 << 20;
 
 /// A server that answered the connection.
+#[derive(Clone)]
 pub(crate) struct Server {
     url: String,
     channel: Channel,
@@ -62,6 +64,10 @@ impl Server {
 
     pub(crate) fn agents(&self) -> AgentServiceClient<Channel> {
         AgentServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn calendars(&self) -> CalendarServiceClient<Channel> {
+        CalendarServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn task_types(&self) -> TaskTypeServiceClient<Channel> {

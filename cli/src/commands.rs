@@ -1,11 +1,17 @@
 //! The commands, a file or folder for each group: its flags, the calls it makes, and what it prints.
 
 pub(crate) mod agent;
+pub(crate) mod calendar;
 pub(crate) mod completions;
 pub(crate) mod cron;
+mod follow;
 pub(crate) mod job;
+pub(crate) mod lock;
+pub(crate) mod man;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod step_down;
+pub(crate) mod task_type;
 pub(crate) mod upcoming;
 
 use crate::settings::Settings;

@@ -34,11 +34,17 @@ pub enum Failure {
     #[error("{0}")]
     Missing(String),
     /// Of several jobs some were refused, each of which has been reported.
-    #[error("{failed} of {all} jobs were not created")]
+    #[error("{failed} of {all} jobs were refused")]
     Partly { failed: usize, all: usize },
     /// Of a backfill that was waited for not all runs succeeded.
     #[error("{failed} of {all} fires have no run that succeeded")]
     Backfill { failed: i32, all: i32 },
+    /// A run that was waited for ended otherwise than well.
+    #[error("{0}")]
+    Unsuccessful(String),
+    /// What was asked about a job is not so.
+    #[error("{0}")]
+    Unhealthy(String),
     /// Nothing answers where the server should be.
     #[error(
         "no answer from {server} ({reason}); start a server with `scheduler-server dev`, or name one with --server"
@@ -67,6 +73,8 @@ impl Failure {
             | Self::Missing(_)
             | Self::Partly { .. }
             | Self::Backfill { .. }
+            | Self::Unsuccessful(_)
+            | Self::Unhealthy(_)
             | Self::Output(_) => ExitCode::from(1),
         }
     }
@@ -95,6 +103,8 @@ impl Failure {
             | Self::Missing(_)
             | Self::Partly { .. }
             | Self::Backfill { .. }
+            | Self::Unsuccessful(_)
+            | Self::Unhealthy(_)
             | Self::Unreached { .. }
             | Self::Output(_) => writeln!(out, "error: {self}"),
         }

@@ -1,25 +1,31 @@
 //! How answers look: canonical JSON, or text for people.
 
 mod agent;
+mod calendar;
 mod cluster;
 mod explanation;
 mod faults;
 mod fires;
 mod job;
 pub(crate) mod json;
+mod lock;
 mod revision;
 mod run;
 mod table;
+mod task_type;
 mod when;
 
 pub(crate) use agent::{agent, agents};
+pub(crate) use calendar::{calendar, calendars};
 pub(crate) use cluster::status;
 pub(crate) use explanation::explanation;
 pub(crate) use faults::faults;
 pub(crate) use fires::{change_ahead, fires, preview};
 pub(crate) use job::{job, jobs, schedule};
+pub(crate) use lock::locks;
 pub(crate) use revision::{namespaces, revision, revisions, upcoming};
-pub(crate) use run::{Whose, run, runs};
+pub(crate) use run::{Whose, ended, run, run_line, runs};
+pub(crate) use task_type::{task_type, task_types};
 pub(crate) use when::relative;
 
 use std::io::{self, Write};
@@ -75,6 +81,13 @@ pub(crate) fn value(value: &serde_json::Value) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
     out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// Prints text whose colours are for terminals only.
+pub(crate) fn styled(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 

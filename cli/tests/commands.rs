@@ -70,7 +70,7 @@ fn a_refused_job_of_a_file_does_not_keep_the_others_away() {
     assert_eq!(said.code, 1, "{said:?}");
     assert_eq!(
         said.err,
-        "default/b: error: the job is not valid\n  job.schedule.every[0]: is below 1s\nerror: 1 of 3 jobs were not created\n"
+        "default/b: error: the job is not valid\n  job.schedule.every[0]: is below 1s\nerror: 1 of 3 jobs were refused\n"
     );
     assert_eq!(server.with(|state| state.jobs.iter().map(|job| job.job_id.clone()).collect::<Vec<_>>()), ["a", "c"]);
 }

@@ -27,10 +27,15 @@ impl Cli {
     }
 
     pub fn call(&self, args: &[&str]) -> Said {
+        Said::of(&mut self.command(args))
+    }
+
+    /// A call that the test starts itself.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program("punctual"));
         undisturbed(&mut command, &self.folder);
         command.args(args).current_dir(&self.folder).env("PUNCTUAL_SERVER", &self.server);
-        Said::of(&mut command)
+        command
     }
 
     /// What a call prints that must succeed.

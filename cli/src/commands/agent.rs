@@ -1,6 +1,8 @@
 //! `punctual agent`.
 
-use punctual_proto::v1::{GetAgentRequest, ListAgentsRequest, agent};
+use punctual_proto::v1::{
+    Agent, CordonAgentRequest, DrainAgentRequest, GetAgentRequest, ListAgentsRequest, UncordonAgentRequest, agent,
+};
 
 use crate::client::Server;
 use crate::commands::{Page, labels};
@@ -14,6 +16,24 @@ pub(crate) enum Command {
     List(List),
     /// Show one agent
     Get {
+        /// Id of the agent
+        agent_id: String,
+    },
+    /// Give an agent no new work until it is uncordoned, through restarts too
+    Cordon {
+        /// Id of the agent
+        agent_id: String,
+        /// Why; shown with the agent
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        note: String,
+    },
+    /// Give a cordoned agent work again
+    Uncordon {
+        /// Id of the agent
+        agent_id: String,
+    },
+    /// Ask an agent to take nothing new, finish what it has, and leave
+    Drain {
         /// Id of the agent
         agent_id: String,
     },
@@ -46,7 +66,25 @@ pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Fai
             let agent = server.answer(server.agents().get_agent(GetAgentRequest { agent_id }).await)?;
             view::show(settings.output, &agent, view::agent)
         }
+        Command::Cordon { agent_id, note } => {
+            let request = CordonAgentRequest { agent_id, note };
+            say("cordoned", &server.answer(server.agents().cordon_agent(request).await)?, settings)
+        }
+        Command::Uncordon { agent_id } => {
+            let request = UncordonAgentRequest { agent_id };
+            say("uncordoned", &server.answer(server.agents().uncordon_agent(request).await)?, settings)
+        }
+        Command::Drain { agent_id } => {
+            let agent = server.answer(server.agents().drain_agent(DrainAgentRequest { agent_id }).await)?;
+            say("draining", &agent, settings)
+        }
     }
+}
+
+fn say(done: &str, agent: &Agent, settings: &Settings) -> Result<(), Failure> {
+    view::show(settings.output, agent, |agent, _| {
+        format!("{done} {}, {} of {} slots busy\n", agent.agent_id, agent.busy_slots, agent.slots)
+    })
 }
 
 async fn list(args: List, server: &Server, settings: &Settings) -> Result<(), Failure> {

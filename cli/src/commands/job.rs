@@ -1,13 +1,16 @@
 //! `punctual job`.
 
 mod act;
+mod apply;
 mod backfill;
 mod create;
 mod explain;
+mod judge;
 mod list;
 mod preview;
 mod revisions;
 mod trigger;
+mod update;
 
 use clap::Subcommand;
 use punctual_proto::v1::GetJobRequest;
@@ -22,6 +25,14 @@ use crate::view;
 pub(crate) enum Command {
     /// Create a job from flags, or the jobs of a file
     Create(create::Args),
+    /// Make the server have what a file says, and say what that changes
+    Apply(apply::Args),
+    /// Change fields of a job, or replace the jobs of a file
+    Update(update::Args),
+    /// Check a file of jobs without a server
+    Validate(judge::Validate),
+    /// Say how a job is doing; the exit code is 1 if its last run failed or was missed
+    Check(judge::Check),
     /// Show one job
     Get {
         /// Id of the job
@@ -65,6 +76,10 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     match command {
         Command::Create(args) => create::run(args, settings).await,
+        Command::Apply(args) => apply::run(args, settings).await,
+        Command::Update(args) => update::run(args, settings).await,
+        Command::Validate(args) => judge::validate(&args, settings),
+        Command::Check(args) => judge::check(args, settings).await,
         Command::Get { id } => get(id, settings).await,
         Command::List(args) => list::run(args, settings).await,
         Command::Trigger(args) => trigger::run(args, settings).await,

@@ -1,8 +1,9 @@
 //! `punctual run`, and the history of a job, which is the same list.
 
 mod act;
-mod logs;
+pub(crate) mod logs;
 mod purge;
+mod watch;
 
 use clap::Subcommand;
 use prost_types::Timestamp;
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     },
     /// Print what a run's task wrote, as it wrote it
     Logs(logs::Args),
+    /// Print each state of each run as it comes, over restarts of the server too
+    Watch(watch::Args),
     /// End a waiting run, or ask the agent of a running one to end it
     Cancel(act::Cancel),
     /// Run an ended run again, as a new run
@@ -92,6 +95,7 @@ pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Fai
         Command::List { job, query, filter } => list(job, query, filter, settings).await,
         Command::Get { run_id } => get(run_id, settings).await,
         Command::Logs(args) => logs::run(args, settings).await,
+        Command::Watch(args) => watch::run(args, settings).await,
         Command::Cancel(args) => act::cancel(args, settings).await,
         Command::Retry(args) => act::retry(args, settings).await,
         Command::Purge(args) => purge::run(args, settings).await,

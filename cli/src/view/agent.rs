@@ -22,7 +22,7 @@ pub(crate) fn agents(page: &ListAgentsResponse, scene: &Scene) -> String {
     for agent in &page.agents {
         table.row(vec![
             agent.agent_id.as_str().into(),
-            Cell::styled(agent.state().as_str_name(), style(agent.state())),
+            state(agent),
             slots(agent).into(),
             agent.queues.join(",").into(),
             agent.task_types.join(",").into(),
@@ -38,15 +38,30 @@ pub(crate) fn agent(agent: &Agent, scene: &Scene) -> String {
     facts(&[
         ("agent", agent.agent_id.as_str().into()),
         ("instance", agent.instance.as_str().into()),
-        ("state", Cell::styled(agent.state().as_str_name(), style(agent.state()))),
+        ("state", state(agent)),
         ("slots", slots(agent).into()),
         ("queues", agent.queues.join(", ").into()),
         ("task types", agent.task_types.join(", ").into()),
         ("labels", labels(&agent.labels).into()),
         ("version", agent.version.as_str().into()),
+        ("cordoned", cordon(agent, scene).into()),
         ("connected", absolute(agent.connect_time.as_ref(), scene.now).into()),
         ("heard", absolute(agent.heartbeat_time.as_ref(), scene.now).into()),
     ])
+}
+
+fn cordon(agent: &Agent, scene: &Scene) -> String {
+    let Some(cordon) = &agent.cordon else { return String::new() };
+    let note = if cordon.note.is_empty() { String::new() } else { format!(": {}", cordon.note) };
+    format!("by {}, {}{note}", cordon.author, absolute(cordon.time.as_ref(), scene.now))
+}
+
+/// What operators look for first.
+fn state(agent: &Agent) -> Cell {
+    if agent.cordon.is_some() {
+        return Cell::styled(format!("{}, CORDONED", agent.state().as_str_name()), ODD);
+    }
+    Cell::styled(agent.state().as_str_name(), style(agent.state()))
 }
 
 fn slots(agent: &Agent) -> String {

@@ -29,6 +29,12 @@ macro_rules! described {
 described! {
     v1::Agent => "punctual.v1.Agent",
     v1::ListAgentsResponse => "punctual.v1.ListAgentsResponse",
+    v1::Calendar => "punctual.v1.Calendar",
+    v1::ListCalendarsResponse => "punctual.v1.ListCalendarsResponse",
+    v1::ListLocksResponse => "punctual.v1.ListLocksResponse",
+    v1::ListTaskTypesResponse => "punctual.v1.ListTaskTypesResponse",
+    v1::StepDownResponse => "punctual.v1.StepDownResponse",
+    v1::TaskType => "punctual.v1.TaskType",
     v1::BackfillJobResponse => "punctual.v1.BackfillJobResponse",
     v1::ExplainFireResponse => "punctual.v1.ExplainFireResponse",
     prost_types::Struct => "google.protobuf.Struct",

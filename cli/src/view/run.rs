@@ -49,6 +49,34 @@ pub(crate) fn runs(page: &ListRunsResponse, scene: &Scene, whose: Whose) -> Stri
     table.render(scene.width)
 }
 
+/// One state of a run as it came, in a line.
+pub(crate) fn run_line(run: &Run, scene: &Scene) -> String {
+    let (state, reason) =
+        (Cell::styled(run.state().as_str_name(), style(run.state())), reason(run.reason(), &run.reason_message));
+    let mut parts = vec![
+        scene.now.format("%H:%M:%S").to_string(),
+        run.run_id.clone(),
+        format!("{}/{}", run.namespace, run.job_id),
+        state.rendered(),
+    ];
+    parts.extend(run.start_time.is_some().then(|| took(run.start_time.as_ref(), run.end_time.as_ref(), scene.now)));
+    parts.extend((reason != "-").then_some(reason));
+    parts.join("  ") + "\n"
+}
+
+/// How a run ended, in a sentence.
+pub(crate) fn ended(run: &Run) -> String {
+    let end = run.end_time.as_ref().and_then(super::when::instant).unwrap_or_default();
+    let took = took(run.start_time.as_ref(), run.end_time.as_ref(), end);
+    let took = if took == "-" { String::new() } else { format!(" after {took}") };
+    let error = run.error.as_ref().map(|error| format!(": {} {}", error.code, error.message));
+    let why = error.unwrap_or_else(|| match reason(run.reason(), &run.reason_message).as_str() {
+        "-" => String::new(),
+        reason => format!(": {reason}"),
+    });
+    format!("run {} of {}/{}: {}{took}{why}", run.run_id, run.namespace, run.job_id, run.state().as_str_name())
+}
+
 /// How many fires a record stands for, and the first of them.
 fn fires(run: &Run, scene: &Scene) -> String {
     match &run.first_scheduled_time {

@@ -28,6 +28,11 @@ pub(super) struct Cell {
 }
 
 impl Cell {
+    pub(super) fn rendered(&self) -> String {
+        let style = self.style;
+        format!("{style}{}{style:#}", self.text)
+    }
+
     pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
         Self { text: printable(&text.into()), style }
     }

@@ -8,6 +8,8 @@ mod away;
 mod clients;
 mod clock;
 mod command_line;
+mod command_line_files;
+mod command_line_live;
 mod doors;
 mod ends;
 mod fires;

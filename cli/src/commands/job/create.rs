@@ -1,5 +1,6 @@
 //! `punctual job create`: one job from flags, or the jobs of a file one after the other.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use prost_types::{Duration, Struct};
@@ -11,8 +12,6 @@ use crate::failure::Failure;
 use crate::settings::{Output, Settings};
 use crate::view::json;
 use crate::{clock, definition, value, view};
-
-/// The task types that every agent brings along.
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -101,26 +100,29 @@ async fn many(server: &Server, jobs: Vec<Job>, settings: &Settings) -> Result<()
 async fn create(server: &Server, job: Job) -> Result<Job, Failure> {
     let request = CreateJobRequest { job: Some(job), ..CreateJobRequest::default() };
     let job = server.answer(server.jobs().create_job(request).await)?;
-    warn_of_unknown_task_type(server, &job).await;
+    warn_of_unknown_task_types(server, [&job]).await;
     Ok(job)
 }
 
 /// The server accepts a task type that nobody offers, because its agent may come later; a misspelt one would
 /// wait for ever.
-async fn warn_of_unknown_task_type(server: &Server, job: &Job) {
-    let Some(task) = job.task.as_ref().filter(|task| !job_spec::BUILT_IN.contains(&task.r#type.as_str())) else {
-        return;
-    };
-    let request = GetTaskTypeRequest { name: task.r#type.clone() };
-    let offered =
-        server.task_types().get_task_type(request).await.is_ok_and(|answer| answer.into_inner().agent_count > 0);
-    if !offered {
-        anstream::eprintln!(
-            "warning: no agent is known to offer the task type `{}`; runs of {} wait until one does (built in: {})",
-            task.r#type,
-            job.job_id,
-            job_spec::BUILT_IN.join(", ")
-        );
+pub(super) async fn warn_of_unknown_task_types<'j>(server: &Server, jobs: impl IntoIterator<Item = &'j Job>) {
+    let mut needed = BTreeMap::<&str, &str>::new();
+    for job in jobs {
+        if let Some(task) = job.task.as_ref().filter(|task| !job_spec::BUILT_IN.contains(&task.r#type.as_str())) {
+            needed.entry(&task.r#type).or_insert(&job.job_id);
+        }
+    }
+    for (name, job_id) in needed {
+        let request = GetTaskTypeRequest { name: name.to_owned() };
+        let answer = server.task_types().get_task_type(request).await;
+        if !answer.is_ok_and(|answer| answer.into_inner().agent_count > 0) {
+            anstream::eprintln!(
+                "warning: no agent is known to offer the task type `{name}`; runs of {job_id} wait until one does \
+                 (built in: {})",
+                job_spec::BUILT_IN.join(", ")
+            );
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! `punctual job trigger`.
 
 use prost_types::{Struct, Timestamp};
-use punctual_proto::v1::TriggerJobRequest;
+use punctual_proto::v1::{GetRunRequest, TriggerJobRequest, run};
 
 use crate::client::Server;
-use crate::commands::labels;
+use crate::commands::run::logs::Paper;
+use crate::commands::{follow, labels};
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::settings::{Output, Settings};
 use crate::{value, view};
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Makes the call safe to repeat for 24 h: with the same id it enters no second run
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
+    /// Print what the task writes until the run has ended; the exit code is 0 if it succeeded
+    #[arg(long)]
+    wait: bool,
 }
 
 pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
@@ -38,5 +42,34 @@ pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> 
         request_id: args.request_id,
     };
     let run = server.answer(server.jobs().trigger_job(request).await)?;
+    if args.wait {
+        return wait(&server, settings, &run.run_id).await;
+    }
     view::show(settings.output, &run, |run, _| format!("{}\n", run.run_id))
+}
+
+/// For people what the task writes, as it comes, then how the run ended; for programs the run at its end.
+async fn wait(server: &Server, settings: &Settings, run_id: &str) -> Result<(), Failure> {
+    let mut paper = Paper::new(settings.output);
+    follow::output(server, settings, run_id, |chunk| match settings.output {
+        Output::Table => {
+            paper.write(chunk)?;
+            paper.flush()
+        }
+        Output::Json => Ok(()),
+    })
+    .await?;
+    let request = GetRunRequest { namespace: settings.namespace.clone(), run_id: run_id.to_owned() };
+    let run = server.answer(server.runs().get_run(request).await)?;
+    if settings.output == Output::Json {
+        view::show(Output::Json, &run, view::run)?;
+    }
+    let ended = view::ended(&run);
+    if run.state() != run::State::Succeeded {
+        return Err(Failure::Unsuccessful(ended));
+    }
+    if settings.output == Output::Table {
+        anstream::eprintln!("{ended}");
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use punctual_proto::v1::run_log_chunk::Stream;
 use punctual_proto::v1::{GetRunLogsRequest, RunLogChunk};
 
 use crate::client::Server;
+use crate::commands::follow;
 use crate::failure::Failure;
 use crate::settings::{Output, Settings};
 use crate::value;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Only this stream: stdout or stderr [default: both]
     #[arg(long, value_name = "STREAM", value_parser = stream)]
     stream: Option<Stream>,
+    /// Go on with what the task writes, until the run has ended
+    #[arg(long, short, conflicts_with_all = ["attempt", "stream"])]
+    follow: bool,
 }
 
 fn stream(text: &str) -> Result<Stream, String> {
@@ -32,6 +36,15 @@ fn stream(text: &str) -> Result<Stream, String> {
 
 pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let server = Server::reach(settings).await?;
+    let mut paper = Paper::new(settings.output);
+    if args.follow {
+        follow::output(&server, settings, &args.run_id, |chunk| {
+            paper.write(chunk)?;
+            paper.flush()
+        })
+        .await?;
+        return Ok(paper.end()?);
+    }
     let mut request = GetRunLogsRequest {
         namespace: settings.namespace.clone(),
         run_id: args.run_id,
@@ -40,7 +53,6 @@ pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> 
         page_size: CHUNKS,
         page_token: String::new(),
     };
-    let mut paper = Paper::new(settings.output);
     loop {
         let page = server.answer(server.runs().get_run_logs(request.clone()).await)?;
         page.chunks.iter().try_for_each(|chunk| paper.write(chunk))?;
@@ -53,18 +65,18 @@ pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> 
 
 /// Writes chunk by chunk, since a log may be larger than memory. Not through anstream: what the task wrote is
 /// not ours to strip.
-struct Paper {
+pub(crate) struct Paper {
     output: Output,
     out: io::Stdout,
     chunks: u64,
 }
 
 impl Paper {
-    fn new(output: Output) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
         Self { output, out: io::stdout(), chunks: 0 }
     }
 
-    fn write(&mut self, chunk: &RunLogChunk) -> io::Result<()> {
+    pub(crate) fn write(&mut self, chunk: &RunLogChunk) -> io::Result<()> {
         self.chunks += 1;
         match self.output {
             Output::Json => {
@@ -82,7 +94,12 @@ impl Paper {
         }
     }
 
-    fn end(mut self) -> io::Result<()> {
+    /// What has been written is to be seen now.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    pub(crate) fn end(mut self) -> io::Result<()> {
         if self.output == Output::Json {
             let start = if self.chunks == 0 { "{\"chunks\":[" } else { "\n" };
             self.out.write_all(start.as_bytes())?;
