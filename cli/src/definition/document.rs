@@ -5,8 +5,16 @@ use serde_json::Value;
 use serde_saphyr::UserMessageFormatter;
 
 pub(super) fn parse(text: &str) -> Result<Vec<Value>, String> {
+    // The file is the user's own, and may hold a hundred thousand jobs: what grows with it is not bounded, aliases are.
+    let size = text.len() + 16;
+    let budget = serde_saphyr::budget! {
+        max_events: 2 * size,
+        max_nodes: size,
+        max_documents: size,
+        max_total_scalar_bytes: size,
+    };
     // Only `true` and `false` are booleans: the country code NO is not.
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false, budget: budget };
     serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| error.render_with_formatter(&UserMessageFormatter).trim_end().to_owned())
 }
@@ -26,6 +34,16 @@ mod tests {
     #[test]
     fn words_stay_words() {
         assert_eq!(parse("a: no\nb: on\nc: 90s").unwrap(), [json!({"a": "no", "b": "on", "c": "90s"})]);
+    }
+
+    #[test]
+    fn a_large_file_is_read_and_a_small_one_that_grows_is_not() {
+        let job = "{jobId: a, task: {type: noop}}, ";
+        let jobs = parse(&format!("[{}]", job.repeat(60_000))).unwrap();
+        assert_eq!(jobs[0].as_array().map(Vec::len), Some(60_000));
+        let laughs = (1..9).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", ")));
+        let laughs = format!("a0: &a0 [ha, ha, ha]\n{}", laughs.collect::<String>());
+        assert!(parse(&laughs).is_err());
     }
 
     #[test]
