@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::TryStreamExt;
 use scheduler_core::ids::{BackfillId, JobUid, RunId};
 use scheduler_core::run::Attempt;
 use scheduler_core::time::Timestamp;
@@ -18,7 +19,6 @@ pub(super) async fn snapshot(
     entered_since: Timestamp,
 ) -> sqlx::Result<Snapshot> {
     let expired_until = now.saturating_sub(DELETED_JOB_EXPIRY).as_micros();
-    let jobs = sqlx::query(sql::LOAD_JOBS).bind(expired_until).fetch_all(&mut *connection).await?;
     let calendars = sqlx::query(sql::LOAD_CALENDARS).fetch_all(&mut *connection).await?;
     let cordons = sqlx::query(sql::LOAD_CORDONS).fetch_all(&mut *connection).await?;
     let backfills = sqlx::query(sql::LOAD_BACKFILLS).fetch_all(&mut *connection).await?;
@@ -27,12 +27,16 @@ pub(super) async fn snapshot(
     let attempts = sqlx::query(sql::LOAD_UNENDED_ATTEMPTS).fetch_all(&mut *connection).await?;
     let runs = sqlx::query(sql::LOAD_UNENDED).fetch_all(&mut *connection).await?;
     let mut snapshot = Snapshot {
-        last_change_seq: sqlx::query_scalar(sql::LAST_CHANGE_SEQ).fetch_one(connection).await?,
+        last_change_seq: sqlx::query_scalar(sql::LAST_CHANGE_SEQ).fetch_one(&mut *connection).await?,
         cordons: cordons.iter().map(rows::cordon).collect::<sqlx::Result<_>>()?,
         ..Snapshot::default()
     };
+    // One by one: together the rows would take more memory than all that is made of them.
+    let mut jobs = sqlx::query(sql::LOAD_JOBS).bind(expired_until).fetch(connection);
+    while let Some(row) = jobs.try_next().await? {
+        read_job(&mut snapshot, &row);
+    }
     read_calendars(&mut snapshot, &calendars);
-    read_jobs(&mut snapshot, &jobs);
     read_covered(&mut snapshot, &covered)?;
     read_backfills(&mut snapshot, &backfills);
     read_unended(&mut snapshot, &runs, &attempts);
@@ -53,7 +57,7 @@ pub(super) async fn job(
     let runs = sqlx::query(sql::LOAD_UNENDED_OF_JOB).bind(uid.0).fetch_all(&mut *connection).await?;
     let backfills = sqlx::query(sql::LOAD_BACKFILLS).fetch_all(connection).await?;
     let mut snapshot = Snapshot::default();
-    read_jobs(&mut snapshot, &jobs);
+    jobs.iter().for_each(|row| read_job(&mut snapshot, row));
     read_covered(&mut snapshot, &covered)?;
     read_backfills(&mut snapshot, &backfills);
     snapshot.backfills.retain(|backfill| backfill.job_uid == uid);
@@ -61,12 +65,10 @@ pub(super) async fn job(
     Ok(snapshot)
 }
 
-fn read_jobs(snapshot: &mut Snapshot, jobs: &[SqliteRow]) {
-    for row in jobs {
-        match rows::job(row) {
-            Ok(job) => snapshot.jobs.push(job),
-            Err(why) => snapshot.unreadable.push(unreadable(UnreadableRow::Job(name(row, "job_id")), &why)),
-        }
+fn read_job(snapshot: &mut Snapshot, row: &SqliteRow) {
+    match rows::job(row) {
+        Ok(job) => snapshot.jobs.push(job),
+        Err(why) => snapshot.unreadable.push(unreadable(UnreadableRow::Job(name(row, "job_id")), &why)),
     }
 }
 

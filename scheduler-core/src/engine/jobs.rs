@@ -108,9 +108,12 @@ impl JobEntry {
 
 #[derive(Default)]
 pub(super) struct Jobs {
-    by_uid: BTreeMap<JobUid, JobEntry>,
+    /// Boxed: half of what a node of the tree has room for is empty.
+    by_uid: BTreeMap<JobUid, Box<JobEntry>>,
     /// The live job of a name, else the latest deleted one.
     by_key: BTreeMap<JobKey, JobUid>,
+    /// Most jobs share theirs with many others.
+    classes: BTreeSet<Arc<Class>>,
     /// Instants that nobody has looked at, the first of each job.
     pub(super) fires: BTreeSet<(Timestamp, JobUid)>,
     /// The first undecided instant of each job that is due.
@@ -119,16 +122,16 @@ pub(super) struct Jobs {
 
 impl Jobs {
     pub(super) fn get(&self, uid: JobUid) -> Option<&JobEntry> {
-        self.by_uid.get(&uid)
+        self.by_uid.get(&uid).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, uid: JobUid) -> Option<&mut JobEntry> {
-        self.by_uid.get_mut(&uid)
+        self.by_uid.get_mut(&uid).map(Box::as_mut)
     }
 
     /// Those that are not deleted.
     pub(super) fn live(&self) -> impl Iterator<Item = &JobEntry> {
-        self.by_uid.values().filter(|entry| entry.job.delete_time.is_none())
+        self.by_uid.values().map(Box::as_ref).filter(|entry| entry.job.delete_time.is_none())
     }
 
     /// All, deleted ones too, by uid.
@@ -151,7 +154,7 @@ impl Jobs {
         self.by_key.get(key).copied()
     }
 
-    pub(super) fn insert(&mut self, entry: JobEntry) {
+    pub(super) fn insert(&mut self, mut entry: JobEntry) {
         let uid = entry.job.uid;
         let replaces = match self.by_key.get(&entry.job.key).and_then(|other| self.by_uid.get(other)) {
             None => true,
@@ -163,7 +166,25 @@ impl Jobs {
         if let Some(next) = entry.next {
             self.fires.insert((next, uid));
         }
-        self.by_uid.insert(uid, entry);
+        entry.class = self.shared(entry.class);
+        self.by_uid.insert(uid, Box::new(entry));
+    }
+
+    fn shared(&mut self, class: Arc<Class>) -> Arc<Class> {
+        if let Some(known) = self.classes.get(&class) {
+            return Arc::clone(known);
+        }
+        if self.classes.len() > self.by_uid.len() {
+            // Jobs have been changed and deleted; nobody has these any more.
+            self.classes.retain(|class| Arc::strong_count(class) > 1);
+        }
+        self.classes.insert(Arc::clone(&class));
+        class
+    }
+
+    /// How many there are, deleted ones too.
+    pub(super) fn len(&self) -> usize {
+        self.by_uid.len()
     }
 
     /// Forgets it altogether; an older job of its name is found again.

@@ -1,11 +1,16 @@
 //! What the leader tells of itself.
 
+use std::time::Duration;
+
 use crate::job::JobState;
 use crate::run::RunState;
 use crate::time::{Boot, Timestamp};
 
 use super::request::{AgentCounts, AgentStatus, JobCounts, Status};
 use super::term::Term;
+
+/// A count of so many jobs is good for so long: a thousand for a tenth of a second, a million for a minute and a half.
+const COUNTED_FOR_EACH: Duration = Duration::from_micros(100);
 
 impl Term {
     pub(super) fn agents_known(&self) -> Vec<AgentStatus> {
@@ -30,11 +35,12 @@ impl Term {
         agents
     }
 
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&mut self) -> Status {
+        let jobs = self.jobs_counted();
         Status {
             epoch: self.epoch,
             suspended: self.suspended,
-            jobs: self.count_jobs(),
+            jobs,
             watermark: self.watermark.committed,
             agents: self.count_agents(),
             unended_runs: self.runs.len(),
@@ -63,6 +69,19 @@ impl Term {
             counts.busy_slots += entry.held.len();
         }
         counts
+    }
+
+    /// Counting goes through all jobs, which must not hold up what is due whenever somebody looks.
+    fn jobs_counted(&mut self) -> JobCounts {
+        let stays = COUNTED_FOR_EACH.saturating_mul(u32::try_from(self.jobs.len()).unwrap_or(u32::MAX));
+        match self.counted {
+            Some((time, counts)) if self.now.boot.since(time) < stays => counts,
+            _ => {
+                let counts = self.count_jobs();
+                self.counted = Some((self.now.boot, counts));
+                counts
+            }
+        }
     }
 
     fn count_jobs(&self) -> JobCounts {

@@ -23,7 +23,7 @@ use super::purges::Walk;
 use super::queue::Queue;
 use super::random::Random;
 use super::reload::Reload;
-use super::request::{Away, Stats};
+use super::request::{Away, JobCounts, Stats};
 use super::requests::Pending;
 
 const TICK: Duration = Duration::from_micros(1);
@@ -97,6 +97,8 @@ pub(super) struct Term {
     batch_limit: usize,
     pub(super) stats: Stats,
     pub(super) pace: Pace,
+    /// Jobs by state, when they were last counted.
+    pub(super) counted: Option<(Boot, JobCounts)>,
 }
 
 /// Up to where every fire is decided and entered.
@@ -199,6 +201,7 @@ impl Term {
             batch_limit: BATCH_MIN,
             stats: beginning.stats,
             pace: Pace::default(),
+            counted: None,
         }
     }
 
