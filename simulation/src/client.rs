@@ -114,7 +114,7 @@ impl World {
             18 => Command::DeleteJob { job, etag: None },
             24..=25 => self.some_calendar(),
             26 => Command::UndeleteJob { job },
-            27 => Command::RestoreJobRevision { job, definition, etag: None, note },
+            27 => Command::RestoreJobRevision { job, definition, etag: None, note, validate_only: false },
             28 => self.any_purge(),
             19 => self.cancel_some_run().unwrap_or(Command::Status),
             20 => self.any_backfill(job),

@@ -92,8 +92,9 @@ impl Term {
             }
             Command::DeleteJob { job, etag } => self.plan_delete(&job, etag.as_deref())?,
             Command::UndeleteJob { job } => self.plan_undelete(&job)?,
-            Command::RestoreJobRevision { job, definition, etag, note } => {
+            Command::RestoreJobRevision { job, definition, etag, note, validate_only } => {
                 match self.plan_update(&job, *definition, etag.as_deref())? {
+                    Some(planned) if validate_only => return Ok(shown(&planned)),
                     Some(planned) => Planned { change: Change::Restore, note, ..planned },
                     None => return self.unchanged(&job),
                 }

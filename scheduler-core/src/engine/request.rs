@@ -56,6 +56,7 @@ pub enum Command {
         definition: Box<Definition>,
         etag: Option<String>,
         note: String,
+        validate_only: bool,
     },
     PauseJob {
         job: JobKey,

@@ -63,6 +63,7 @@ impl Service {
                 definition: Box::new(definition),
                 etag: Some(stored.etag()),
                 note: if note.is_empty() { format!("revision {}", request.revision) } else { note.clone() },
+                validate_only: request.validate_only,
             };
             match self.write_job(call, None, command, METHOD).await {
                 // It was changed, or deleted and created anew, since it was read.

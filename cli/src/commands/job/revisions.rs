@@ -86,6 +86,7 @@ pub(crate) async fn restore(args: Restore, settings: &Settings) -> Result<(), Fa
         revision: args.revision,
         note: args.note,
         etag: args.etag,
+        validate_only: false,
     };
     let job = server.answer(server.jobs().restore_job_revision(request).await)?;
     say(&format!("restored revision {} as revision {} of", args.revision, job.revision), &job, settings)

@@ -86,6 +86,7 @@ fn a_restored_definition_is_a_new_revision_under_the_same_rules_as_an_edit() {
         definition: Box::new((*first.definition).clone()),
         etag,
         note: "back".into(),
+        validate_only: false,
     };
     assert!(matches!(world.request(restore(Some(first.etag()))), Err(Refusal::StaleEtag { .. })));
     let Ok(Answer::Job(restored)) = world.request(restore(None)) else { panic!("it is restored") };
