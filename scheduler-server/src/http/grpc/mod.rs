@@ -1,6 +1,7 @@
 //! gRPC and gRPC-Web on the port: what tonic leaves to the server that it is embedded in.
 
 mod deadline;
+mod unreadable;
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,7 +26,7 @@ pub fn with_reflection(routes: Routes) -> Routes {
 
 /// The services as both gRPC clients and the transcoder call them.
 pub(super) fn calls(routes: Routes) -> Router {
-    routes.prepare().into_axum_router().layer(from_fn(deadline::keep))
+    routes.prepare().into_axum_router().layer(from_fn(unreadable::explain)).layer(from_fn(deadline::keep))
 }
 
 /// The services as they are reached from outside: gRPC-Web is gRPC that came in other clothes.
