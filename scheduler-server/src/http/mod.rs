@@ -13,6 +13,8 @@ mod panic;
 mod grpc;
 mod rest;
 
+mod openapi;
+
 mod page;
 mod probes;
 
@@ -55,6 +57,7 @@ impl Surface {
             .route("/", get(page::show))
             .route("/healthz", get(probes::healthz))
             .route("/readyz", get(async move || probes::readyz(&*ready)))
+            .route("/api/v1/openapi.json", get(openapi::show).fallback(openapi::not_allowed))
             .route("/metrics", get(async move || probes::metrics(&*metrics)))
             .fallback(async move |request: Request| surface(request, grpc, rest).await)
             .layer(guard::layer(self.hosts))

@@ -64,8 +64,8 @@ fn is_named(states: &[JobState], job: &v1::Job) -> bool {
 fn read(request: &v1::ListJobsRequest) -> Result<(JobFilter, bool), Error> {
     let mut violations = Violations::default();
     let by_update_time = match request.order_by.as_str() {
-        "" | "job_id" => false,
-        "update_time" => true,
+        "" | "job_id" | "jobId" => false,
+        "update_time" | "updateTime" => true,
         _ => {
             violations.add("order_by", "must be job_id or update_time");
             false

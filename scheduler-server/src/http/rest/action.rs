@@ -8,8 +8,11 @@ use super::errors;
 use super::json::Json;
 use super::json_in::Reader;
 
+/// The path, as OpenAPI has it.
+pub(in crate::http) const PATH: &str = "/api/v1/scheduler/jobs/{jobId}/action";
+
 /// The verbs, the requests they make and the keys that each has a use for.
-const ACTIONS: [(&str, &[&str]); 5] = [
+pub(in crate::http) const ACTIONS: [(&str, &[&str]); 5] = [
     ("trigger", &["requestId", "payload"]),
     ("pause", &["note"]),
     ("resume", &["note", "catchUp"]),

@@ -32,7 +32,7 @@ pub(in crate::http) fn refuse(code: Code, reason: ErrorReason, message: impl Int
 }
 
 /// A refusal for fields, named as the caller spelled them.
-pub(super) fn invalid_fields(violations: Vec<FieldViolation>) -> Status {
+pub(in crate::http) fn invalid_fields(violations: Vec<FieldViolation>) -> Status {
     let message = match &violations[..] {
         [one] => format!("{}: {}", one.field, one.description),
         many => format!("{} fields are wrong", many.len()),
@@ -76,7 +76,7 @@ fn http_status_of(code: Code) -> StatusCode {
 }
 
 /// The name of a code in JSON.
-fn name(code: Code) -> &'static str {
+pub(in crate::http) fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",
@@ -103,7 +103,7 @@ pub(in crate::http) fn response(status: &Status) -> Response {
 }
 
 /// A path that is known, but not with this method.
-pub(super) fn method_not_allowed(allow: &str) -> Response {
+pub(in crate::http) fn method_not_allowed(allow: &str) -> Response {
     let message = format!("this path takes {allow}");
     let status = refuse(Code::Unimplemented, ErrorReason::NotImplemented, message);
     let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, &status);

@@ -5,7 +5,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
 use super::json_in;
 
 #[derive(Clone, Debug)]
-pub(super) struct FieldPath {
+pub(in crate::http) struct FieldPath {
     above: Vec<FieldDescriptor>,
     leaf: FieldDescriptor,
 }
@@ -34,11 +34,11 @@ impl FieldPath {
         self
     }
 
-    pub(super) fn leaf(&self) -> &FieldDescriptor {
+    pub(in crate::http) fn leaf(&self) -> &FieldDescriptor {
         &self.leaf
     }
 
-    pub(super) fn root(&self) -> &FieldDescriptor {
+    pub(in crate::http) fn root(&self) -> &FieldDescriptor {
         self.above.first().unwrap_or(&self.leaf)
     }
 

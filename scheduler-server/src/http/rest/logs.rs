@@ -16,9 +16,14 @@ use super::routes::Route;
 const METHOD: &str = "punctual.v1.RunService.GetRunLogs";
 const PAGE_SIZE: i32 = 1_000;
 
-/// Whether the caller gets text: JSON has to be asked for.
+/// Whether the answer is text for those who do not ask for JSON.
+pub(in crate::http) fn may_be_text(route: &Route) -> bool {
+    route.method.full_name() == METHOD
+}
+
+/// Whether this caller gets text.
 pub(super) fn are_text(route: &Route, headers: &HeaderMap) -> bool {
-    route.method.full_name() == METHOD && !prefers_json(headers)
+    may_be_text(route) && !prefers_json(headers)
 }
 
 fn prefers_json(headers: &HeaderMap) -> bool {

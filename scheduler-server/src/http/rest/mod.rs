@@ -5,7 +5,7 @@
 //! What the fields mean, and whether their values will do, is for the services.
 
 mod field;
-mod routes;
+pub(super) mod routes;
 mod template;
 
 mod duration;
@@ -21,9 +21,9 @@ mod call;
 pub(super) mod errors;
 mod spelling;
 
-mod action;
+pub(super) mod action;
 mod events;
-mod logs;
+pub(super) mod logs;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,4 +180,23 @@ fn too_large() -> Status {
 fn not_found(uri: &Uri) -> Status {
     let message = format!("no method has the path {}", uri.path());
     errors::refuse(Code::NotFound, ErrorReason::PathNotFound, message)
+}
+
+/// What the transcoder would find wrong with a body.
+#[cfg(test)]
+pub(super) fn wrong_with(route: &Route, body: &str) -> String {
+    let body = json::parse(body.as_bytes()).expect("because the test's body is JSON");
+    let headers = &axum::http::HeaderMap::new();
+    let values = route.template.variables().map(|_| "1".to_owned()).collect();
+    let parts = request::Parts { route, values, parameters: Vec::new(), headers, body: Some(body) };
+    parts.message().err().map(|status| errors::json(&status).to_string()).unwrap_or_default()
+}
+
+/// A message as REST shows it.
+#[cfg(test)]
+pub(super) fn shown(name: &str, message: &impl prost::Message) -> serde_json::Value {
+    let descriptor = routes::pool().get_message_by_name(name).expect("because the test knows the package");
+    let mut dynamic = DynamicMessage::new(descriptor);
+    dynamic.transcode_from(message).expect("because it is the message of that name");
+    json_out::message(&dynamic)
 }

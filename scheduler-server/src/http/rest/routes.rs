@@ -13,22 +13,22 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
 });
 
 /// All that is described.
-pub(super) fn pool() -> &'static DescriptorPool {
+pub(in crate::http) fn pool() -> &'static DescriptorPool {
     &POOL
 }
 
 /// One binding of a method.
 #[derive(Debug)]
-pub(super) struct Route {
-    pub(super) verb: Method,
-    pub(super) template: Template,
-    pub(super) method: MethodDescriptor,
-    pub(super) body: Body,
+pub(in crate::http) struct Route {
+    pub(in crate::http) verb: Method,
+    pub(in crate::http) template: Template,
+    pub(in crate::http) method: MethodDescriptor,
+    pub(in crate::http) body: Body,
 }
 
 /// What the body of a request is read into.
 #[derive(Debug, PartialEq)]
-pub(super) enum Body {
+pub(in crate::http) enum Body {
     /// There is none.
     Empty,
     /// The whole request.
@@ -38,7 +38,7 @@ pub(super) enum Body {
 }
 
 impl Route {
-    pub(super) fn body_field(&self) -> Option<&FieldDescriptor> {
+    pub(in crate::http) fn body_field(&self) -> Option<&FieldDescriptor> {
         match &self.body {
             Body::Field(field) => Some(field),
             Body::Empty | Body::Whole => None,
@@ -56,12 +56,12 @@ pub(super) enum Found<'t> {
     Nothing,
 }
 
-pub(super) struct Table {
+pub(in crate::http) struct Table {
     routes: Vec<Arc<Route>>,
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
+    pub(in crate::http) fn new() -> Self {
         let http = pool().get_extension_by_name("google.api.http").expect("because every service imports it");
         let mut routes = Vec::new();
         for method in pool().services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
@@ -73,6 +73,10 @@ impl Table {
             }
         }
         Table { routes }
+    }
+
+    pub(in crate::http) fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter()
     }
 
     pub(super) fn find(&self, verb: &Method, path: &[String]) -> Found<'_> {

@@ -5,7 +5,7 @@ use prost_reflect::MessageDescriptor;
 use super::field::FieldPath;
 
 #[derive(Debug)]
-pub(super) struct Template {
+pub(in crate::http) struct Template {
     segments: Vec<Segment>,
 }
 
@@ -69,11 +69,20 @@ impl Template {
     }
 
     /// The fields that the path gives, in its order.
-    pub(super) fn variables(&self) -> impl Iterator<Item = &FieldPath> {
+    pub(in crate::http) fn variables(&self) -> impl Iterator<Item = &FieldPath> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Literal(_) => None,
             Segment::Variable(path) => Some(path),
         })
+    }
+
+    /// The template as OpenAPI has it, its variables named as in the body.
+    pub(in crate::http) fn in_json(&self) -> String {
+        let shown = self.segments.iter().map(|segment| match segment {
+            Segment::Literal(literal) => format!("/{literal}"),
+            Segment::Variable(path) => format!("/{{{}}}", path.leaf().json_name()),
+        });
+        shown.collect()
     }
 
     /// Where the variables stand: of two templates that match, the one that is smaller by this is meant.
