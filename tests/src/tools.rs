@@ -15,6 +15,11 @@ pub fn grpcurl() -> Option<PathBuf> {
     given.or_else(|| on_path("grpcurl")).or_else(|| missing("grpcurl"))
 }
 
+/// `PUNCTUAL_TEST_PYTHON`, which has the packages of `tests/clients/python`.
+pub fn python() -> Option<PathBuf> {
+    std::env::var_os("PUNCTUAL_TEST_PYTHON").map(PathBuf::from).or_else(|| missing("a Python with the clients"))
+}
+
 /// Node, if it is there together with the packages of the script that is to run on it.
 pub fn node(script: &Path) -> Option<PathBuf> {
     let packages = script.parent().is_some_and(|folder| folder.join("node_modules").exists());

@@ -32,7 +32,7 @@ pub(crate) const TEST: &[Need] = &[
         name: "Python 3 with venv",
         probe: &["python3", "-c", "import ensurepip, venv"],
         packages: &["python3", "python3-venv"],
-        why: "the grpcurl that the tests call comes as a Python package",
+        why: "the clients and checkers of the API that the tests call are Python packages",
     },
     Need {
         name: "Node",

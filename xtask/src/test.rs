@@ -6,7 +6,7 @@ use crate::{need, step, tool};
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     need::meet(need::TEST)?;
-    let grpcurl = tool::grpcurl()?;
+    let clients = tool::clients()?;
     tool::node_packages()?;
     let nextest = tool::nextest();
 
@@ -15,7 +15,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     step::run("build the binaries and the tests", step::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
 
     let mut runner = step::cargo();
-    runner.env(tool::GRPCURL_VARIABLE, grpcurl).env("PUNCTUAL_TEST_BIN_DIR", step::debug_binaries()?);
+    runner.env(tool::GRPCURL_VARIABLE, clients.grpcurl).env(tool::PYTHON_VARIABLE, clients.python);
+    runner.env("PUNCTUAL_TEST_BIN_DIR", step::debug_binaries()?);
     if !nextest {
         runner.args(["test", "--workspace", "--no-fail-fast"]).args(args);
         return step::exec("run the tests with cargo test, which does not end one that hangs", &mut runner);

