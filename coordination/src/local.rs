@@ -14,6 +14,11 @@ use scheduler_core::engine::CandidacyId;
 
 use crate::{Coordinator, Error, News};
 
+/// A lock can outlive its process for a moment: a child that it had forked, and that has not come to its exec yet, has
+/// it too. So whoever starts a killed server again at once must not be turned away at the first try. Together 2 s.
+const TRIES: u32 = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
 /// Why a ledger cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -32,21 +37,26 @@ pub struct Local {
 }
 
 impl Local {
-    /// Takes the lock on a ledger, a file beside it; `holder` is what another process will be told of us.
+    /// Takes the lock on a ledger, a file beside it; `holder` is what another process will be told of us. Blocks for
+    /// up to 2 s while somebody else has it.
     pub fn lock(ledger: &Path, holder: &str) -> Result<Self, LockError> {
         let failed = |source| LockError::Io { ledger: ledger.to_owned(), source };
         let mut path = ledger.as_os_str().to_owned();
         path.push(".lock");
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
+        let mut tries = TRIES;
+        while let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if errno != Errno::WOULDBLOCK {
+                return Err(failed(errno.into()));
+            }
+            tries -= 1;
+            if tries == 0 {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(failed)?;
                 return Err(LockError::Held { ledger: ledger.to_owned(), holder: named(&holder) });
             }
-            Err(errno) => return Err(failed(errno.into())),
+            std::thread::sleep(BETWEEN_TRIES);
         }
         file.set_len(0).map_err(failed)?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
@@ -117,5 +127,20 @@ mod tests {
         assert!(refused.to_string().ends_with("is in use by server a, pid 1, at 127.0.0.1:7117"), "{refused}");
         drop(first);
         Local::lock(&ledger, "server b").unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_a_dying_process_has_for_a_moment_longer_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = directory.path().join("ledger.db");
+        let first = Local::lock(&ledger, "a killed server's child").unwrap();
+        let (is_waiting, waits) = std::sync::mpsc::channel();
+        let second = std::thread::spawn(move || {
+            is_waiting.send(()).unwrap();
+            Local::lock(&ledger, "its successor")
+        });
+        waits.recv().unwrap();
+        drop(first);
+        second.join().unwrap().unwrap();
     }
 }
