@@ -78,7 +78,7 @@ impl Term {
             }
         }
         let owed = owed(job, had, oldest);
-        let spent = job.fires_left() == Some(0);
+        let spent = job.fires_left() == Some(0) && !compiled.is_empty();
         if violations.0.is_empty() && owed.is_empty() && (spent || compiled.is_exhausted(job.effective_from)) {
             violations.add("schedule", "has no fire left");
         }

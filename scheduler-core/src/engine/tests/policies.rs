@@ -58,6 +58,22 @@ fn max_fires_counts_decided_instants_and_the_earliest_are_the_ones() {
 }
 
 #[test]
+fn a_job_that_has_fired_as_often_as_it_may_can_be_made_manual() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 8));
+    let counted = Schedule { max_fires: Some(1), ..every(1).schedule };
+    world.create("tick", Definition { schedule: counted, ..job() });
+    world.pass_beating(3, &[1]);
+    assert_eq!(world.execute_all(), 1);
+    let manual = Definition { schedule: Schedule { max_fires: Some(1), ..job().schedule }, ..job() };
+    let update =
+        Command::UpdateJob { job: key("tick"), definition: Box::new(manual), etag: None, validate_only: false };
+    world.request(update).unwrap();
+    world.trigger("tick");
+    assert_eq!(world.execute_all(), 1);
+}
+
+#[test]
 fn an_after_completion_job_has_exactly_one_next_run_whatever_happens_to_the_last() {
     let mut world = World::leading();
     world.join(1, hello("a", 1, 8));
