@@ -86,6 +86,7 @@ fn agents_calendars_and_locks_are_steered() {
     std::fs::write(&gate, "").expect("because the folder is the test's");
     cli.ok(&["agent", "drain", "worker"]);
     assert!(until("the agent to leave", 20, || worker.process.status()).success());
+    server.has_agents(0);
     let away = cli.call(&["agent", "drain", "worker"]);
     assert!(away.code == Some(1) && away.err.contains("not connected"), "{away:?}");
 
