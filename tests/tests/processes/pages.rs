@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
-use punctual_tests::{Said, Server, folder, program, python, root};
+use punctual_tests::{Cli, Said, Server, folder, program, python, root};
 
 /// Where a server listens, and where `dev` has its data, as the pages have it.
 const ADDRESS: &str = "127.0.0.1:7117";
@@ -109,6 +109,48 @@ fn run(page: &str, tools: &[PathBuf]) {
 #[test]
 fn every_command_of_the_readmes_tour_works() {
     run(&section(&read("README.md"), "## Tour"), &[]);
+}
+
+#[test]
+fn every_command_of_the_page_on_schedules_prints_what_it_shows() {
+    run(&read("docs/schedules.md"), &[]);
+}
+
+#[test]
+fn every_command_of_the_page_on_execution_prints_what_it_shows() {
+    run(&read("docs/execution.md"), &[]);
+}
+
+/// `2026-01-15 09:00`, with the seconds if there are any.
+fn shown(fire: &str) -> String {
+    let fire = fire.replace('T', " ");
+    let fire = fire.strip_suffix('Z').unwrap_or(&fire);
+    fire.strip_suffix(":00").unwrap_or(fire).to_owned()
+}
+
+#[test]
+fn the_expressions_of_the_page_on_schedules_fire_as_its_tables_say() {
+    let page = read("docs/schedules.md");
+    let folder = folder();
+    let cli = Cli::new(folder.path(), "http://127.0.0.1:1");
+    let mut expressions = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [expression, _, fires] = cells[..] else { continue };
+        if !fires.starts_with("20") {
+            continue;
+        }
+        expressions += 1;
+        let expression = expression.trim_matches('`');
+        let count = fires.split(", ").count().to_string();
+        let next =
+            ["cron", "next", expression, "--job", "report", "--after", "2026-01-01T00:00:00Z", "--count", &count];
+        let answer = cli.json(&next);
+        let found = answer["fireTimes"].as_array().expect("a list").iter();
+        let found: Vec<String> = found.map(|fire| shown(fire.as_str().expect("an instant"))).collect();
+        assert_eq!(found.join(", "), fires, "{expression}");
+    }
+    assert!(expressions > 20, "the page has tables of expressions, of which {expressions} were found");
 }
 
 /// What GitHub makes of a heading.
