@@ -35,7 +35,7 @@ pub use random::Random;
 pub use rest::{Answer, Heard, Rest};
 pub use runs::{Attempt, Run, assert_no_gap};
 pub use server::Server;
-pub use tools::{grpcurl, node, python, root};
+pub use tools::{grpcurl, node, python, root, sqlite};
 pub use until::until;
 pub use witness::{Witness, lives};
 

@@ -26,6 +26,11 @@ pub fn node(script: &Path) -> Option<PathBuf> {
     on_path("node").filter(|_| packages).or_else(|| missing("node, or the packages of the script"))
 }
 
+/// SQLite's shell, which people back ledgers up with.
+pub fn sqlite() -> Option<PathBuf> {
+    on_path("sqlite3").or_else(|| missing("sqlite3"))
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     found.is_ok().then(|| name.into())

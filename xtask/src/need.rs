@@ -46,6 +46,12 @@ pub(crate) const TEST: &[Need] = &[
         packages: &["npm"],
         why: "it brings the gRPC-Web client and buf",
     },
+    Need {
+        name: "SQLite's shell",
+        probe: &["sqlite3", "--version"],
+        packages: &["sqlite3"],
+        why: "the tests back ledgers up with it, as the page on operating says",
+    },
 ];
 
 /// Installs what is missing where apt-get can, and otherwise says in a line each how to get it.

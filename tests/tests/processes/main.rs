@@ -5,6 +5,7 @@ mod agent_killed;
 mod agents;
 mod answers;
 mod away;
+mod backups;
 mod clients;
 mod clock;
 mod command_line;

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
-use punctual_tests::{Cli, Said, Server, folder, grpcurl, program, python, root};
+use punctual_tests::{Cli, Said, Server, folder, grpcurl, program, python, root, sqlite};
 
 /// Where a server listens, and where `dev` has its data, as the pages have it.
 const ADDRESS: &str = "127.0.0.1:7117";
@@ -125,6 +125,12 @@ fn every_command_of_the_page_on_execution_prints_what_it_shows() {
 fn every_command_of_the_api_guide_prints_what_it_shows() {
     let (Some(grpcurl), Some(_)) = (grpcurl(), python()) else { return };
     run(&read("docs/api.md"), &[grpcurl]);
+}
+
+#[test]
+fn every_command_of_the_page_on_operating_prints_what_it_shows() {
+    let Some(sqlite) = sqlite() else { return };
+    run(&read("docs/operating-a-single-node.md"), &[sqlite]);
 }
 
 /// `2026-01-15 09:00`, with the seconds if there are any.
