@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::handler::{Handler, Noop, Process, Registry};
+use crate::handler::{Handler, Noop, Process, Registry, Secrets};
 use crate::runtime::{self, Running};
 use crate::session;
 use crate::state_dir::{StateDir, StateDirError};
@@ -19,7 +19,7 @@ const PROCESS: &str = "process";
 const NOOP: &str = "noop";
 
 /// Task types that every agent can offer.
-pub const BUILT_IN: [&str; 2] = [NOOP, PROCESS];
+pub const BUILT_IN: [&str; 2] = [PROCESS, NOOP];
 
 /// How an agent is set up; see [`Agent::builder`].
 pub struct Builder {
@@ -30,6 +30,7 @@ pub struct Builder {
     slots: usize,
     task_types: Option<Vec<String>>,
     pass_env: Vec<String>,
+    secrets: Secrets,
     state_dir: Option<PathBuf>,
     handlers: Vec<(String, Arc<dyn Handler>)>,
 }
@@ -52,12 +53,14 @@ pub enum BuildError {
     NoQueue,
     #[error("an agent needs an id")]
     NoId,
-    #[error("the task type {0:?} is not known; built in: noop, process")]
+    #[error("the task type {0:?} is not known; built in: {known}", known = BUILT_IN.join(", "))]
     UnknownTaskType(String),
     #[error("process tasks need executor_agent::init() to be called first in main")]
     NotInitialised,
     #[error("there is no task type to offer")]
     NoTaskType,
+    #[error("the folder of secrets {folder} is no folder", folder = .0.display())]
+    NoSecretDir(PathBuf),
     #[error(transparent)]
     StateDir(#[from] StateDirError),
     #[error("this machine does not let the agent supervise processes: {0}")]
@@ -76,6 +79,7 @@ impl Agent {
             slots: 4 * cpus,
             task_types: None,
             pass_env: Vec::new(),
+            secrets: Secrets::default(),
             state_dir: None,
             handlers: Vec::new(),
         }
@@ -143,6 +147,20 @@ impl Builder {
         self
     }
 
+    /// Variables of this process that payloads of the built-in task types may refer to, as `${env:NAME}`. Default: none.
+    #[must_use]
+    pub fn secret_env(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.secrets.variables = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A folder of files that payloads of the built-in task types may refer to, as `${file:NAME}`. Default: none.
+    #[must_use]
+    pub fn secret_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.secrets.folder = Some(folder.into());
+        self
+    }
+
     /// Where the agent keeps its locks and its tasks' files. Default: `./punctual-agent/<id>`.
     #[must_use]
     pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -165,11 +183,13 @@ impl Builder {
         let state = StateDir::open(&folder)?;
         let mut handlers = Registry::default();
         for task_type in built_in {
-            let handler: Arc<dyn Handler> = if task_type == PROCESS {
-                let supervisor = Supervisor::new(state.lock()).map_err(BuildError::Supervisor)?;
-                Arc::new(Process::new(supervisor, state.tasks(), self.pass_env.clone()))
-            } else {
-                Arc::new(Noop)
+            let handler: Arc<dyn Handler> = match task_type.as_str() {
+                PROCESS => {
+                    let supervisor = Supervisor::new(state.lock()).map_err(BuildError::Supervisor)?;
+                    let secrets = self.secrets.clone();
+                    Arc::new(Process::new(supervisor, state.tasks(), self.pass_env.clone(), secrets))
+                }
+                _ => Arc::new(Noop),
             };
             handlers.insert(task_type, handler);
         }
@@ -204,6 +224,9 @@ impl Builder {
         }
         if self.id.is_empty() {
             return Err(BuildError::NoId);
+        }
+        if let Some(folder) = self.secrets.folder.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(BuildError::NoSecretDir(folder.clone()));
         }
         Ok(())
     }

@@ -44,6 +44,14 @@ pub struct Flags {
     #[arg(long, env = "PUNCTUAL_AGENT_PASS_ENV", value_name = "NAME", value_delimiter = ',')]
     pass_env: Vec<String>,
 
+    /// A variable of the agent that payloads may refer to as ${env:NAME}; may be repeated [default: none]
+    #[arg(long, env = "PUNCTUAL_AGENT_SECRET_ENV", value_name = "NAME", value_delimiter = ',')]
+    secret_env: Vec<String>,
+
+    /// Folder of files that payloads may refer to as ${file:NAME} [default: none]
+    #[arg(long, env = "PUNCTUAL_AGENT_SECRET_DIR", value_name = "FOLDER")]
+    secret_dir: Option<PathBuf>,
+
     /// Folder for locks and the files of tasks [default: ./punctual-agent/<id>]
     #[arg(long, env = "PUNCTUAL_AGENT_STATE_DIR", value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
@@ -78,6 +86,8 @@ struct File {
     slots: Option<usize>,
     task_type: Vec<String>,
     pass_env: Vec<String>,
+    secret_env: Vec<String>,
+    secret_dir: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     log_format: Option<LogFormat>,
 }
@@ -118,6 +128,12 @@ impl Flags {
         }
         if let Some(names) = first(self.pass_env, file.pass_env) {
             agent = agent.pass_env(names);
+        }
+        if let Some(names) = first(self.secret_env, file.secret_env) {
+            agent = agent.secret_env(names);
+        }
+        if let Some(folder) = self.secret_dir.or(file.secret_dir) {
+            agent = agent.secret_dir(folder);
         }
         if let Some(folder) = self.state_dir.or(file.state_dir) {
             agent = agent.state_dir(folder);
@@ -189,6 +205,12 @@ mod tests {
         assert!(with_file("slot = 3", &[]).is_err());
         assert!(resolve(&["--slot", "3"]).is_err());
         assert!(resolve(&["--label", "novalue"]).is_err());
+    }
+
+    #[test]
+    fn a_folder_of_secrets_that_is_none_is_found_at_the_start() {
+        let agent = resolve(&["--id", "a", "--secret-dir", "/no/such/folder"]).expect("readable").agent;
+        assert!(matches!(agent.build(), Err(crate::BuildError::NoSecretDir(_))));
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod context;
 mod noop;
 mod payload;
 mod process;
+mod result;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use async_trait::async_trait;
 pub use self::context::{Context, LogStream};
 pub use self::noop::Noop;
 pub(crate) use self::process::Process;
+pub(crate) use self::secrets::Secrets;
 use crate::session::{Completion, OfferedTaskType, Task};
 
 /// Executes the tasks of one type.

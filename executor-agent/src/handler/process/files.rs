@@ -5,10 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::handler::result;
+use crate::handler::secrets::Mask;
 use crate::session::{Failure, Task};
 
-/// Bytes of a result, at most; what a payload may have, too.
-const MAX_RESULT: u64 = 256 << 10;
 /// Bytes of progress that are read at a time: only the last line counts.
 const MAX_PROGRESS: u64 = 64 << 10;
 
@@ -16,15 +16,21 @@ const MAX_PROGRESS: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,
+    /// Hides what the task was given and must not give away.
+    mask: Mask,
     /// Bytes of the progress file that have been read.
     read: Mutex<u64>,
 }
 
 impl Files {
-    pub(super) fn create(parent: &Path, task: &Task) -> io::Result<Self> {
+    pub(super) fn create(parent: &Path, task: &Task, mask: Mask) -> io::Result<Self> {
         let folder = parent.join(task.key.to_string());
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, read: Mutex::new(0) })
+        Ok(Self { folder, mask, read: Mutex::new(0) })
+    }
+
+    pub(super) fn mask(&self) -> &Mask {
+        &self.mask
     }
 
     pub(super) fn result_path(&self) -> String {
@@ -44,18 +50,18 @@ impl Files {
             Err(error) => return Err(invalid(format!("the result file cannot be read: {error}"))),
         };
         let mut json = Vec::new();
-        file.take(MAX_RESULT + 1)
+        file.take(result::MAX_BYTES as u64 + 1)
             .read_to_end(&mut json)
             .map_err(|error| invalid(format!("the result file cannot be read: {error}")))?;
-        if json.len() as u64 > MAX_RESULT {
-            return Err(invalid(format!("the result is larger than {MAX_RESULT} bytes")));
+        if json.len() > result::MAX_BYTES {
+            return Err(invalid(format!("the result is larger than {} bytes", result::MAX_BYTES)));
         }
         if json.iter().all(u8::is_ascii_whitespace) {
             return Ok(Vec::new());
         }
-        serde_json::from_slice::<serde::de::IgnoredAny>(&json)
-            .map_err(|error| invalid(format!("the result file is not JSON: {error}")))?;
-        Ok(json)
+        let value =
+            serde_json::from_slice(&json).map_err(|error| invalid(format!("the result file is not JSON: {error}")))?;
+        if self.mask.is_empty() { Ok(json) } else { Ok(self.mask.json(value).to_string().into_bytes()) }
     }
 
     /// The last whole line of progress that has not been read.
@@ -70,7 +76,8 @@ impl Files {
         file.take(MAX_PROGRESS).read_to_end(&mut text).ok()?;
         let whole = text.iter().rposition(|byte| *byte == b'\n')? + 1;
         *read = from + whole as u64;
-        String::from_utf8_lossy(&text[..whole]).lines().rev().find_map(parse_progress)
+        let (percent, message) = String::from_utf8_lossy(&text[..whole]).lines().rev().find_map(parse_progress)?;
+        Some((percent, self.mask.text(&message)))
     }
 
     fn path(&self, name: &str) -> String {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::files::Files;
 use self::payload::Payload;
+use super::secrets::Secrets;
 use super::{Context, Handler, LogStream};
 use crate::session::{Completion, Failure, Task};
 use crate::supervisor::{Command, Control, End, Order, Supervised, Supervisor, Watched, Word, Words, sweep};
@@ -37,6 +38,7 @@ pub(crate) struct Process {
     folder: PathBuf,
     /// Names of the agent's variables that tasks get too.
     pass_env: Vec<String>,
+    secrets: Secrets,
 }
 
 /// How a task ended, as its supervisor told it.
@@ -51,13 +53,15 @@ enum Told {
 }
 
 impl Process {
-    pub(crate) fn new(supervisor: Supervisor, folder: PathBuf, pass_env: Vec<String>) -> Self {
-        Self { supervisor, folder, pass_env }
+    pub(crate) fn new(supervisor: Supervisor, folder: PathBuf, pass_env: Vec<String>, secrets: Secrets) -> Self {
+        Self { supervisor, folder, pass_env, secrets }
     }
 
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
-        let payload = Payload::parse(&context.task().payload)?;
-        let files = Files::create(&self.folder, context.task()).map_err(|error| no_start(&error))?;
+        let mut payload = Payload::parse(&context.task().payload)?;
+        let mut filling = self.secrets.filling();
+        payload.fill(&mut filling)?;
+        let files = Files::create(&self.folder, context.task(), filling.mask()).map_err(|error| no_start(&error))?;
         let command = self.command(&payload, context, &files);
         let label = context.task().key.to_string();
         let supervised = self.supervisor.start(command, &label).await.map_err(|error| no_start(&error))?;
@@ -120,8 +124,8 @@ async fn watch_over(supervised: Supervised, context: &Context, files: &Files) ->
     let output = async {
         let pumps = async {
             tokio::join!(
-                output::pump(stdout, LogStream::Stdout, context),
-                output::pump(stderr, LogStream::Stderr, context)
+                output::pump(stdout, LogStream::Stdout, context, files.mask()),
+                output::pump(stderr, LogStream::Stderr, context, files.mask())
             );
         };
         let late = async {

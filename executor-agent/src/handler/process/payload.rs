@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::handler::payload;
+use crate::handler::secrets::Filling;
 use crate::session::Failure;
 
 /// JSON Schema of the payload.
-pub(super) const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,"oneOf":[{"required":["command"]},{"required":["shell"]}],"properties":{"command":{"type":"array","minItems":1,"items":{"type":"string"},"description":"Program and arguments; no shell is involved."},"shell":{"type":"string","description":"A command line for /bin/sh."},"env":{"type":"object","additionalProperties":{"type":"string"},"description":"Environment variables of the task."},"working_dir":{"type":"string"},"stdin":{"type":"string","description":"What the task reads from its standard input."},"success_exit_codes":{"type":"array","items":{"type":"integer","minimum":0,"maximum":255},"description":"Default: 0."}}}"#;
+pub(super) const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,"oneOf":[{"required":["command"]},{"required":["shell"]}],"properties":{"command":{"type":"array","minItems":1,"items":{"type":"string"},"description":"Program and arguments; no shell is involved."},"shell":{"type":"string","description":"A command line for /bin/sh."},"env":{"type":"object","additionalProperties":{"type":"string"},"description":"Environment variables of the task; `${env:NAME}` and `${file:NAME}` stand for secrets of the agent."},"working_dir":{"type":"string"},"stdin":{"type":"string","description":"What the task reads from its standard input; `${env:NAME}` and `${file:NAME}` stand for secrets of the agent."},"success_exit_codes":{"type":"array","items":{"type":"integer","minimum":0,"maximum":255},"description":"Default: 0."}}}"#;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,12 +34,27 @@ impl Payload {
         if let Some(name) = payload.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(payload::invalid(format!("env: {name:?} is no name for a variable")));
         }
-        let texts =
-            payload.command.iter().chain(&payload.shell).chain(payload.env.values()).chain(&payload.working_dir);
+        payload.refuse_nul()?;
+        Ok(payload)
+    }
+
+    /// Resolves references to secrets where a program gets text that others do not see: not in its arguments.
+    pub(super) fn fill(&mut self, filling: &mut Filling<'_>) -> Result<(), Failure> {
+        for (name, value) in &mut self.env {
+            *value = filling.text(&format!("env.{name}"), value)?;
+        }
+        if let Some(stdin) = &mut self.stdin {
+            *stdin = filling.text("stdin", stdin)?;
+        }
+        self.refuse_nul()
+    }
+
+    fn refuse_nul(&self) -> Result<(), Failure> {
+        let texts = self.command.iter().chain(&self.shell).chain(self.env.values()).chain(&self.working_dir);
         if texts.into_iter().any(|text| text.contains('\0')) {
             return Err(payload::invalid("a NUL character cannot be passed to a program".to_owned()));
         }
-        Ok(payload)
+        Ok(())
     }
 
     pub(super) fn program(&self) -> (String, Vec<String>) {
