@@ -9,17 +9,19 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::handler::{Handler, Noop, Process, Registry, Secrets};
+use crate::handler::{Grpc, Handler, Http, Noop, Process, Registry, Secrets};
 use crate::runtime::{self, Running};
 use crate::session;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::supervisor::{self, Supervisor};
 
 const PROCESS: &str = "process";
+const HTTP: &str = "http";
+const GRPC: &str = "grpc";
 const NOOP: &str = "noop";
 
 /// Task types that every agent can offer.
-pub const BUILT_IN: [&str; 2] = [PROCESS, NOOP];
+pub const BUILT_IN: [&str; 4] = [PROCESS, HTTP, GRPC, NOOP];
 
 /// How an agent is set up; see [`Agent::builder`].
 pub struct Builder {
@@ -189,6 +191,8 @@ impl Builder {
                     let secrets = self.secrets.clone();
                     Arc::new(Process::new(supervisor, state.tasks(), self.pass_env.clone(), secrets))
                 }
+                HTTP => Arc::new(Http::new(self.secrets.clone())),
+                GRPC => Arc::new(Grpc::new(self.secrets.clone())),
                 _ => Arc::new(Noop),
             };
             handlers.insert(task_type, handler);

@@ -4,11 +4,17 @@
 //! ended. Deadlines, reports and the right to run are the session's.
 
 mod context;
+mod grpc;
+mod http;
 mod noop;
+mod outgoing;
 mod payload;
 mod process;
 mod result;
 mod secrets;
+#[cfg(test)]
+mod trial;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +22,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::context::{Context, LogStream};
+pub(crate) use self::grpc::Grpc;
+pub(crate) use self::http::Http;
 pub use self::noop::Noop;
 pub(crate) use self::process::Process;
 pub(crate) use self::secrets::Secrets;

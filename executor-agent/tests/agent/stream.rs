@@ -21,7 +21,7 @@ async fn an_assigned_no_op_is_executed_and_reported_once() {
     assert_eq!(hello.queues, ["a", "b"]);
     assert_eq!(hello.labels.get("zone").map(String::as_str), Some("x"));
     let types: Vec<_> = hello.task_types.iter().map(|offered| offered.name.as_str()).collect();
-    assert_eq!(types, ["noop", "process"]);
+    assert_eq!(types, ["grpc", "http", "noop", "process"]);
     peer.welcome(Some(5)).await;
     let FromAgent::Inventory(inventory) = peer.next().await else { panic!("Inventory comes first") };
     assert!(inventory.held.is_empty() && inventory.reports.is_empty() && !inventory.more);

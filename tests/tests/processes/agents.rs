@@ -24,7 +24,7 @@ fn agents_are_shown_with_what_they_offer_and_do() {
     let shown = agent(&server, "worker");
     assert_eq!((&shown["state"], &shown["slots"], &shown["busySlots"]), (&json!("ALIVE"), &json!(3), &json!(0)));
     assert_eq!((&shown["labels"], &shown["queues"]), (&json!({ "zone": "a" }), &json!(["default"])));
-    assert_eq!(shown["taskTypes"], json!(["noop", "process"]), "{shown}");
+    assert_eq!(shown["taskTypes"], json!(["grpc", "http", "noop", "process"]), "{shown}");
     assert!(shown["connectTime"].is_string() && shown["heartbeatTime"].is_string(), "{shown}");
     for (filter, count) in
         [("states=ALIVE", 1), ("states=STALE", 0), ("labels=zone=a", 1), ("labels=zone=b", 0), ("query=work", 1)]
@@ -50,7 +50,9 @@ fn agents_are_shown_with_what_they_offer_and_do() {
 #[test]
 fn task_types_are_listed_with_who_offers_them() {
     let folder = folder();
-    let server = Server::with_agent(folder.path());
+    let server = Server::bare(folder.path(), &[]);
+    let _worker = Agent::start(folder.path(), "worker", &server, &["--task-type", "noop"]);
+    server.has_agents(1);
     let types = server.rest.get("/task-types")["taskTypes"].clone();
     let told = |name: &str| {
         let found = types.as_array().and_then(|types| types.iter().find(|shown| shown["name"] == name));

@@ -128,6 +128,11 @@ fn every_command_of_the_api_guide_prints_what_it_shows() {
 }
 
 #[test]
+fn every_command_of_the_page_on_tasks_prints_what_it_shows() {
+    run(&read("docs/tasks.md"), &[]);
+}
+
+#[test]
 fn every_command_of_the_page_on_operating_prints_what_it_shows() {
     let Some(sqlite) = sqlite() else { return };
     run(&read("docs/operating-a-single-node.md"), &[sqlite]);

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::env;
 
-use prost_types::Timestamp;
-
 use super::files::Files;
 use super::payload::Payload;
+use crate::handler::variables;
 use crate::session::Task;
 
 /// What every task gets of the agent's environment.
@@ -26,16 +25,6 @@ pub(super) fn of(task: &Task, payload: &Payload, pass_env: &[String], files: &Fi
 }
 
 fn of_task(task: &Task) -> impl Iterator<Item = (String, String)> {
-    let scheduled = task.scheduled_time.map(|time| Timestamp::from(time).to_string());
-    let variables = [
-        ("PUNCTUAL_NAMESPACE", Some(task.namespace.clone())),
-        ("PUNCTUAL_JOB_ID", Some(task.job_id.clone())),
-        ("PUNCTUAL_RUN_ID", Some(task.key.run.to_string())),
-        ("PUNCTUAL_ATTEMPT", Some(task.key.attempt.to_string())),
-        ("PUNCTUAL_SCHEDULED_TIME", scheduled),
-        ("PUNCTUAL_FENCING_TOKEN", Some(task.fencing_token.to_string())),
-        ("PUNCTUAL_SLOT", Some(task.slot.to_string())),
-        ("TRACEPARENT", Some(task.trace_parent.clone()).filter(|parent| !parent.is_empty())),
-    ];
-    variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    let own = variables::of(task).map(|(name, value)| (format!("PUNCTUAL_{name}"), value));
+    own.chain(variables::trace_parent(task).map(|parent| ("TRACEPARENT".to_owned(), parent.to_owned())))
 }

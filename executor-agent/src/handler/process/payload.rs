@@ -73,6 +73,8 @@ impl Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handler::Secrets;
+    use crate::handler::trial::cases;
 
     #[test]
     fn what_cannot_be_run_is_refused_for_good() {
@@ -89,6 +91,17 @@ mod tests {
         ] {
             let failure = Payload::parse(json.as_bytes()).expect_err(json);
             assert_eq!((failure.code.as_str(), failure.retryable), ("PAYLOAD_INVALID", false), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_handler_and_the_server_agree_on_references() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let secrets = Secrets { folder: Some(folder.path().to_owned()), ..Secrets::default() };
+        for (json, is_valid) in cases("process") {
+            let filled = Payload::parse(&json).and_then(|mut payload| payload.fill(&mut secrets.filling()));
+            let is_refused = filled.is_err_and(|failure| failure.code == "PAYLOAD_INVALID");
+            assert_eq!(is_refused, !is_valid, "{}", String::from_utf8_lossy(&json));
         }
     }
 
