@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::{Ack, LogAck, LogChunk, ToAgent};
+use crate::agent::{Ack, LogAck, ToAgent};
 use crate::ids::{AgentInstance, AttemptId, JobUid};
 use crate::txn::{CalendarWrite, Call, CallId, Failure};
 
@@ -56,13 +56,6 @@ impl Term {
         }
     }
 
-    /// A transaction with earlier output of the attempt that is not in the ledger yet: an acknowledgement is one
-    /// of all before it.
-    fn earlier_log(&mut self, ack: LogAck) -> Option<&mut InFlight> {
-        let is_earlier = |chunk: &LogChunk| chunk.attempt == ack.attempt && chunk.sequence < ack.sequence;
-        self.in_flight.values_mut().find(|flight| flight.transaction.logs.iter().any(is_earlier))
-    }
-
     /// What waited for the commit.
     pub(super) fn follow_up(&mut self, flight: &InFlight, out: &mut Vec<Effect>) {
         let mut acks = BTreeMap::<AgentInstance, Vec<Ack>>::new();
@@ -102,10 +95,7 @@ impl Term {
                     acks.entry(*instance).or_default().push(*ack);
                 }
                 Then::LogAck(instance, ack) => {
-                    if let Some(earlier) = self.earlier_log(*ack) {
-                        earlier.then.push(Then::LogAck(*instance, *ack));
-                        continue;
-                    }
+                    // One of all before it, which are there: see `inbox`.
                     let stored = log_acks.entry(*instance).or_default().entry(ack.attempt).or_default();
                     *stored = ack.sequence.max(*stored);
                 }

@@ -1,4 +1,10 @@
 //! What agents say of attempts, on its way into the ledger.
+//!
+//! Transactions in flight are committed in any order. What is said of one attempt is not: its output goes into the
+//! ledger piece by piece, and the reports that follow it later, or at once with it. So who reads on from a piece misses
+//! none, and a run that has ended has all its output.
+
+use std::collections::BTreeSet;
 
 use crate::agent::{Ack, LogAck, Outcome, Report, ReportEvent, ToAgent};
 use crate::ids::{AgentInstance, AttemptId, JobUid, RunId};
@@ -27,11 +33,33 @@ pub(super) enum Event {
     OutOfService(OutOfService),
 }
 
+impl Event {
+    /// The attempt that it says something of.
+    fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Self::Report(_, report) => Some(report.attempt),
+            Self::End(attempt, _) => Some(*attempt),
+            Self::Due(_) | Self::Expired(_) | Self::Spoilt(_) | Self::OutOfService(_) => None,
+        }
+    }
+}
+
 impl Term {
-    /// Takes as many events as a transaction holds. Those of a busy job wait for it, in their order.
+    /// Takes as many events as a transaction holds. Those of a busy job wait for it, in their order; those of an attempt
+    /// with output that this transaction lacks and the ledger has not yet, wait for that.
     pub(super) fn take_events(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        let unwritten: BTreeSet<AttemptId> =
+            self.logs_in_flight().chain(self.logs.iter().map(|(_, chunk)| chunk.attempt)).collect();
+        let mut waiting = Vec::new();
         while batch.rows() < BATCH_MAX {
-            let Some(event) = self.inbox.pop_front() else { return };
+            let Some(event) = self.inbox.pop_front() else { break };
+            if event.attempt().is_some_and(|attempt| unwritten.contains(&attempt)) {
+                waiting.push(event);
+                continue;
+            }
             let job = self.job_of(&event);
             match job {
                 Some(uid) if self.must_wait(uid, batch) => {
@@ -45,6 +73,14 @@ impl Term {
                 }
             }
         }
+        for event in waiting.into_iter().rev() {
+            self.inbox.push_front(event);
+        }
+    }
+
+    /// Attempts with output that the ledger has been asked to keep.
+    fn logs_in_flight(&self) -> impl Iterator<Item = AttemptId> {
+        self.in_flight.values().flat_map(|flight| flight.transaction.logs.iter().map(|chunk| chunk.attempt))
     }
 
     fn job_of(&self, event: &Event) -> Option<JobUid> {
@@ -187,12 +223,24 @@ impl Term {
         batch.then.push(Then::Ack(from, ack));
     }
 
-    /// Output goes into the ledger no later than the reports that follow it.
+    /// Takes as much output as a transaction holds, but for attempts of which earlier output is in flight.
     pub(super) fn take_logs(&mut self, batch: &mut Batch) {
+        if self.logs.is_empty() {
+            return;
+        }
+        let earlier: BTreeSet<AttemptId> = self.logs_in_flight().collect();
+        let mut waiting = Vec::new();
         while batch.logs.len() < BATCH_MAX {
-            let Some((from, chunk)) = self.logs.pop_front() else { return };
+            let Some((from, chunk)) = self.logs.pop_front() else { break };
+            if earlier.contains(&chunk.attempt) {
+                waiting.push((from, chunk));
+                continue;
+            }
             batch.then.push(Then::LogAck(from, LogAck { attempt: chunk.attempt, sequence: chunk.sequence }));
             batch.logs.push(chunk);
+        }
+        for chunk in waiting.into_iter().rev() {
+            self.logs.push_front(chunk);
         }
     }
 }

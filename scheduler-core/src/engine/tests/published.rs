@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::agent::{FromAgent, LogChunk, LogSource, Outcome};
+use crate::agent::{FromAgent, LogChunk, LogSource, Outcome, ToAgent};
 use crate::engine::Publication;
-use crate::ids::RunId;
+use crate::ids::{AttemptId, RunId};
 use crate::job::Definition;
 use crate::run::RunState;
+use crate::time::Timestamp;
 
 use super::world::{World, hello, job, seconds, trigger};
 
@@ -66,30 +67,41 @@ fn ids_go_on_above_the_floor_when_the_clock_is_put_back() {
     assert!(world.trigger("one").id > floor);
 }
 
+fn chunk(attempt: AttemptId, sequence: u64, data: &str) -> FromAgent {
+    let (source, time) = (LogSource::Stdout, Timestamp::from_secs(1));
+    FromAgent::Logs(vec![LogChunk { attempt, sequence, source, time, data: data.into(), cut_bytes: 0 }])
+}
+
 #[test]
-fn output_that_is_not_there_yet_is_told() {
+fn output_is_in_the_ledger_in_its_order_and_before_the_end() {
     let mut world = World::leading();
     world.join(1, hello("a", 1, 4));
     world.create("one", Definition { max_instances: 9, ..job() });
     let run = world.trigger("one").id;
-    let (_, assign) = world.assigned().remove(0);
+    let other = world.trigger("one").id;
+    let [(_, assign), (_, another)] = world.assigned().try_into().unwrap();
     world.ledger_works = false;
-    let chunk = LogChunk {
-        attempt: assign.attempt,
-        sequence: 1,
-        source: LogSource::Stdout,
-        time: world.now.wall,
-        data: b"hello".to_vec(),
-        cut_bytes: 0,
-    };
-    world.heard(1, FromAgent::Logs(vec![chunk]));
-    let log = world.calls.remove(0);
+    world.heard(1, chunk(assign.attempt, 1, "hello"));
+    world.heard(1, chunk(assign.attempt, 2, "again"));
     world.finish(1, assign.attempt, Outcome::Succeeded);
+    let told = |world: &World| world.published.last().unwrap().logs_under_way.iter().copied().collect::<Vec<_>>();
+    let held = |world: &World| world.commits().iter().flat_map(|(_, held)| held.logs.clone()).collect::<Vec<_>>();
+    assert_eq!(held(&world).iter().map(|chunk| chunk.sequence).collect::<Vec<_>>(), [1], "the rest waits for it");
+    assert_eq!(world.commits().len(), 1);
+    // What another run says does not.
+    world.heard(1, chunk(another.attempt, 1, "other"));
+    world.finish(1, another.attempt, Outcome::Succeeded);
+    let first = world.calls.remove(0);
     world.ledger_catches_up();
-    let last = world.published.last().unwrap();
-    assert_eq!(states(last), [RunState::Succeeded]);
-    assert_eq!(last.logs_under_way.iter().copied().collect::<Vec<_>>(), [run]);
-    world.calls.push(log);
+    assert_eq!(told(&world), [run], "{other} has all of its output");
+    assert_eq!(world.rows(RunState::Succeeded).iter().map(|run| run.id).collect::<Vec<_>>(), [other]);
+    world.calls.push(first);
     world.ledger_catches_up();
-    assert!(world.published.last().unwrap().logs_under_way.is_empty());
+    assert_eq!(told(&world), []);
+    assert_eq!(world.rows(RunState::Succeeded).len(), 2);
+    let acked = |sent: &ToAgent| match sent {
+        ToAgent::LogAck(acks) => acks.iter().filter(|ack| ack.attempt == assign.attempt).map(|ack| ack.sequence).next(),
+        _ => None,
+    };
+    assert_eq!(world.sent.iter().filter_map(|(_, sent)| acked(sent)).collect::<Vec<_>>(), [1, 2]);
 }
