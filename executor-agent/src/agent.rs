@@ -1,6 +1,7 @@
 //! The agent as a program embeds it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -251,5 +252,23 @@ impl Builder {
             return Err(BuildError::NoTaskType);
         }
         Ok(asked.clone())
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { servers, id, labels, queues, slots, task_types, pass_env, state_dir, handlers } = self;
+        let handlers: Vec<&String> = handlers.iter().map(|(task_type, _)| task_type).collect();
+        f.debug_struct("Builder")
+            .field("servers", servers)
+            .field("id", id)
+            .field("labels", labels)
+            .field("queues", queues)
+            .field("slots", slots)
+            .field("task_types", task_types)
+            .field("pass_env", pass_env)
+            .field("state_dir", state_dir)
+            .field("handlers", &handlers)
+            .finish()
     }
 }

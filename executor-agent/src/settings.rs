@@ -93,6 +93,7 @@ struct File {
 }
 
 /// What holds, all sources considered.
+#[derive(Debug)]
 pub struct Settings {
     /// The agent to build.
     pub agent: Builder,

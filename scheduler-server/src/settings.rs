@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
@@ -72,8 +73,16 @@ pub struct DevFlags {
     data_dir: Option<PathBuf>,
 
     /// Run no agent in this process
-    #[arg(long, env = "PUNCTUAL_NODE_NO_AGENT")]
-    no_agent: bool,
+    #[arg(
+        long,
+        env = "PUNCTUAL_NODE_NO_AGENT",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    no_agent: Option<bool>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -90,12 +99,28 @@ pub struct ServeFlags {
     advertise: Option<String>,
 
     /// Listen beyond loopback although nobody signs in: whoever reaches the port can do everything
-    #[arg(long, env = "PUNCTUAL_NODE_INSECURE")]
-    insecure: bool,
+    #[arg(
+        long,
+        env = "PUNCTUAL_NODE_INSECURE",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    insecure: Option<bool>,
 
     /// Refuse to start rather than bring the tables up to date
-    #[arg(long, env = "PUNCTUAL_NODE_NO_MIGRATE")]
-    no_migrate: bool,
+    #[arg(
+        long,
+        env = "PUNCTUAL_NODE_NO_MIGRATE",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    no_migrate: Option<bool>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -131,11 +156,11 @@ struct File {
     min_every: Option<Duration>,
     log_format: Option<LogFormat>,
     data_dir: Option<PathBuf>,
-    no_agent: bool,
+    no_agent: Option<bool>,
     database_url: Option<String>,
     advertise: Option<String>,
-    insecure: bool,
-    no_migrate: bool,
+    insecure: Option<bool>,
+    no_migrate: Option<bool>,
 }
 
 /// What holds for a server, all sources considered.
@@ -161,7 +186,7 @@ impl DevFlags {
         let data_dir = self.data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| "punctual-data".into());
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("--data-dir {} cannot be made", data_dir.display()))?;
-        let no_agent = self.no_agent || file.no_agent;
+        let no_agent = self.no_agent.or(file.no_agent).unwrap_or(false);
         let mut settings = self.node.resolve(&file, data_dir.join("ledger.db"))?;
         if !settings.listen.ip().is_loopback() {
             bail!("--listen {}: dev has no sign-in and listens on loopback only", settings.listen);
@@ -176,10 +201,10 @@ impl ServeFlags {
         let file = File::read(self.node.config.as_deref())?;
         let url = self.database_url.or_else(|| file.database_url.clone());
         let mut settings = self.node.resolve(&file, ledger_of(url)?)?;
-        settings.migrates = !(self.no_migrate || file.no_migrate);
+        settings.migrates = !self.no_migrate.or(file.no_migrate).unwrap_or(false);
         let advertise = self.advertise.or_else(|| file.advertise.clone());
         if !settings.listen.ip().is_loopback() {
-            if !(self.insecure || file.insecure) {
+            if !self.insecure.or(file.insecure).unwrap_or(false) {
                 bail!(
                     "--listen {} is reachable from elsewhere, and nobody signs in: listen on loopback, or say --insecure",
                     settings.listen

@@ -1,0 +1,63 @@
+//! Every setting of `scheduler-server` is a flag, a variable and a key of the file, and all three have the same effect.
+
+use clap::{CommandFactory as _, Parser as _};
+use punctual_tests::{File, Flag, Key, Settings, hold};
+use scheduler_server::settings::{Command, Program};
+
+/// A ledger that nobody opens.
+const LEDGER: &str = "--database-url=sqlite://ledger.db";
+
+/// What all ways to run a server share.
+const NODE: [Flag; 5] = [
+    Flag::new("listen", Key::Text, ["127.0.0.1:1", "127.0.0.1:2"]),
+    Flag::new("node-id", Key::Text, ["one", "other"]),
+    Flag::new("agent-ttl", Key::Text, ["7s", "1m 8s"]),
+    Flag::new("min-every", Key::Text, ["3s", "250ms"]),
+    Flag::new("log-format", Key::Text, ["json", "text"]),
+];
+
+fn read(call: &[String]) -> Result<String, String> {
+    let program = Program::try_parse_from(call).map_err(|refusal| refusal.to_string())?;
+    let settings = match program.command {
+        Command::Dev(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
+        Command::Serve(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
+        Command::Migrate(flags) => flags.resolve().map(|ledger| format!("{ledger:?}")),
+    };
+    settings.map_err(|refusal| format!("{refusal:#}"))
+}
+
+fn settings<'a>(test: &'a str, call: &'a [&'a str]) -> Settings<'a> {
+    let program = Program::command();
+    let command = program.find_subcommand(call[1]).expect("because the test names a command").clone();
+    Settings { test, command, prefix: "PUNCTUAL_NODE_", call, file: File::Config, read }
+}
+
+#[test]
+fn every_setting_of_dev_is_a_flag_a_variable_and_a_key() {
+    let own = [Flag::new("data-dir", Key::Text, ["one", "other"]), Flag::switch("no-agent", &[])];
+    hold(
+        &settings("every_setting_of_dev_is_a_flag_a_variable_and_a_key", &["scheduler-server", "dev"]),
+        &[&NODE[..], &own].concat(),
+    );
+}
+
+#[test]
+fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
+    let own = [
+        Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"]),
+        Flag::new("advertise", Key::Text, ["http://one.example", "http://other.example"]),
+        // Elsewhere than on loopback, for that is what it allows.
+        Flag::switch("insecure", &["--listen=192.0.2.1:1"]),
+        Flag::switch("no-migrate", &[]),
+    ];
+    hold(
+        &settings("every_setting_of_serve_is_a_flag_a_variable_and_a_key", &["scheduler-server", "serve", LEDGER]),
+        &[&NODE[..], &own].concat(),
+    );
+}
+
+#[test]
+fn every_setting_of_migrate_is_a_flag_a_variable_and_a_key() {
+    let own = [Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"])];
+    hold(&settings("every_setting_of_migrate_is_a_flag_a_variable_and_a_key", &["scheduler-server", "migrate"]), &own);
+}
