@@ -171,13 +171,10 @@ fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
 async fn surface(settings: &Settings, service: Service, handle: &Handle, drain: &CancellationToken) -> Surface {
     let readers = TaskTracker::new();
     let executor = Executor::new(handle.clone(), readers, drain.clone());
-    let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    let services =
-        api::services(Arc::new(service), drain).add_service(ExecutorServiceServer::new(executor)).add_service(health);
+    let services = api::services(Arc::new(service), drain).add_service(ExecutorServiceServer::new(executor));
     let ready = handle.clone();
     Surface {
-        grpc: http::with_reflection(services),
+        grpc: http::with_reflection(http::with_health(services).await),
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
         ready: Arc::new(move || readiness(&ready)),
         metrics: metrics::metrics(handle.clone()),

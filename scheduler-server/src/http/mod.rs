@@ -29,14 +29,14 @@ use axum::routing::get;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
-pub use grpc::with_reflection;
+pub use grpc::{with_health, with_reflection};
 pub use guard::HostPolicy;
 pub use listener::{Limits, serve};
 pub use probes::{Metrics, Readiness, Ready};
 
 /// What the port serves.
 pub struct Surface {
-    /// All gRPC services, with health and reflection (see [`with_reflection`]).
+    /// All gRPC services, with health and reflection (see [`with_health`], [`with_reflection`]).
     pub grpc: Routes,
     /// Under which names clients may reach the server.
     pub hosts: HostPolicy,

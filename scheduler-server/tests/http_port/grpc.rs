@@ -39,9 +39,11 @@ async fn grpc_is_served_over_http2() {
 async fn health_and_both_reflections_are_served() {
     let server = Server::start().await;
     let channel = channel(&server).await;
-    let request = tonic_health::pb::HealthCheckRequest { service: "punctual.v1.JobService".to_owned() };
-    let health = HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner();
-    assert_eq!(health.status(), tonic_health::pb::health_check_response::ServingStatus::Serving);
+    for service in ["", "punctual.v1.JobService", "punctual.v1.ExecutorService"] {
+        let request = tonic_health::pb::HealthCheckRequest { service: service.to_owned() };
+        let health = HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner();
+        assert_eq!(health.status(), tonic_health::pb::health_check_response::ServingStatus::Serving, "{service}");
+    }
 
     use pb::v1::server_reflection_request::MessageRequest;
     use pb::v1::server_reflection_response::MessageResponse;

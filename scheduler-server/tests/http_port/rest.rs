@@ -1,6 +1,8 @@
 use axum::body::Body;
 use axum::http::Version;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::{request, rest, send, send_h2};
 use crate::server::Server;
@@ -70,6 +72,23 @@ async fn bad_bodies_are_refused_before_any_service_sees_them() {
     assert_eq!((large.status.as_u16(), &large.json()["error"]["status"]), (413, &json!("RESOURCE_EXHAUSTED")));
     let list = rest(&server, "GET /api/v1/scheduler/jobs", "").await.json();
     assert_eq!(list["jobs"], json!([]));
+}
+
+/// Python's clients do: they send all of the body before they look for an answer.
+#[tokio::test]
+async fn who_writes_a_large_body_to_its_end_gets_the_answer() {
+    let server = Server::start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let length = 10 << 20;
+    let head = format!(
+        "POST /api/v1/scheduler/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; length]).await.expect("the server reads on");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("TOO_LARGE"), "{answer}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::Stream;
 use punctual_proto::v1::{self, job_service_server::JobServiceServer, run_service_server::RunServiceServer};
-use scheduler_server::http::{HostPolicy, Limits, Readiness, Surface, serve, with_reflection};
+use scheduler_server::http::{HostPolicy, Limits, Readiness, Surface, serve, with_health, with_reflection};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -30,15 +30,11 @@ impl Server {
     pub(crate) async fn with(hosts: HostPolicy, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
-        let (health, services) = tonic_health::server::health_reporter();
-        health.set_serving::<JobServiceServer<Jobs>>().await;
-        let grpc = Routes::new(JobServiceServer::new(Jobs::default()))
-            .add_service(RunServiceServer::new(Runs))
-            .add_service(services);
+        let grpc = Routes::new(JobServiceServer::new(Jobs::default())).add_service(RunServiceServer::new(Runs));
         let readiness = Arc::new(Mutex::new(Readiness::Ready));
         let asked = readiness.clone();
         let surface = Surface {
-            grpc: with_reflection(grpc),
+            grpc: with_reflection(with_health(grpc).await),
             hosts,
             ready: Arc::new(move || asked.lock().expect("not poisoned").clone()),
             metrics: Arc::new(|| "# EOF\n".to_owned()),

@@ -9,8 +9,20 @@ use axum::middleware::from_fn;
 use axum::response::Response;
 use tonic::Status;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
 use tonic_reflection::server::Builder;
 use tonic_web::GrpcWebLayer;
+
+use super::rest;
+
+/// Adds health of the server, and of each service of `punctual.v1` by its name: who gets an answer at all is served.
+pub async fn with_health(routes: Routes) -> Routes {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    for service in rest::routes::pool().services() {
+        reporter.set_service_status(service.full_name(), ServingStatus::Serving).await;
+    }
+    routes.add_service(health)
+}
 
 /// Adds reflection, `v1` and `v1alpha`, for all services of `punctual.v1` and health, and for the details of errors.
 pub fn with_reflection(routes: Routes) -> Routes {

@@ -34,7 +34,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json as JsonBody, Router};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use prost_reflect::DynamicMessage;
 use punctual_proto::v1::ErrorReason;
 use tonic::transport::server::TcpConnectInfo;
@@ -46,6 +47,10 @@ use routes::{Found, Route, Table};
 
 /// The largest body. Payloads have a limit of their own, which the services keep.
 const BODY_BYTES: usize = 1 << 20;
+
+/// So much of a body that is too large is read and dropped: a client that writes all of it before it reads would find
+/// the connection broken instead of the answer.
+const DROPPED_BYTES: usize = 64 << 20;
 
 /// Time in which the body must be there.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -159,17 +164,29 @@ fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Status> {
 
 /// Reads the body; none when it is empty.
 async fn read(body: Body) -> Result<Option<Json>, Status> {
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES).collect()).await;
-    let bytes = match collected {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => return Err(too_large()),
-        Ok(Err(error)) => return Err(errors::malformed(format!("the body did not come whole: {error}"))),
+    let bytes = match tokio::time::timeout(BODY_TIMEOUT, collect(body)).await {
+        Ok(collected) => collected?,
         Err(_) => return Err(Status::deadline_exceeded("the body did not come in time")),
     };
     if bytes.is_empty() {
         return Ok(None);
     }
     json::parse(&bytes).map(Some).map_err(|error| errors::malformed(format!("the body is not JSON: {error}")))
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, Status> {
+    let (mut bytes, mut length) = (BytesMut::new(), 0);
+    while length <= DROPPED_BYTES
+        && let Some(frame) = body.frame().await
+    {
+        let frame = frame.map_err(|error| errors::malformed(format!("the body did not come whole: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= BODY_BYTES {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if length > BODY_BYTES { Err(too_large()) } else { Ok(bytes.freeze()) }
 }
 
 fn too_large() -> Status {
