@@ -92,10 +92,9 @@ impl Failure {
             Self::Refused(status) => {
                 writeln!(out, "error: {self}")?;
                 let fields = status.get_details_bad_request().map(|details| details.field_violations);
-                fields
-                    .into_iter()
-                    .flatten()
-                    .try_for_each(|violation| writeln!(out, "  {}: {}", violation.field, violation.description))
+                let lines = fields.into_iter().flatten().map(|wrong| format!("{}: {}", wrong.field, wrong.description));
+                // Of a single field the message says as much.
+                lines.filter(|line| line != status.message()).try_for_each(|line| writeln!(out, "  {line}"))
             }
             Self::Usage(_)
             | Self::Lines { .. }
@@ -141,6 +140,14 @@ mod tests {
             said(&Failure::Refused(Box::new(status))),
             "error: the job is not valid\n  job.schedule.every[0]: is below 100ms\n  job.task.type: is missing\n"
         );
+    }
+
+    #[test]
+    fn what_the_message_says_is_not_said_twice() {
+        let mut details = ErrorDetails::new();
+        details.add_bad_request_violation("run_id", "is no UUID");
+        let status = Status::with_error_details(Code::InvalidArgument, "run_id: is no UUID", details);
+        assert_eq!(said(&Failure::Refused(Box::new(status))), "error: run_id: is no UUID\n");
     }
 
     #[test]
