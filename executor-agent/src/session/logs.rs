@@ -21,6 +21,9 @@ const BURST: i64 = 4 << 20;
 const TOTAL: i64 = 16 << 20;
 /// Bytes that may wait for the server.
 const WAITING: i64 = 2 << 20;
+/// Where output is dropped, it goes on when so much fits again. Each cut makes a chunk of its own, so that a few bytes
+/// here and there would cost the server more than they say.
+const AFTER_A_CUT: i64 = 16 << 10;
 
 #[derive(Debug)]
 pub(super) struct Logs {
@@ -62,7 +65,8 @@ impl Logs {
     ) {
         self.refill(now);
         let length = size(&data);
-        let fits = self.allowance.min(TOTAL - self.total).min(WAITING - self.waiting).min(room).clamp(0, length);
+        let room = self.allowance.min(TOTAL - self.total).min(WAITING - self.waiting).min(room);
+        let fits = if self.cut > 0 && room < length.max(AFTER_A_CUT) { 0 } else { room.clamp(0, length) };
         let dropped = data.split_off(usize::try_from(fits).expect("because it was clamped to a length"));
         if !data.is_empty() {
             self.allowance -= fits;
@@ -205,6 +209,22 @@ mod tests {
         push(&mut logs, Boot(0) + Duration::from_secs(1), b"later");
         let later = logs.take_unsent(1024).expect("later");
         assert_eq!((later.truncated_bytes, &later.data[..]), (1 << 20, &b"later"[..]));
+    }
+
+    #[test]
+    fn a_flood_that_goes_on_is_kept_in_whole_pieces() {
+        let mut logs = Logs::new(Boot(0));
+        let (block, mut now, mut kept, mut chunks) = (vec![b'x'; 8 << 10], Boot(0), 0, 0);
+        for _ in 0..100_000 {
+            now = now + Duration::from_micros(20);
+            push(&mut logs, now, &block);
+            while let Some(chunk) = logs.take_unsent(super::super::LOG_CHUNK) {
+                logs.acknowledge(chunk.sequence);
+                (kept, chunks) = (kept + chunk.data.len(), chunks + 1);
+            }
+        }
+        assert!((5 << 20..7 << 20).contains(&kept), "at its rate: {kept}");
+        assert!(kept / chunks > 4 << 10, "{chunks} chunks for {kept} bytes");
     }
 
     #[test]

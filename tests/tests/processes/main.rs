@@ -19,6 +19,7 @@ mod kills;
 mod load;
 mod outgoing;
 mod pages;
+mod output;
 mod refusals;
 mod secrets;
 mod server_killed;
