@@ -4,6 +4,7 @@
 //! takes its figures from the ledger afterwards: what is counted is what is recorded. It judges nothing: there is no
 //! figure at which it fails.
 
+mod apply;
 mod crowd;
 mod lateness;
 mod saturation;
@@ -37,6 +38,8 @@ enum Benchmark {
     Saturation(saturation::Size),
     /// What 100,000 jobs cost: memory, answers, a restart
     Crowd(crowd::Size),
+    /// How long `punctual job apply` takes for 100,000 jobs of one file
+    Apply(apply::Size),
 }
 
 impl Benchmark {
@@ -45,6 +48,7 @@ impl Benchmark {
             Self::Lateness(lateness::Size::default()),
             Self::Saturation(saturation::Size::default()),
             Self::Crowd(crowd::Size::default()),
+            Self::Apply(apply::Size::default()),
         ]
     }
 
@@ -53,6 +57,7 @@ impl Benchmark {
             Self::Lateness(size) => lateness::run(size).await,
             Self::Saturation(size) => saturation::run(size).await,
             Self::Crowd(size) => crowd::run(size).await,
+            Self::Apply(size) => apply::run(size).await,
         }
     }
 }

@@ -126,6 +126,10 @@ impl Server {
         self.slots
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The folder whose file system the ledger is on.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -179,7 +183,7 @@ fn command(name: &str, log: File) -> Result<Command> {
 }
 
 /// The path of a program of the same build.
-fn beside_us(name: &str) -> Result<PathBuf> {
+pub(crate) fn beside_us(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe().context("cannot tell where this program lies")?;
     let path = here.with_file_name(name);
     if !path.exists() {

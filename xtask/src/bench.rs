@@ -20,6 +20,8 @@ pub(crate) fn run(name: Option<&str>) -> Result<()> {
                 "scheduler-server",
                 "-p",
                 "executor-agent",
+                "-p",
+                "punctual-cli",
             ]),
         )?;
         let what = format!("run punctual-bench {}", name.unwrap_or("(all)"));
