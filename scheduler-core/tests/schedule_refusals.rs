@@ -224,7 +224,7 @@ fn bounds_of_the_whole_are_checked() {
         [
             "schedule.every[1]: 500ms is below 1s, the shortest period",
             "schedule.every[2]: 1000000000s is above 316224000s, the longest period",
-            "schedule.end_time: 1970-01-01T00:00:09Z is before start_time, 1970-01-01T00:00:10Z",
+            "schedule.end_time: 1970-01-01T00:00:09Z is before the start, 1970-01-01T00:00:10Z",
             "schedule.after_completion: stands alone: leave out cron, every and at, or leave out this",
             "schedule.max_fires: 0 is not between 1 and 1000000",
             "schedule.exclude_calendars[0]: there is no calendar \"holidays\" in the namespace",

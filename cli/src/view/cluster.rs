@@ -3,7 +3,7 @@
 use punctual_proto::v1::GetStatusResponse;
 
 use super::table::{Cell, Fit, Table, facts};
-use super::when::{duration, relative};
+use super::when::{measured, relative};
 use super::{BAD, GOOD, ODD, Scene};
 
 pub(crate) fn status(status: &GetStatusResponse, scene: &Scene) -> String {
@@ -71,7 +71,7 @@ fn lag(status: &GetStatusResponse) -> String {
     for (name, value) in
         [("watermark", &lag.watermark), ("dispatch p50", &lag.dispatch_p50), ("dispatch p99", &lag.dispatch_p99)]
     {
-        parts.extend(value.as_ref().map(|value| format!("{name} {}", duration(value))));
+        parts.extend(value.as_ref().map(|value| format!("{name} {}", measured(value))));
     }
     parts.join(", ")
 }

@@ -41,7 +41,20 @@ pub(super) fn absolute(timestamp: Option<&Timestamp>, now: DateTime<Utc>) -> Str
 /// The time from `start` to `end`, or to `now` when it has not ended: `120 ms`, `1.2 s`, `2 min 5 s`.
 pub(super) fn took(start: Option<&Timestamp>, end: Option<&Timestamp>, now: DateTime<Utc>) -> String {
     let Some(start) = start.and_then(instant) else { return NONE.to_owned() };
-    let millis = (end.and_then(instant).unwrap_or(now) - start).num_milliseconds().max(0);
+    span((end.and_then(instant).unwrap_or(now) - start).num_milliseconds().max(0))
+}
+
+/// A measured time: `859 µs`, `12.3 ms`, `1.2 s`.
+pub(super) fn measured(duration: &Duration) -> String {
+    let micros = i64::from(duration.nanos) / 1_000;
+    match (duration.seconds, micros) {
+        (0, ..1_000) => format!("{micros} µs"),
+        (0, _) => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        (seconds, micros) => span(seconds.saturating_mul(1_000) + micros / 1_000),
+    }
+}
+
+fn span(millis: i64) -> String {
     let seconds = millis / 1_000;
     match millis {
         ..1_000 => format!("{millis} ms"),
@@ -89,6 +102,13 @@ mod tests {
         assert_eq!(took(Some(&at(-125, 0)), None, now()), "2 min 5 s");
         assert_eq!(took(Some(&at(-3_700, 0)), None, now()), "1 h 1 min");
         assert_eq!(took(None, None, now()), "-");
+    }
+
+    #[test]
+    fn what_was_measured_has_no_more_digits_than_anybody_reads() {
+        let said = |seconds, nanos| measured(&Duration { seconds, nanos });
+        assert_eq!([said(0, 0), said(0, 859_000), said(0, 12_345_678)], ["0 µs", "859 µs", "12.3 ms"]);
+        assert_eq!([said(4, 196_882_000), said(125, 0)], ["4.1 s", "2 min 5 s"]);
     }
 
     #[test]

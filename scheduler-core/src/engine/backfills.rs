@@ -205,7 +205,7 @@ fn instants(compiled: &Compiled, asked: &Asked, now: Timestamp) -> Result<Arc<[T
             .add("end_time", format!("{} is later than now, {now}: what is to come fires by itself", asked.end_time));
     }
     if asked.start_time >= asked.end_time {
-        violations.add("start_time", "is not before end_time");
+        violations.add("start_time", "is not before the end");
     }
     violations.or(())?;
     let (after, until) = (asked.start_time.saturating_sub(TICK), asked.end_time.saturating_sub(TICK));

@@ -74,7 +74,7 @@ impl Term {
         for (i, at) in schedule.at.iter().enumerate() {
             if *at < oldest && !had.contains(at) {
                 violations
-                    .add(format!("schedule.at[{i}]"), format!("{at} is past, longer than misfire_grace_time ago"));
+                    .add(format!("schedule.at[{i}]"), format!("{at} is past, by more than the misfire grace time"));
             }
         }
         let owed = owed(job, had, oldest);

@@ -35,7 +35,7 @@ pub(super) fn bounds(schedule: &Schedule, context: &Context<'_>, violations: &mu
     if let (Some(start), Some(end)) = (schedule.start_time, schedule.end_time)
         && start > end
     {
-        violations.add("schedule.end_time", format!("{end} is before start_time, {start}"));
+        violations.add("schedule.end_time", format!("{end} is before the start, {start}"));
     }
     if schedule.after_completion.is_some()
         && !(schedule.cron.is_empty() && schedule.every.is_empty() && schedule.at.is_empty())

@@ -39,7 +39,7 @@ impl Service {
                 let left = job.fires_left().map(|left| usize::try_from(left).unwrap_or(usize::MAX));
                 (self.stored_schedule(&job).await?, left)
             }
-            (None, None) => return Err(Error::field("schedule", "is required, unless there is a job_id")),
+            (None, None) => return Err(Error::field("schedule", "is required where no job is named")),
         };
         Ok(shown(&compiled, after, left.map_or(count, |left| left.min(count))))
     }

@@ -41,7 +41,7 @@ impl Service {
         let start = lists::instant("scheduled_after", request.scheduled_after.as_ref(), violated);
         let start = start.unwrap_or_else(|| end.saturating_sub(DEFAULT_SPAN));
         if start > end {
-            violated.add("scheduled_after", "is later than scheduled_before");
+            violated.add("scheduled_after", "is later than the end of the span");
         }
         let bucket = request.bucket.as_ref().and_then(|bucket| match job_spec::time::duration(bucket) {
             Ok(bucket) if bucket.as_micros() == 0 => {

@@ -29,6 +29,24 @@ fn a_run_is_waited_for_and_its_output_followed() {
 }
 
 #[test]
+fn who_waits_for_a_run_is_told_what_the_run_waits_for() {
+    let folder = folder();
+    let server = Server::bare(folder.path(), &[]);
+    let cli = Cli::new(folder.path(), &server.url());
+    server.rest.create(&job("a", noop(), json!({})));
+    let err = folder.path().join("err");
+    let mut trigger = cli.command(&["job", "trigger", "a", "--wait"]);
+    let file = std::fs::File::create(&err).expect("because the folder is the test's");
+    let mut trigger = trigger.stdout(Stdio::null()).stderr(file).spawn().expect("because it was built");
+    let said = || std::fs::read_to_string(&err).expect("because it was created");
+    until("the reason", 20, || said().contains("no connected agent offers task type noop").then_some(()));
+    assert!(said().contains("punctual agent list"), "{}", said());
+    let _agent = Agent::start(folder.path(), "worker", &server, &[]);
+    assert!(until("the end of the run", 20, || trigger.try_wait().expect("because it is our child")).success());
+    assert_eq!(said().lines().count(), 2, "the reason once, then the end: {}", said());
+}
+
+#[test]
 fn a_watch_goes_on_over_a_restart() {
     let folder = folder();
     let mut server = Server::bare(folder.path(), &[]);

@@ -20,6 +20,7 @@ mod load;
 mod outgoing;
 mod pages;
 mod output;
+mod pages;
 mod refusals;
 mod secrets;
 mod server_killed;

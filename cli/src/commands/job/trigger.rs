@@ -1,5 +1,7 @@
 //! `punctual job trigger`.
 
+use std::time::Duration;
+
 use prost_types::{Struct, Timestamp};
 use punctual_proto::v1::{GetRunRequest, TriggerJobRequest, run};
 
@@ -48,18 +50,25 @@ pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> 
     view::show(settings.output, &run, |run, _| format!("{}\n", run.run_id))
 }
 
+/// How often it is looked whether the run waits for something.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// For people what the task writes, as it comes, then how the run ended; for programs the run at its end.
 async fn wait(server: &Server, settings: &Settings, run_id: &str) -> Result<(), Failure> {
     let mut paper = Paper::new(settings.output);
-    follow::output(server, settings, run_id, |chunk| match settings.output {
+    let output = follow::output(server, settings, run_id, |chunk| match settings.output {
         Output::Table => {
             paper.write(chunk)?;
             paper.flush()
         }
         Output::Json => Ok(()),
-    })
-    .await?;
+    });
     let request = GetRunRequest { namespace: settings.namespace.clone(), run_id: run_id.to_owned() };
+    tokio::select! {
+        biased;
+        ended = output => ended?,
+        () = say_what_it_waits_for(server, &request) => {}
+    }
     let run = server.answer(server.runs().get_run(request).await)?;
     if settings.output == Output::Json {
         view::show(Output::Json, &run, view::run)?;
@@ -72,4 +81,24 @@ async fn wait(server: &Server, settings: &Settings, run_id: &str) -> Result<(), 
         anstream::eprintln!("{ended}");
     }
     Ok(())
+}
+
+/// Without an end. A server that is not there is told of by the stream of output.
+async fn say_what_it_waits_for(server: &Server, request: &GetRunRequest) {
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Ok(answer) = server.runs().get_run(request.clone()).await else { continue };
+        let run = answer.into_inner();
+        let waits = run.state() == run::State::Pending && run.reason() != run::Reason::Unspecified;
+        let why = if waits { run.reason_message.clone() } else { String::new() };
+        if !why.is_empty() && why != told {
+            let hint = match run.reason() {
+                run::Reason::NoAgent | run::Reason::UnknownTaskType => "; see who is there: punctual agent list",
+                _ => "",
+            };
+            anstream::eprintln!("waiting: {why}{hint}");
+        }
+        told = why;
+    }
 }
