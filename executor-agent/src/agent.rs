@@ -257,7 +257,7 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, id, labels, queues, slots, task_types, pass_env, state_dir, handlers } = self;
+        let Self { servers, id, labels, queues, slots, task_types, pass_env, secrets, state_dir, handlers } = self;
         let handlers: Vec<&String> = handlers.iter().map(|(task_type, _)| task_type).collect();
         f.debug_struct("Builder")
             .field("servers", servers)
@@ -267,6 +267,7 @@ impl fmt::Debug for Builder {
             .field("slots", slots)
             .field("task_types", task_types)
             .field("pass_env", pass_env)
+            .field("secrets", secrets)
             .field("state_dir", state_dir)
             .field("handlers", &handlers)
             .finish()

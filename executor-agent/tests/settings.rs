@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser as _};
 use executor_agent::settings::Flags;
 use punctual_tests::{File, Flag, Key, Settings, hold};
 
-const FLAGS: [Flag; 9] = [
+const FLAGS: [Flag; 11] = [
     Flag::new("server", Key::List, ["http://one.example", "http://other.example"]),
     Flag::new("id", Key::Text, ["one", "other"]),
     Flag::new("label", Key::Table, ["zone=one", "zone=other"]),
@@ -12,6 +12,8 @@ const FLAGS: [Flag; 9] = [
     Flag::new("slots", Key::Bare, ["1001", "1002"]),
     Flag::new("task-type", Key::List, ["noop", "process"]),
     Flag::new("pass-env", Key::List, ["ONE", "OTHER"]),
+    Flag::new("secret-env", Key::List, ["ONE", "OTHER"]),
+    Flag::new("secret-dir", Key::Text, ["one", "other"]),
     Flag::new("state-dir", Key::Text, ["one", "other"]),
     Flag::new("log-format", Key::Text, ["json", "text"]),
 ];

@@ -18,7 +18,6 @@ mod history;
 mod kills;
 mod load;
 mod outgoing;
-mod pages;
 mod output;
 mod pages;
 mod refusals;
