@@ -22,8 +22,13 @@ pub(crate) fn runs(page: &ListRunsResponse, scene: &Scene, whose: Whose) -> Stri
         Whose::Namespace => vec![("JOB", Fit::Cut)],
         Whose::All => vec![("NAMESPACE", Fit::Cut), ("JOB", Fit::Cut)],
     };
-    columns.extend([("RUN", Fit::Whole), ("STATE", Fit::Whole), ("SCHEDULED", Fit::Drop(1)), ("STARTED", Fit::Whole)]);
-    columns.extend([("TOOK", Fit::Whole), ("AGENT", Fit::Drop(4)), ("ATTEMPT", Fit::Drop(2))]);
+    columns.extend([
+        ("RUN", Fit::Whole),
+        ("STATE", Fit::Whole),
+        ("SCHEDULED", Fit::Drop(1)),
+        ("STARTED", Fit::Drop(5)),
+    ]);
+    columns.extend([("TOOK", Fit::Drop(6)), ("AGENT", Fit::Drop(4)), ("ATTEMPT", Fit::Drop(2))]);
     columns.extend([("TRIGGER", Fit::Drop(0)), ("FIRES", Fit::Drop(1)), ("REASON", Fit::Drop(3))]);
     let mut table = Table::new(columns);
     for run in &page.runs {
