@@ -1,16 +1,19 @@
 //! The ledger: the SQL database that holds jobs, runs, attempts and logs, and is the only truth about
 //! what happened.
 //!
-//! One crate knows SQL, behind two narrow traits: [`Leader`] for the one writer, [`Reader`] for everybody.
-//! What the leader writes is decided by the engine and comes in as data ([`scheduler_core::txn`]); here it
+//! One crate knows SQL, behind narrow traits: [`Leader`] for the one writer, [`Reader`] for everybody, and [`Tokens`] and
+//! [`Audit`] for what any node writes. What the leader writes is decided by the engine and comes in as data ([`scheduler_core::txn`]); here it
 //! becomes a transaction that checks the leader's epoch, or nothing.
 
+mod audit;
 mod fire;
 mod leader;
 mod reader;
 pub mod sqlite;
 mod stats;
+mod tokens;
 
+pub use audit::{Audit, AuditFilter};
 pub use fire::FireRecord;
 pub use leader::Leader;
 pub use reader::{
@@ -18,3 +21,4 @@ pub use reader::{
     Unreadable,
 };
 pub use stats::{Bucket, Quantiles, Span, StateCount, Stats};
+pub use tokens::{Created, NewToken, SecretHash, Tokens};

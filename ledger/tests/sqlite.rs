@@ -17,7 +17,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use contract::samples::{assigned, created, full_attempt, full_run, job, run, run_id, seconds_after};
-use contract::{Backend, Ledger, Term, samples};
+use contract::{Access, AccessBackend, Backend, Ledger, Term, samples};
 
 struct File {
     path: PathBuf,
@@ -33,6 +33,12 @@ impl File {
         Self { path: folder.path().join("ledger.sqlite"), clock, _folder: folder }
     }
 
+    async fn open(&self) -> Sqlite {
+        let micros = Arc::clone(&self.clock);
+        let clock: Clock = Arc::new(move || Timestamp::from_micros(micros.load(Ordering::SeqCst)));
+        Sqlite::open(&self.path, clock).await.unwrap()
+    }
+
     /// What another program has of the file: a shell, a backup.
     async fn outsider(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(&self.path).connect().await.unwrap()
@@ -42,13 +48,18 @@ impl File {
 #[async_trait]
 impl Backend for File {
     async fn connect(&self) -> Arc<dyn Ledger> {
-        let micros = Arc::clone(&self.clock);
-        let clock: Clock = Arc::new(move || Timestamp::from_micros(micros.load(Ordering::SeqCst)));
-        Arc::new(Sqlite::open(&self.path, clock).await.unwrap())
+        Arc::new(self.open().await)
     }
 
     fn set_clock(&self, time: Timestamp) {
         self.clock.store(time.as_micros(), Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl AccessBackend for File {
+    async fn access(&self) -> Arc<dyn Access> {
+        Arc::new(self.open().await)
     }
 }
 
@@ -62,6 +73,7 @@ macro_rules! case {
 }
 
 for_each_case!(case);
+for_each_access_case!(case);
 
 #[tokio::test]
 async fn a_locked_file_is_unavailable_until_it_is_free() {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{AgentId, AgentInstance, AttemptId, Epoch, FencingToken};
 use crate::job::{JobKey, Payload};
 use crate::run::{Progress, TaskError};
@@ -153,7 +155,7 @@ pub enum ToAgent {
 }
 
 /// Who keeps new work from an agent, when and why.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Cordon {
     pub note: String,
     pub author: String,

@@ -31,7 +31,7 @@ pub struct Definition {
 }
 
 /// A calendar as the ledger has it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Calendar {
     pub key: CalendarKey,
     pub definition: Definition,

@@ -92,6 +92,14 @@ uuid_id! {
     /// One start of an agent process: lease, locks and attempts belong to it.
     AgentInstance
 }
+uuid_id! {
+    /// One bearer token.
+    TokenId
+}
+uuid_id! {
+    /// One event of the audit.
+    AuditEventId
+}
 string_id! {
     /// What operators call an agent; outlives its instances.
     AgentId

@@ -199,7 +199,7 @@ text_enum! {
 }
 
 /// What is counted of a job, in the transaction that adds to it, for jobs whose definition asks for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Instants that have been decided, towards `max_fires`.
     pub fires: u64,
@@ -208,7 +208,7 @@ pub struct Counts {
 }
 
 /// A job as the ledger has it.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Job {
     pub uid: JobUid,
     pub key: JobKey,

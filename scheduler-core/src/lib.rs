@@ -4,7 +4,9 @@
 //! answer of the outside world come in as inputs; what is to be done goes out as effects. That is what
 //! lets the same code run in production, in property tests and in the simulation.
 
+pub mod access;
 pub mod agent;
+pub mod audit;
 pub mod backfill;
 pub mod calendar;
 pub mod engine;

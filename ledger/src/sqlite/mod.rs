@@ -4,6 +4,7 @@
 //! WAL with `synchronous = FULL`: a commit that was answered survives the loss of power, and readers never
 //! wait for the writer. The ledger's clock is the server's, given at [`Sqlite::open`].
 
+mod audit;
 mod batch;
 mod commit;
 mod failure;
@@ -19,6 +20,7 @@ mod reads;
 mod requests;
 mod rows;
 mod sql;
+mod tokens;
 mod writer;
 
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
+use scheduler_core::ids::{AgentId, AuditEventId, BackfillId, JobUid, RunId};
 use scheduler_core::job::{JobKey, JobState};
 use scheduler_core::run::{RunState, Trigger};
 use scheduler_core::time::Timestamp;
@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::batch::Batch;
 use super::reads::texts;
-use super::{Sqlite, sql};
+use super::{Sqlite, audit, sql};
+use crate::audit::AuditFilter;
 use crate::reader::{JobFilter, JobOrder, Page, RunFilter, Since};
 use crate::stats::Span;
 
@@ -53,7 +54,7 @@ async fn plan(ledger: &Sqlite, statement: &str) -> Vec<String> {
 async fn writes_search_by_index() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = ledger(&folder).await;
-    let batches: [&Batch; 14] = [
+    let batches: [&Batch; 15] = [
         &sql::BEGIN_BACKFILLS,
         &sql::MOVE_BACKFILLS,
         &sql::REMEMBER_REQUESTS,
@@ -68,13 +69,21 @@ async fn writes_search_by_index() {
         &sql::WRITE_LOGS,
         &sql::WRITE_CORDONS,
         &sql::DELETE_CORDONS,
+        &sql::WRITE_AUDIT_EVENTS,
     ];
     for text in batches.iter().flat_map(|batch| batch.texts()) {
         assert_searches(&ledger, text).await;
     }
-    for text in
-        [sql::FENCE, sql::ADVANCE, sql::FIND_FIRE, sql::FIND_REQUEST, sql::SELECT_LEADERSHIP, sql::SCHEDULE_VERSION]
-    {
+    for text in [
+        sql::FENCE,
+        sql::REVOKE_TOKEN,
+        sql::FORGET_AUDIT_EVENTS,
+        sql::ADVANCE,
+        sql::FIND_FIRE,
+        sql::FIND_REQUEST,
+        sql::SELECT_LEADERSHIP,
+        sql::SCHEDULE_VERSION,
+    ] {
         assert_searches(&ledger, text).await;
     }
 }
@@ -85,6 +94,7 @@ async fn loads_and_reads_search_by_index() {
     let ledger = ledger(&folder).await;
     let texts = [
         sql::LAST_CHANGE_SEQ,
+        sql::TOKEN,
         sql::LOAD_COVERED,
         sql::LOAD_UNENDED_ATTEMPTS,
         sql::LOAD_COVERED_OF_JOB,
@@ -200,5 +210,23 @@ async fn lists_of_jobs_walk_an_index() {
     for filter in filters {
         assert_walks(&ledger, &texts::job_list(&filter, &by_name)).await;
         assert_walks(&ledger, &texts::job_list(&filter, &by_update)).await;
+    }
+}
+
+#[tokio::test]
+async fn lists_of_events_walk_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(&folder).await;
+    let namespace = Some("default".to_owned());
+    let page = Page { size: 50, after: Some(AuditEventId(Uuid::nil())) };
+    let (after, before) = (Some(Timestamp::from_secs(1)), Some(Timestamp::from_secs(2)));
+    let query = "jobs/a".to_owned();
+    let filters = [
+        AuditFilter { after, ..AuditFilter::default() },
+        AuditFilter { namespace: namespace.clone(), query, ..AuditFilter::default() },
+        AuditFilter { principal: "alice".to_owned(), namespace, before, ..AuditFilter::default() },
+    ];
+    for filter in filters {
+        assert_walks(&ledger, &audit::query(&filter, &page).into_string()).await;
     }
 }

@@ -48,6 +48,9 @@ pub(super) static DELETE_CORDONS: LazyLock<Batch> =
     LazyLock::new(|| Batch::new(include_str!("sql/delete_cordons.sql"), 1));
 pub(super) static WRITE_LOGS: LazyLock<Batch> = LazyLock::new(|| Batch::new(include_str!("sql/write_logs.sql"), 7));
 
+pub(super) static WRITE_AUDIT_EVENTS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/write_audit_events.sql"), 12));
+
 /// Who has the instant that a new run was to have.
 pub(super) const FIND_FIRE: &str =
     "SELECT id FROM runs WHERE job_uid = ? AND scheduled_time = ? AND occurrence = ? AND id <> ?";
@@ -71,6 +74,30 @@ pub(super) const DELETE_REQUESTS: &str = "DELETE FROM requests WHERE (namespace,
 
 pub(super) const FIND_REQUEST: &str = "SELECT namespace, method, request_id, digest, resource, time FROM requests \
      WHERE namespace = ? AND method = ? AND request_id = ? AND time > ?";
+
+// Tokens and the audit.
+
+macro_rules! token_columns {
+    () => {
+        "id, hash, display_name, role, namespaces, agent_ids, queues, expire_time, author, create_time, revoke_time"
+    };
+}
+
+pub(super) const TOKEN: &str = concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE id = ?");
+/// There are few, and those that have ended stay.
+pub(super) const TOKENS: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    " FROM api_tokens WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR (revoke_time IS NULL AND \
+     (expire_time IS NULL OR expire_time > ?2))) ORDER BY id DESC LIMIT ?3"
+);
+pub(super) const WRITE_TOKEN: &str = include_str!("sql/write_token.sql");
+pub(super) const REVOKE_TOKEN: &str = "UPDATE api_tokens SET revoke_time = ? WHERE id = ? AND revoke_time IS NULL";
+
+pub(super) const AUDIT_EVENTS: &str = "SELECT id, time, principal, token_id, address, method, namespace, resource, \
+     request_id, refusal, before, after FROM audit_events";
+pub(super) const FORGET_AUDIT_EVENTS: &str =
+    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < ?1 ORDER BY id LIMIT ?2)";
 
 macro_rules! job_columns {
     () => {

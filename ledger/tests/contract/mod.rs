@@ -3,6 +3,7 @@
 //! A case is named by what breaks when it fails. A back end's test file lists none of them: [`for_each_case`]
 //! does, so that a new case runs everywhere.
 
+pub(crate) mod audits;
 pub(crate) mod backfills;
 pub(crate) mod commits;
 pub(crate) mod jobs;
@@ -12,12 +13,13 @@ pub(crate) mod races;
 pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod terms;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ledger::{Leader, Reader};
+use ledger::{Audit, Leader, Reader, Tokens};
 use scheduler_core::ids::{Epoch, NodeId};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{JobWrite, Snapshot, TakeOver, TookOver, Transaction};
@@ -34,6 +36,18 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Sets the ledger's own clock, which begins at [`samples::NOW`].
     fn set_clock(&self, time: Timestamp);
+}
+
+/// What any node writes, beside what the leader does.
+pub(crate) trait Access: Tokens + Audit {}
+
+impl<T: Tokens + Audit> Access for T {}
+
+/// A ledger with tokens and the audit; the simulation's model has neither.
+#[async_trait]
+pub(crate) trait AccessBackend: Backend {
+    /// As [`Backend::connect`].
+    async fn access(&self) -> Arc<dyn Access>;
 }
 
 /// Gives `$case` every case as `module::function`.
@@ -64,6 +78,20 @@ macro_rules! for_each_case {
         $case!(runs::the_last_run_of_each_job_is_found);
         $case!(runs::logs_are_read_in_order);
         $case!(runs::a_ledger_answers_before_it_has_a_leader);
+    };
+}
+
+/// Those about what any node writes.
+#[macro_export]
+macro_rules! for_each_access_case {
+    ($case:ident) => {
+        $case!(tokens::a_token_comes_back_whole_with_its_hash_and_its_event);
+        $case!(tokens::a_token_asked_for_again_is_the_one_that_was_made);
+        $case!(tokens::a_token_is_revoked_once_and_stays_so);
+        $case!(tokens::lists_of_tokens_are_the_newest_first_and_leave_out_those_that_ended);
+        $case!(audits::events_come_back_whole_and_are_there_once);
+        $case!(audits::lists_of_events_hold_what_the_filter_names);
+        $case!(audits::old_events_are_forgotten_a_batch_at_a_time);
     };
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduler_core::ids::{AgentId, AgentInstance, BackfillId, FencingToken, JobUid, RunId};
+use scheduler_core::audit::{Event, Origin};
+use scheduler_core::ids::{AgentId, AgentInstance, AuditEventId, BackfillId, FencingToken, JobUid, RunId};
 use scheduler_core::job::{
     Counts, Definition, Job, JobKey, OnLost, OverlapPolicy, Pause, Payload, Retention, Retry, Task,
 };
@@ -273,5 +274,26 @@ pub(crate) fn request(request_id: &str) -> RequestRow {
         digest: "d1".to_owned(),
         resource: run_id(1).to_string(),
         time: NOW,
+    }
+}
+
+/// An event of the audit that tells of no rows.
+pub(crate) fn event(n: u128) -> Event {
+    let origin = Origin {
+        principal: "alice".to_owned(),
+        token: None,
+        address: "127.0.0.1".to_owned(),
+        method: "JobService/UpdateJob".to_owned(),
+    };
+    Event {
+        id: AuditEventId::at(NOW, n),
+        time: NOW,
+        origin,
+        namespace: "default".to_owned(),
+        resource: "jobs/a".to_owned(),
+        request_id: "r1".to_owned(),
+        refusal: String::new(),
+        before: None,
+        after: None,
     }
 }

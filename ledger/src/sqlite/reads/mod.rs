@@ -171,11 +171,11 @@ impl Reader for Sqlite {
 }
 
 /// One item past the page tells whether there is more.
-fn one_more(size: u32) -> i64 {
+pub(super) fn one_more(size: u32) -> i64 {
     i64::from(size) + 1
 }
 
-fn page_of<T>(mut items: Vec<T>, size: u32) -> PageOf<T> {
+pub(super) fn page_of<T>(mut items: Vec<T>, size: u32) -> PageOf<T> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let more = items.len() > size;
     items.truncate(size);
@@ -183,7 +183,7 @@ fn page_of<T>(mut items: Vec<T>, size: u32) -> PageOf<T> {
 }
 
 /// Above every text that begins with `prefix` and holds no character of the last plane's end.
-fn past_prefix(prefix: &str) -> String {
+pub(super) fn past_prefix(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }
 

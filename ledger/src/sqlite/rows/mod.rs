@@ -1,11 +1,13 @@
 //! Rows of the ledger and values of the core: the only place that knows which column is which field.
 
 mod attempt;
+mod audit;
 mod backfill;
 mod calendar;
 mod cordon;
 mod job;
 mod run;
+mod token;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,11 +26,13 @@ use super::batch::Values;
 use crate::reader::LoggedChunk;
 
 pub(super) use attempt::{attempt, put_attempt};
+pub(super) use audit::{audit_event, put_audit_event};
 pub(super) use backfill::{backfill, put_backfill, put_backfill_progress};
 pub(super) use calendar::{calendar, put_calendar};
 pub(super) use cordon::cordon;
 pub(super) use job::{job, put_job, put_job_revision, revision};
 pub(super) use run::{put_entered_run, put_updated_run, run, run_state};
+pub(super) use token::{bind_token, secret_hash, token};
 
 pub(super) fn leadership(row: &SqliteRow) -> sqlx::Result<TookOver> {
     Ok(TookOver {
