@@ -4,13 +4,14 @@
 
 mod agent_service;
 mod answer;
+mod audit_service;
 mod calendar_service;
 mod errors;
 mod job_service;
-mod later;
 mod run_service;
 mod scheduler_service;
 mod task_type_service;
+mod token_service;
 
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::service::Service;
-
-use later::Later;
 
 /// Every service but ExecutorService, to which the server adds that, health and reflection.
 /// Streams of answers end when `drain` is cancelled.
@@ -38,7 +37,9 @@ pub fn services(service: Arc<Service>, drain: &CancellationToken) -> Routes {
         .add_service(v1::task_type_service_server::TaskTypeServiceServer::new(task_type_service::TaskTypes(
             Arc::clone(&service),
         )))
-        .add_service(v1::scheduler_service_server::SchedulerServiceServer::new(scheduler_service::Scheduler(service)))
-        .add_service(v1::token_service_server::TokenServiceServer::new(Later))
-        .add_service(v1::audit_service_server::AuditServiceServer::new(Later))
+        .add_service(v1::scheduler_service_server::SchedulerServiceServer::new(scheduler_service::Scheduler(
+            Arc::clone(&service),
+        )))
+        .add_service(v1::token_service_server::TokenServiceServer::new(token_service::Tokens(Arc::clone(&service))))
+        .add_service(v1::audit_service_server::AuditServiceServer::new(audit_service::Audit(service)))
 }

@@ -45,21 +45,29 @@ pub struct Mark {
 /// Which runs somebody wants to hear of. Empty means any.
 #[derive(Clone, Debug, Default)]
 pub struct Interest {
-    pub namespace: Option<String>,
+    pub namespaces: Vec<String>,
     pub job_id: Option<String>,
     pub triggers: Vec<Trigger>,
 }
 
 impl Interest {
     pub fn covers(&self, run: &Run) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| *namespace == run.job_key.namespace)
+        (self.namespaces.is_empty() || self.namespaces.contains(&run.job_key.namespace))
             && self.job_id.as_ref().is_none_or(|job_id| *job_id == run.job_key.job_id)
             && (self.triggers.is_empty() || self.triggers.contains(&run.trigger))
     }
 
+    /// As filters have it, one after the other; `None` is any.
+    pub fn each_namespace(&self) -> Vec<Option<String>> {
+        match &self.namespaces[..] {
+            [] => vec![None],
+            namespaces => namespaces.iter().cloned().map(Some).collect(),
+        }
+    }
+
     /// Whether it may cover the run: names are compared by their hashes.
     fn may_cover(&self, change: &Change) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| short(namespace) == change.namespace)
+        (self.namespaces.is_empty() || self.namespaces.iter().any(|namespace| short(namespace) == change.namespace))
             && self.job_id.as_ref().is_none_or(|job_id| short(job_id) == change.job_id)
             && (self.triggers.is_empty() || self.triggers.contains(&change.trigger))
     }

@@ -1,10 +1,12 @@
 //! The control plane: one program that decides (as leader), serves the API, and keeps the ledger.
 //!
-//! The layers, outside in: [`http`] is the one port; [`api`] translates gRPC; [`service`] is the use cases;
+//! The layers, outside in: [`http`] is the one port, and [`access`] says who may come in;
+//! [`api`] translates gRPC; [`service`] is the use cases;
 //! [`leader`] is the shell round the engine of `scheduler-core`. [`server`] puts them together.
 
 pub mod settings;
 
+pub mod bootstrap;
 pub mod server;
 mod tasks;
 
@@ -12,6 +14,7 @@ mod metrics;
 
 pub mod feed;
 
+pub mod access;
 pub mod http;
 
 pub mod api;

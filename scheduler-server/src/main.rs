@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use scheduler_server::server;
-use scheduler_server::settings::{Command, LogFormat, Program};
+use scheduler_server::settings::{Command, LogFormat, Program, TokenCommand};
+use scheduler_server::{bootstrap, server};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -28,6 +28,7 @@ fn run() -> Result<()> {
         Command::Dev(flags) => flags.resolve()?,
         Command::Serve(flags) => flags.resolve()?,
         Command::Migrate(flags) => return runtime.block_on(server::migrate(&flags.resolve()?)),
+        Command::Token(TokenCommand::Bootstrap(flags)) => return runtime.block_on(bootstrap::run(flags.resolve()?)),
     };
     log_to_stderr(settings.log_format);
     runtime.block_on(server::run(settings))

@@ -19,10 +19,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{self, Clocks, Gate, Keeping, Proved, Refusals, SignIn};
 use crate::feed::Feed;
 use crate::http::{self, HostPolicy, Limits, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
-use crate::service::{LeaderPort, Node, Service};
+use crate::service::{Access, LeaderPort, Node, Service};
 use crate::settings::Settings;
 use crate::tasks::{TaskKind, Tasks};
 use crate::{api, clock, metrics};
@@ -47,21 +48,33 @@ pub async fn run(settings: Settings) -> Result<()> {
     let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock), Arc::clone(&feed));
     tasks.spawn(TaskKind::Leader, lead(engine, stop.clone()));
 
+    let clocks: Clocks = Arc::new(clock::now);
+    let tokens = Arc::new(Proved::new(Arc::clone(&ledger) as _));
+    let (refusals, refused) = Refusals::new(Arc::clone(&clocks));
+    let keeping = Keeping::of(settings.audit_retention);
+    let keeper = access::keep(Arc::clone(&ledger) as _, Arc::clone(&clocks), keeping, refused);
+    tasks.spawn(TaskKind::Audit, async move {
+        keeper.await;
+        Ok(())
+    });
+    let sign_in = settings.sign_in.then(|| SignIn::new(Arc::clone(&tokens), clocks, settings.token_rate));
     let service = Service::new(
-        ledger,
+        Arc::clone(&ledger) as _,
+        Access { tokens, audit: ledger },
         Arc::new(handle.clone()),
         feed,
         Arc::new(clock::wall),
         Node { id: NodeId(settings.node_id.clone()), address: settings.advertise.clone(), start_time: clock::wall() },
         settings.min_every,
     );
-    let router = surface(&settings, service, &handle, &drain).await.into_router();
+    let gate = Gate::new(sign_in, refusals);
+    let router = surface(&settings, gate, service, &handle, &drain).await.into_router();
     let serving = http::serve(listener, router, Limits::default(), drain.clone());
     tasks.spawn(TaskKind::Port, async move {
         serving.await;
         Ok(())
     });
-    tracing::info!(address = %settings.advertise, node = %settings.node_id, "listening");
+    tracing::info!(address = %settings.advertise, node = %settings.node_id, sign_in = settings.sign_in, "listening");
 
     let agent = settings.embedded_agent.as_deref().map(|folder| embedded_agent(folder, &settings)).transpose()?;
     let ended = supervise(&mut tasks, &mut signals, agent).await;
@@ -145,7 +158,7 @@ fn lock(settings: &Settings) -> Result<Local> {
     Ok(Local::lock(&settings.ledger, &holder)?)
 }
 
-async fn open(ledger: &Path, migrates: bool) -> Result<Sqlite> {
+pub(crate) async fn open(ledger: &Path, migrates: bool) -> Result<Sqlite> {
     let clock = Arc::new(clock::wall);
     let opened = if migrates { Sqlite::open(ledger, clock).await } else { Sqlite::open_migrated(ledger, clock).await };
     opened.with_context(|| format!("the ledger {}", ledger.display()))
@@ -168,13 +181,20 @@ fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
     }
 }
 
-async fn surface(settings: &Settings, service: Service, handle: &Handle, drain: &CancellationToken) -> Surface {
+async fn surface(
+    settings: &Settings,
+    gate: Gate,
+    service: Service,
+    handle: &Handle,
+    drain: &CancellationToken,
+) -> Surface {
     let readers = TaskTracker::new();
     let executor = Executor::new(handle.clone(), readers, drain.clone());
     let services = api::services(Arc::new(service), drain).add_service(ExecutorServiceServer::new(executor));
     let ready = handle.clone();
     Surface {
         grpc: http::with_reflection(http::with_health(services).await),
+        gate,
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
         ready: Arc::new(move || readiness(&ready)),
         metrics: metrics::metrics(handle.clone()),

@@ -4,6 +4,7 @@
 //! nothing here decides what becomes of a job or a run (that is the engine, behind [`LeaderPort`]).
 
 mod agent;
+mod audit;
 mod backfill;
 mod calendar;
 mod call;
@@ -24,10 +25,12 @@ mod preview;
 mod purge;
 mod revisions;
 mod run;
+mod scope;
 mod stats;
 mod status;
 mod tail;
 mod task_type;
+mod token;
 mod upcoming;
 mod update;
 mod view;
@@ -41,7 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_spec::Rules;
-use ledger::Reader;
+use ledger::{Audit, Reader, Tokens};
 use scheduler_core::ids::NodeId;
 use scheduler_core::time::Timestamp;
 
@@ -64,9 +67,17 @@ pub struct Node {
     pub start_time: Timestamp,
 }
 
+/// What any node writes to the ledger.
+#[derive(Clone)]
+pub struct Access {
+    pub tokens: Arc<dyn Tokens>,
+    pub audit: Arc<dyn Audit>,
+}
+
 /// All use cases, over the seams that they need.
 pub struct Service {
     ledger: Arc<dyn Reader>,
+    access: Access,
     leader: Arc<dyn LeaderPort>,
     feed: Arc<Feed>,
     clock: Clock,
@@ -78,13 +89,14 @@ impl Service {
     /// `min_every` is the shortest period that schedules may have here.
     pub fn new(
         ledger: Arc<dyn Reader>,
+        access: Access,
         leader: Arc<dyn LeaderPort>,
         feed: Arc<Feed>,
         clock: Clock,
         node: Node,
         min_every: Duration,
     ) -> Self {
-        Self { ledger, leader, feed, clock, node, min_every }
+        Self { ledger, access, leader, feed, clock, node, min_every }
     }
 
     fn now(&self) -> Timestamp {

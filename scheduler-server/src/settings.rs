@@ -10,11 +10,16 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::access::{Bootstrap, Rate};
+
 const DEFAULT_LISTEN: &str = "127.0.0.1:7117";
 /// Without etcd, an agent may go on alone for this long: a restart of the only server is no reason to stop.
 const DEFAULT_AGENT_TTL: Duration = Duration::from_secs(60);
 const SHORTEST_AGENT_TTL: Duration = Duration::from_secs(1);
 const DEFAULT_MIN_EVERY: Duration = Duration::from_millis(100);
+/// Above what a busy script asks for, and far below what a node can do.
+const DEFAULT_TOKEN_RATE: u32 = 500;
+const DEFAULT_AUDIT_RETENTION: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Punctual's scheduler server: decides what runs when, keeps the ledger, and serves everything on one port.
 #[derive(Debug, Parser)]
@@ -32,6 +37,15 @@ pub enum Command {
     Serve(ServeFlags),
     /// Brings the tables of a ledger up to date
     Migrate(MigrateFlags),
+    /// Makes tokens on the ledger's machine
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Makes the first admin token and prints it, once; a server may run on the ledger meanwhile
+    Bootstrap(BootstrapFlags),
 }
 
 /// What all ways to run a server share. Every flag has a variable, `PUNCTUAL_NODE_` and its name, and a key in
@@ -53,6 +67,10 @@ pub struct NodeFlags {
     /// Shortest period that `every` may have [default: 100ms]
     #[arg(long, env = "PUNCTUAL_NODE_MIN_EVERY", value_name = "DURATION", value_parser = humantime::parse_duration)]
     min_every: Option<Duration>,
+
+    /// How long the audit is kept [default: 365days]
+    #[arg(long, env = "PUNCTUAL_NODE_AUDIT_RETENTION", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    audit_retention: Option<Duration>,
 
     /// How the log is written [default: text on a terminal, else json]
     #[arg(long, env = "PUNCTUAL_NODE_LOG_FORMAT", value_enum)]
@@ -110,6 +128,22 @@ pub struct ServeFlags {
     )]
     insecure: Option<bool>,
 
+    /// Let nobody in without a token [default: on, but off on a loopback --listen or with --insecure]
+    #[arg(
+        long,
+        env = "PUNCTUAL_NODE_SIGN_IN",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    sign_in: Option<bool>,
+
+    /// Requests per second that one token may make, and twice as many at once; 0 for any number [default: 500]
+    #[arg(long, env = "PUNCTUAL_NODE_TOKEN_RATE", value_name = "NUMBER")]
+    token_rate: Option<u32>,
+
     /// Refuse to start rather than bring the tables up to date
     #[arg(
         long,
@@ -132,6 +166,36 @@ pub struct MigrateFlags {
     /// TOML file with these settings; keys are named like the flags
     #[arg(long, env = "PUNCTUAL_NODE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct BootstrapFlags {
+    #[command(flatten)]
+    ledger: MigrateFlags,
+
+    /// What its bearer is called in revisions and in the audit
+    #[arg(long, env = "PUNCTUAL_NODE_NAME", value_name = "TEXT", default_value = "admin")]
+    name: String,
+
+    /// How long it is good for [default: for ever]
+    #[arg(long, env = "PUNCTUAL_NODE_EXPIRES_IN", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    expires_in: Option<Duration>,
+
+    /// Although there is an admin already
+    #[arg(long, env = "PUNCTUAL_NODE_ANOTHER")]
+    another: bool,
+
+    /// Write it to a new file that only its owner can read, rather than print it
+    #[arg(long, env = "PUNCTUAL_NODE_OUT", value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What holds for a bootstrap.
+#[derive(Debug)]
+pub struct BootstrapSettings {
+    pub ledger: PathBuf,
+    pub asked: Bootstrap,
+    pub out: Option<PathBuf>,
 }
 
 /// How the log is written.
@@ -160,6 +224,10 @@ struct File {
     database_url: Option<String>,
     advertise: Option<String>,
     insecure: Option<bool>,
+    sign_in: Option<bool>,
+    token_rate: Option<u32>,
+    #[serde(deserialize_with = "duration")]
+    audit_retention: Option<Duration>,
     no_migrate: Option<bool>,
 }
 
@@ -175,6 +243,10 @@ pub struct Settings {
     pub migrates: bool,
     pub agent_ttl: Duration,
     pub min_every: Duration,
+    pub sign_in: bool,
+    /// Of the requests of one token.
+    pub token_rate: Rate,
+    pub audit_retention: Duration,
     /// Folder of the embedded agent, if there is to be one.
     pub embedded_agent: Option<PathBuf>,
     pub log_format: Option<LogFormat>,
@@ -203,8 +275,12 @@ impl ServeFlags {
         let mut settings = self.node.resolve(&file, ledger_of(url)?)?;
         settings.migrates = !self.no_migrate.or(file.no_migrate).unwrap_or(false);
         let advertise = self.advertise.or_else(|| file.advertise.clone());
-        if !settings.listen.ip().is_loopback() {
-            if !self.insecure.or(file.insecure).unwrap_or(false) {
+        let insecure = self.insecure.or(file.insecure).unwrap_or(false);
+        let is_loopback = settings.listen.ip().is_loopback();
+        settings.sign_in = self.sign_in.or(file.sign_in).unwrap_or(!(is_loopback || insecure));
+        settings.token_rate = rate(self.token_rate.or(file.token_rate).unwrap_or(DEFAULT_TOKEN_RATE));
+        if !is_loopback {
+            if !insecure {
                 bail!(
                     "--listen {} is reachable from elsewhere, and nobody signs in: listen on loopback, or say --insecure",
                     settings.listen
@@ -222,6 +298,13 @@ impl MigrateFlags {
     pub fn resolve(self) -> Result<PathBuf> {
         let file = File::read(self.config.as_deref())?;
         ledger_of(self.database_url.or(file.database_url))
+    }
+}
+
+impl BootstrapFlags {
+    pub fn resolve(self) -> Result<BootstrapSettings> {
+        let asked = Bootstrap { display_name: self.name, expires_in: self.expires_in, another: self.another };
+        Ok(BootstrapSettings { ledger: self.ledger.resolve()?, asked, out: self.out })
     }
 }
 
@@ -246,6 +329,9 @@ impl NodeFlags {
             migrates: true,
             agent_ttl,
             min_every: self.min_every.or(file.min_every).unwrap_or(DEFAULT_MIN_EVERY),
+            sign_in: false,
+            token_rate: Rate::ANY,
+            audit_retention: self.audit_retention.or(file.audit_retention).unwrap_or(DEFAULT_AUDIT_RETENTION),
             embedded_agent: None,
             log_format: self.log_format.or(file.log_format),
         })
@@ -287,6 +373,13 @@ fn names(listen: SocketAddr, advertise: Option<&str>) -> Result<BTreeSet<String>
     Ok(names)
 }
 
+fn rate(per_second: u32) -> Rate {
+    match f64::from(per_second) {
+        0.0 => Rate::ANY,
+        per_second => Rate { per_second, burst: 2.0 * per_second },
+    }
+}
+
 fn bracketed(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
@@ -320,6 +413,19 @@ mod tests {
         let open = serve(&[ledger, "--listen=10.1.2.3:1", "--insecure", "--advertise=http://punctual.example:80"]);
         let names = open.unwrap().names.unwrap();
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["10.1.2.3", "punctual.example"]);
+    }
+
+    #[test]
+    fn who_listens_beyond_loopback_lets_nobody_in_without_a_token() {
+        let signs_in = |flags: &[&str]| {
+            let settings = serve(&[&["--database-url=sqlite://l.db"], flags].concat()).unwrap();
+            (settings.sign_in, settings.token_rate)
+        };
+        let rate = Rate { per_second: 500.0, burst: 1_000.0 };
+        assert_eq!(signs_in(&[]), (false, rate));
+        assert_eq!(signs_in(&["--sign-in", "--token-rate=0"]), (true, Rate::ANY));
+        assert_eq!(signs_in(&["--listen=10.1.2.3:1", "--insecure"]), (false, rate));
+        assert_eq!(signs_in(&["--listen=10.1.2.3:1", "--insecure", "--sign-in"]), (true, rate));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) enum TaskKind {
     Leader,
     /// Accepts connections. Its end: nobody reaches this node.
     Port,
+    /// Writes refused attempts to the audit, deletes old events. Woken by refusals and every ten minutes. Ends with the port.
+    Audit,
     /// Executes tasks in this process (`dev` only). Its end: nothing runs.
     EmbeddedAgent,
 }
@@ -22,6 +24,7 @@ impl TaskKind {
         match self {
             Self::Leader => "leader",
             Self::Port => "port",
+            Self::Audit => "audit",
             Self::EmbeddedAgent => "embedded agent",
         }
     }

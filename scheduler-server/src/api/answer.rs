@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use futures::future::{self, BoxFuture, FutureExt};
 use futures::stream::{StreamExt, unfold};
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
+use crate::access::{Admission, Caller};
 use crate::service::{Call, Error, Stream};
 
-/// Who calls where nobody signs in.
-const ANONYMOUS: &str = "anonymous";
 /// An answer needs this much of the client's time to get there, or a tenth if that is less.
 const WAY_BACK: Duration = Duration::from_millis(50);
 
@@ -19,10 +19,22 @@ const WAY_BACK: Duration = Duration::from_millis(50);
 pub(super) struct Deadline(Option<Duration>);
 
 /// A request as the use cases take it.
-pub(super) fn received<M>(request: Request<M>) -> (Call, Deadline, M) {
+///
+/// One that did not come through the gate is answered nothing, whatever was left out in front of the services.
+pub(super) fn received<M>(request: Request<M>) -> Result<(Call, Deadline, M), Status> {
     let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(timeout);
     let deadline = timeout.map(|timeout| timeout - WAY_BACK.min(timeout / 10));
-    (Call::new(ANONYMOUS), Deadline(deadline), request.into_inner())
+    let admission = request.extensions().get::<Admission>().cloned();
+    let admission = admission.ok_or_else(|| Status::unauthenticated("nobody has looked at who calls"))?;
+    Ok((Call::new(admission), Deadline(deadline), request.into_inner()))
+}
+
+/// As [`received`], of a method whose answers are a stream: it ends when the caller is signed out.
+pub(super) fn received_stream<M>(request: Request<M>) -> Result<(Caller, (Call, Deadline, M)), Status> {
+    let caller = request.extensions().get::<Admission>().map(|admission| admission.caller.clone());
+    let received = received(request)?;
+    let caller = caller.expect("because it was received");
+    Ok((caller, received))
 }
 
 /// Waits for the use case, as long as the client does. A write that is with the leader then has an unknown
@@ -39,24 +51,31 @@ pub(super) async fn answer<T>(
     outcome.map(Response::new).map_err(Status::from)
 }
 
-/// A stream of answers that ends with `drain`, and says so: clients go on at another server, or at the next start.
+/// A stream of answers that ends with `drain`, and says so: clients go on at another server, or at the next start. It ends,
+/// too, when the caller's token does.
 pub(super) fn until<T: Send + 'static>(
     drain: CancellationToken,
+    caller: Caller,
     stream: Response<Stream<T>>,
 ) -> Response<BoxStream<T>> {
     stream.map(|stream| {
-        let next = |(stream, drain): (Option<Stream<T>>, CancellationToken)| async move {
-            let mut open = stream?;
-            tokio::select! {
-                biased;
-                () = drain.cancelled() => Some((Err(Status::from(Error::Stopping)), (None, drain))),
-                answer = open.next() => match answer? {
-                    Ok(answer) => Some((Ok(answer), (Some(open), drain))),
-                    Err(error) => Some((Err(Status::from(error)), (None, drain))),
-                },
+        let signed_out = async move { caller.signed_out().await }.boxed();
+        let next = move |(stream, mut signed_out): (Option<Stream<T>>, BoxFuture<'static, ()>)| {
+            let drain = drain.clone();
+            async move {
+                let mut open = stream?;
+                tokio::select! {
+                    biased;
+                    () = drain.cancelled() => Some((Err(Status::from(Error::Stopping)), (None, signed_out))),
+                    () = &mut signed_out => Some((Err(Status::from(Error::SignedOut)), (None, future::pending().boxed()))),
+                    answer = open.next() => match answer? {
+                        Ok(answer) => Some((Ok(answer), (Some(open), signed_out))),
+                        Err(error) => Some((Err(Status::from(error)), (None, signed_out))),
+                    },
+                }
             }
         };
-        unfold((Some(stream), drain), next).boxed() as BoxStream<T>
+        unfold((Some(stream), signed_out), next).boxed() as BoxStream<T>
     })
 }
 

@@ -14,12 +14,12 @@ impl v1::calendar_service_server::CalendarService for Calendars {
         &self,
         request: Request<v1::CreateCalendarRequest>,
     ) -> Result<Response<v1::Calendar>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.create_calendar(&call, request)).await
     }
 
     async fn get_calendar(&self, request: Request<v1::GetCalendarRequest>) -> Result<Response<v1::Calendar>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.get_calendar(request)).await
     }
 
@@ -27,15 +27,15 @@ impl v1::calendar_service_server::CalendarService for Calendars {
         &self,
         request: Request<v1::ListCalendarsRequest>,
     ) -> Result<Response<v1::ListCalendarsResponse>, Status> {
-        let (call, deadline, request) = received(request);
-        answer(&call, deadline, self.0.list_calendars(request)).await
+        let (call, deadline, request) = received(request)?;
+        answer(&call, deadline, self.0.list_calendars(&call, request)).await
     }
 
     async fn update_calendar(
         &self,
         request: Request<v1::UpdateCalendarRequest>,
     ) -> Result<Response<v1::Calendar>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.update_calendar(&call, request)).await
     }
 
@@ -43,7 +43,7 @@ impl v1::calendar_service_server::CalendarService for Calendars {
         &self,
         request: Request<v1::DeleteCalendarRequest>,
     ) -> Result<Response<v1::Calendar>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.delete_calendar(&call, request)).await
     }
 }

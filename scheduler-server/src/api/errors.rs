@@ -32,6 +32,8 @@ impl From<Error> for Status {
             Error::TaskTypeNotFound(_) => plain(Code::NotFound, ErrorReason::TaskTypeNotFound, &error),
             Error::NoLeader => plain(Code::Unavailable, ErrorReason::NoLeader, &error),
             Error::ResumeTokenExpired => plain(Code::OutOfRange, ErrorReason::ResumeTokenExpired, &error),
+            Error::SignedOut => plain(Code::Unauthenticated, ErrorReason::TokenExpired, &error),
+            Error::TokenNotFound(_) => plain(Code::NotFound, ErrorReason::TokenNotFound, &error),
             Error::Stopping => plain(Code::Unavailable, ErrorReason::ShuttingDown, &error),
             Error::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &error),
             Error::RunEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &error),

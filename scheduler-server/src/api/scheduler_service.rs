@@ -14,7 +14,7 @@ impl v1::scheduler_service_server::SchedulerService for Scheduler {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.get_status(&call, request)).await
     }
 
@@ -22,12 +22,12 @@ impl v1::scheduler_service_server::SchedulerService for Scheduler {
         &self,
         request: Request<v1::ListLocksRequest>,
     ) -> Result<Response<v1::ListLocksResponse>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.list_locks(&call, request)).await
     }
 
     async fn step_down(&self, request: Request<v1::StepDownRequest>) -> Result<Response<v1::StepDownResponse>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.step_down(&call, request)).await
     }
 }

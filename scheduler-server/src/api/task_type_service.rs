@@ -14,12 +14,12 @@ impl v1::task_type_service_server::TaskTypeService for TaskTypes {
         &self,
         request: Request<v1::ListTaskTypesRequest>,
     ) -> Result<Response<v1::ListTaskTypesResponse>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.list_task_types(&call, request)).await
     }
 
     async fn get_task_type(&self, request: Request<v1::GetTaskTypeRequest>) -> Result<Response<v1::TaskType>, Status> {
-        let (call, deadline, request) = received(request);
+        let (call, deadline, request) = received(request)?;
         answer(&call, deadline, self.0.get_task_type(&call, request)).await
     }
 }

@@ -25,6 +25,7 @@ use v1::run_service_client::RunServiceClient;
 use v1::scheduler_service_client::SchedulerServiceClient;
 
 use super::services;
+use crate::access::Admission;
 use crate::service::fakes::{Behaviour, Fake, NOW, SHORT};
 
 /// A server on a port of its own.
@@ -46,7 +47,8 @@ impl Server {
         let fake = Fake::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = services(fake.service(), &CancellationToken::new()).into_axum_router();
+        let admission = axum::Extension(Admission::of_anyone("Test"));
+        let router = services(fake.service(), &CancellationToken::new()).into_axum_router().layer(admission);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self { fake, channel, task }
@@ -186,12 +188,10 @@ async fn every_refusal_of_the_leader_has_its_code_and_reason() {
 }
 
 #[tokio::test]
-async fn what_comes_later_says_so() {
-    let server = Server::start().await;
-    let mut tokens = v1::token_service_client::TokenServiceClient::new(server.channel.clone());
-    let status = tokens.list_tokens(v1::ListTokensRequest::default()).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "NOT_IMPLEMENTED"));
-    assert_eq!(status.message(), "TokenService.ListTokens comes with a later release");
+async fn a_call_that_did_not_come_through_the_gate_is_answered_nothing() {
+    let routes = services(Fake::default().service(), &CancellationToken::new());
+    let status = JobServiceClient::new(routes).list_jobs(v1::ListJobsRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
 }
 
 #[tokio::test]

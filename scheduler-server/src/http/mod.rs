@@ -1,14 +1,17 @@
 //! The server's one port: gRPC, gRPC-Web, REST, the page at `/`, probes and metrics, over HTTP/1.1 and HTTP/2.
 //!
 //! Everything that comes in is a request to one router behind one guard. REST has no code per method: it is
-//! transcoded to gRPC calls that run in this process, by the same services that outside gRPC clients reach. This
+//! transcoded to gRPC calls that run in this process, by the same services that outside gRPC clients reach. Who calls is
+//! found out once, before anything is read; whether they may, once too, where all has become gRPC. This
 //! module knows neither the ledger nor the engine; what it serves is handed to it as a [`Surface`].
 
 mod listener;
 mod turned_away;
 
+mod denied;
 mod guard;
 mod panic;
+mod sign_in;
 
 mod grpc;
 mod rest;
@@ -29,6 +32,8 @@ use axum::routing::get;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
+use crate::access::Gate;
+
 pub use grpc::{with_health, with_reflection};
 pub use guard::HostPolicy;
 pub use listener::{Limits, serve};
@@ -40,6 +45,8 @@ pub struct Surface {
     pub grpc: Routes,
     /// Under which names clients may reach the server.
     pub hosts: HostPolicy,
+    /// Who may come in, and do what.
+    pub gate: Gate,
     /// Asked by `/readyz`.
     pub ready: Ready,
     /// Asked by `/metrics`, for text in the OpenMetrics format.
@@ -49,7 +56,8 @@ pub struct Surface {
 impl Surface {
     /// The one router of the port.
     pub fn into_router(self) -> Router {
-        let calls = grpc::calls(self.grpc);
+        let gate = Arc::new(self.gate);
+        let calls = grpc::calls(self.grpc, Arc::clone(&gate));
         let rest = Arc::new(rest::Transcoder::new(calls.clone()));
         let grpc = grpc::with_web(calls);
         let (ready, metrics) = (self.ready, self.metrics);
@@ -60,6 +68,7 @@ impl Surface {
             .route("/api/v1/openapi.json", get(openapi::show).fallback(openapi::not_allowed))
             .route("/metrics", get(async move || probes::metrics(&*metrics)))
             .fallback(async move |request: Request| surface(request, grpc, rest).await)
+            .layer(sign_in::layer(gate))
             .layer(guard::layer(self.hosts))
             .layer(from_fn(panic::catch))
     }

@@ -15,6 +15,7 @@ use v1::agent_message::Message as Wire;
 use v1::executor_service_server::ExecutorService;
 
 use super::{Handle, Message, Outbound};
+use crate::access::{Admission, Caller};
 
 /// How many messages to an agent may wait for it to read.
 const OUTBOUND: usize = 1_024;
@@ -45,8 +46,12 @@ impl ExecutorService for Executor {
         &self,
         request: Request<Streaming<v1::AgentMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
+        let admission = request.extensions().get::<Admission>().cloned();
+        let Admission { caller, .. } =
+            admission.ok_or_else(|| Status::unauthenticated("nobody looked at who calls"))?;
         let (messages, outbound) = mpsc::channel(OUTBOUND);
         let reader = Reader {
+            caller,
             id: StreamId(self.handle.number()),
             handle: self.handle.clone(),
             incoming: request.into_inner(),
@@ -61,6 +66,7 @@ impl ExecutorService for Executor {
 
 /// Reads one stream until either side ends it.
 struct Reader {
+    caller: Caller,
     id: StreamId,
     handle: Handle,
     incoming: Streaming<v1::AgentMessage>,
@@ -72,10 +78,11 @@ struct Reader {
 
 impl Reader {
     async fn run(mut self) {
-        let closed = self.closed.clone();
+        let (closed, caller) = (self.closed.clone(), self.caller.clone());
         let ended = tokio::select! {
             biased;
             () = closed.cancelled() => Ok(()),
+            () = caller.signed_out() => Err(Status::unauthenticated("the token has expired or was revoked")),
             ended = self.read() => ended,
         };
         if let Err(status) = ended {
@@ -94,6 +101,7 @@ impl Reader {
             return Err(Status::failed_precondition("a stream begins with Hello"));
         };
         let hello = agent_wire::hello(hello).map_err(malformed)?;
+        self.caller.may_be(&hello).map_err(Status::permission_denied)?;
         tracing::info!(stream = self.id.0, agent = %hello.agent_id, instance = %hello.instance, "an agent says Hello");
         let outbound = Outbound { messages: self.messages.clone(), closed: self.closed.clone() };
         self.pass_on(Message::Opened(self.id, outbound)).await?;

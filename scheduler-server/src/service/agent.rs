@@ -57,6 +57,7 @@ impl Service {
 
     pub async fn drain_agent(&self, call: &Call, request: v1::DrainAgentRequest) -> Result<v1::Agent, Error> {
         let agent = agent_id(request.agent_id)?;
+        self.record(call, "", format!("agents/{agent}"), None).await?;
         self.write_agent(call, Command::DrainAgent { agent }).await
     }
 

@@ -8,6 +8,7 @@ use scheduler_core::engine::{Command, Refusal};
 
 use super::error::in_calendar;
 use super::mask::Mask;
+use super::scope::{Merged, Scope};
 use super::update::MOST_TRIES;
 use super::write::Numbered;
 use super::{Call, Error, Service, clean, page};
@@ -47,12 +48,20 @@ impl Service {
         Ok(job_spec::calendar(&stored))
     }
 
-    pub async fn list_calendars(&self, request: v1::ListCalendarsRequest) -> Result<v1::ListCalendarsResponse, Error> {
+    pub async fn list_calendars(
+        &self,
+        call: &Call,
+        request: v1::ListCalendarsRequest,
+    ) -> Result<v1::ListCalendarsResponse, Error> {
         let mut violations = Violations::default();
-        let namespace = clean::namespace(&request.namespace, &mut violations);
+        let scope = Scope::read(call, &request.namespace, &mut violations);
         violations.or(()).map_err(Error::Invalid)?;
         let asked = Page { size: page::size(&request)?, after: page::after::<CalendarKey, _>(&request)? };
-        let found = self.ledger.calendars(namespace.as_deref(), &request.query, &asked).await?;
+        let mut merged = Merged::default();
+        for namespace in scope.each() {
+            merged.add(self.ledger.calendars(namespace.as_deref(), &request.query, &asked).await?);
+        }
+        let found = merged.page(asked.size, |calendar| calendar.key.clone());
         let next = found.items.last().filter(|_| found.more).map(|calendar| calendar.key.clone());
         Ok(v1::ListCalendarsResponse {
             calendars: found.items.iter().map(job_spec::calendar).collect(),

@@ -2,6 +2,10 @@
 
 use std::sync::Mutex;
 
+use scheduler_core::audit::Origin;
+
+use crate::access::{Admission, Reach};
+
 /// A write that the leader has and has not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handed {
@@ -13,17 +17,25 @@ pub struct Handed {
 /// not known.
 #[derive(Debug)]
 pub struct Call {
-    author: String,
+    admission: Admission,
     handed: Mutex<Option<Handed>>,
 }
 
 impl Call {
-    pub fn new(author: impl Into<String>) -> Self {
-        Self { author: author.into(), handed: Mutex::new(None) }
+    pub fn new(admission: Admission) -> Self {
+        Self { admission, handed: Mutex::new(None) }
     }
 
-    pub fn author(&self) -> &str {
-        &self.author
+    pub fn author(&self) -> String {
+        self.admission.caller.author()
+    }
+
+    pub fn origin(&self) -> Origin {
+        self.admission.caller.origin(self.admission.method)
+    }
+
+    pub fn reach(&self) -> Reach {
+        self.admission.caller.reach()
     }
 
     pub fn handed(&self) -> Option<Handed> {

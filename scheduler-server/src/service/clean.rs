@@ -22,17 +22,3 @@ pub(super) fn request_id(text: &str, violations: &mut Violations) -> Option<Stri
     }
     (!text.is_empty()).then(|| text.to_owned())
 }
-
-/// A namespace to list; `None` is all of them.
-pub(super) fn namespace(text: &str, violations: &mut Violations) -> Option<String> {
-    match text {
-        "" => Some(job_spec::DEFAULT_NAMESPACE.to_owned()),
-        "-" => None,
-        named => {
-            if let Err(description) = job_spec::id(named) {
-                violations.add("namespace", description);
-            }
-            Some(named.to_owned())
-        }
-    }
-}

@@ -29,7 +29,7 @@ pub(super) fn changes(before: &v1::Job, after: &v1::Job) -> Vec<v1::FieldChange>
     changes
 }
 
-fn fields(job: &v1::Job) -> Map<String, Json> {
+pub(super) fn fields(job: &v1::Job) -> Map<String, Json> {
     let options = SerializeOptions::new().skip_default_fields(false);
     let written = mask::dynamic(job).serialize_with_options(serde_json::value::Serializer, &options);
     let Ok(Json::Object(mut fields)) = written else { return Map::new() };

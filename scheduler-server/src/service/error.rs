@@ -1,7 +1,7 @@
 use ledger::Unreadable;
 use scheduler_core::calendar::CalendarKey;
 use scheduler_core::engine::Refusal;
-use scheduler_core::ids::{AgentId, RunId};
+use scheduler_core::ids::{AgentId, RunId, TokenId};
 use scheduler_core::job::JobKey;
 use scheduler_core::{Violation, Violations};
 
@@ -28,6 +28,10 @@ pub enum Error {
     NoLeader,
     #[error("the resume token is too old: list again")]
     ResumeTokenExpired,
+    #[error("there is no token {0}")]
+    TokenNotFound(TokenId),
+    #[error("the token has expired or was revoked")]
+    SignedOut,
     #[error("this server is stopping")]
     Stopping,
     #[error("there is no calendar {0}")]

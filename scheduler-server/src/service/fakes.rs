@@ -1,5 +1,7 @@
 //! A leader and a ledger in memory, for tests of what stands before them.
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -19,7 +21,7 @@ use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{PurgeFilter, Purged, RequestKey};
 
-use super::{LeaderPort, Node, Service};
+use super::{Access, LeaderPort, Node, Service};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -33,6 +35,7 @@ struct World {
     requests: BTreeMap<RequestKey, (String, String)>,
     /// What the leader was asked, in order.
     asked: Vec<Request>,
+    books: access::Books,
     made: u128,
     behaviour: Behaviour,
 }
@@ -56,8 +59,9 @@ pub(crate) struct Fake(Arc<Mutex<World>>);
 impl Fake {
     pub(crate) fn service(&self) -> Arc<Service> {
         let node = Node { id: NodeId::from("n1"), address: "http://127.0.0.1:7117".to_owned(), start_time: NOW };
-        let (ledger, leader) = (Arc::new(self.clone()), Arc::new(self.clone()));
-        Arc::new(Service::new(ledger, leader, Arc::default(), Arc::new(|| NOW), node, SHORTEST_EVERY))
+        let this = Arc::new(self.clone());
+        let access = Access { tokens: this.clone(), audit: this.clone() };
+        Arc::new(Service::new(this.clone(), access, this, Arc::default(), Arc::new(|| NOW), node, SHORTEST_EVERY))
     }
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {

@@ -1,20 +1,23 @@
 //! ListJobs. The ledger does not evaluate schedules, so that whether a job is completed is told here.
 
-use ledger::{JobFilter, JobOrder};
+use std::cmp::Reverse;
+
+use ledger::{JobFilter, JobOrder, PageOf};
 use punctual_proto::v1;
 use scheduler_core::Violations;
 use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Job, JobKey, JobState};
 use scheduler_core::time::Timestamp;
 
-use super::{Error, Service, clean, lists, page};
+use super::scope::{Merged, Scope};
+use super::{Call, Error, Service, lists, page};
 
 /// Jobs that one call looks at, at most, for those that are, or are not, completed: then the page is short.
 const MOST_LOOKED_AT: usize = 20_000;
 
 impl Service {
-    pub async fn list_jobs(&self, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Error> {
-        let (filter, by_update_time) = read(&request)?;
+    pub async fn list_jobs(&self, call: &Call, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Error> {
+        let (scope, filter, by_update_time) = read(call, &request)?;
         let size = page::size(&request)?;
         let mut order = if by_update_time {
             JobOrder::ByUpdateTime { after: page::after::<(Timestamp, JobUid), _>(&request)? }
@@ -23,7 +26,7 @@ impl Service {
         };
         let (mut jobs, mut looked_at) = (Vec::new(), 0);
         let more = loop {
-            let found = self.ledger.jobs(&filter, &order, size).await?;
+            let found = self.jobs_of(&scope, &filter, &order, size).await?;
             looked_at += found.items.len();
             let shown = self.jobs_shown(&found.items).await?;
             let mut is_cut = false;
@@ -47,6 +50,23 @@ impl Service {
         };
         Ok(v1::ListJobsResponse { jobs, next_page_token: token.filter(|_| more).unwrap_or_default() })
     }
+
+    async fn jobs_of(
+        &self,
+        scope: &Scope,
+        filter: &JobFilter,
+        order: &JobOrder,
+        size: u32,
+    ) -> Result<PageOf<Job>, Error> {
+        let mut merged = Merged::default();
+        for namespace in scope.each() {
+            merged.add(self.ledger.jobs(&JobFilter { namespace, ..filter.clone() }, order, size).await?);
+        }
+        Ok(match order {
+            JobOrder::ByName { .. } => merged.page(size, |job| (job.key.clone(), job.uid)),
+            JobOrder::ByUpdateTime { .. } => merged.page(size, |job| Reverse((job.update_time, job.uid))),
+        })
+    }
 }
 
 /// The same order, going on after `job`.
@@ -61,7 +81,7 @@ fn is_named(states: &[JobState], job: &v1::Job) -> bool {
     states.is_empty() || job_spec::enums::job_state(job.state()).is_some_and(|state| states.contains(&state))
 }
 
-fn read(request: &v1::ListJobsRequest) -> Result<(JobFilter, bool), Error> {
+fn read(call: &Call, request: &v1::ListJobsRequest) -> Result<(Scope, JobFilter, bool), Error> {
     let mut violations = Violations::default();
     let by_update_time = match request.order_by.as_str() {
         "" | "job_id" | "jobId" => false,
@@ -71,8 +91,9 @@ fn read(request: &v1::ListJobsRequest) -> Result<(JobFilter, bool), Error> {
             false
         }
     };
+    let scope = Scope::read(call, &request.namespace, &mut violations);
     let filter = JobFilter {
-        namespace: clean::namespace(&request.namespace, &mut violations),
+        namespace: None,
         query: request.query.clone(),
         labels: request.labels.clone(),
         show_deleted: request.show_deleted,
@@ -83,5 +104,5 @@ fn read(request: &v1::ListJobsRequest) -> Result<(JobFilter, bool), Error> {
             &mut violations,
         ),
     };
-    violations.or((filter, by_update_time)).map_err(Error::Invalid)
+    violations.or((scope, filter, by_update_time)).map_err(Error::Invalid)
 }

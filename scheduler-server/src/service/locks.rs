@@ -7,14 +7,16 @@ use scheduler_core::ids::AgentId;
 use scheduler_core::job::JobKey;
 
 use super::page::Position;
-use super::{Call, Error, Service, clean, page};
+use super::scope::Scope;
+use super::{Call, Error, Service, page};
 
 impl Service {
     pub async fn list_locks(&self, call: &Call, request: v1::ListLocksRequest) -> Result<v1::ListLocksResponse, Error> {
         let mut violations = Violations::default();
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let scope = Scope::read(call, &request.namespace, &mut violations);
         let filter = LockFilter {
-            namespace: clean::namespace(&request.namespace, &mut violations),
+            namespace: None,
             job_id: given(&request.job_id),
             agent: given(&request.agent_id).map(AgentId),
             after: page::after(&request)?,
@@ -22,11 +24,16 @@ impl Service {
         };
         let filter = violations.or(filter).map_err(Error::Invalid)?;
         let size = filter.most - 1;
-        let mut locks = match self.ask_leader(call, Command::Locks(filter)).await? {
-            Some(Answer::Locks(locks)) => locks,
-            None => return Err(Error::NoLeader),
-            Some(_) => return Err(Error::Misanswered("ListLocks")),
-        };
+        let mut locks = Vec::new();
+        for namespace in scope.each() {
+            let filter = LockFilter { namespace, ..filter.clone() };
+            match self.ask_leader(call, Command::Locks(filter)).await? {
+                Some(Answer::Locks(found)) => locks.extend(found),
+                None => return Err(Error::NoLeader),
+                Some(_) => return Err(Error::Misanswered("ListLocks")),
+            }
+        }
+        locks.sort_by_cached_key(|lock| (lock.job.clone(), lock.slot));
         let more = locks.len() > size;
         locks.truncate(size);
         let last = locks.last().filter(|_| more).map(|lock| (lock.job.clone(), lock.slot));

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, Value};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, SerializeOptions, Value,
+};
 use prost_types::FieldMask;
 use punctual_proto::v1;
 use scheduler_core::Violations;
@@ -183,6 +185,18 @@ fn parts(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     let kind = field.kind();
     let message = kind.as_message().filter(|message| message.package_name() != "google.protobuf")?;
     (!field.is_list() && !field.is_map()).then(|| message.clone())
+}
+
+/// A message of that name, as JSON has it; zeros and empty lists too.
+pub(super) fn json(name: &str, message: &impl Message) -> serde_json::Map<String, serde_json::Value> {
+    let descriptor = POOL.get_message_by_name(name).expect("because the package has the message");
+    let mut dynamic = DynamicMessage::new(descriptor);
+    dynamic.transcode_from(message).expect("because it is its own message");
+    let options = SerializeOptions::new().skip_default_fields(false);
+    match dynamic.serialize_with_options(serde_json::value::Serializer, &options) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    }
 }
 
 pub(super) fn dynamic<R: Resource>(resource: &R) -> DynamicMessage {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 use punctual_proto::v1;
 use scheduler_core::calendar::CalendarKey;
-use scheduler_core::ids::{JobUid, RunId};
+use scheduler_core::ids::{AuditEventId, JobUid, RunId, TokenId};
 use scheduler_core::job::JobKey;
 use scheduler_core::time::Timestamp;
 use uuid::Uuid;
@@ -60,7 +60,9 @@ paged!(
     ListUpcomingFiresRequest,
     ListAgentsRequest,
     ListTaskTypesRequest,
-    ListLocksRequest
+    ListLocksRequest,
+    ListTokensRequest,
+    ListAuditEventsRequest
 );
 
 /// Where a page ended, as bytes within a token.
@@ -157,15 +159,21 @@ impl Position for CalendarKey {
     }
 }
 
-impl Position for RunId {
-    fn write(&self) -> Vec<u8> {
-        self.0.as_bytes().to_vec()
-    }
+macro_rules! id_positions {
+    ($($id:ident),+) => {
+        $(impl Position for $id {
+            fn write(&self) -> Vec<u8> {
+                self.0.as_bytes().to_vec()
+            }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        Uuid::from_slice(bytes).ok().map(Self)
-    }
+            fn read(bytes: &[u8]) -> Option<Self> {
+                Uuid::from_slice(bytes).ok().map(Self)
+            }
+        })+
+    };
 }
+
+id_positions!(RunId, TokenId, AuditEventId);
 
 /// An attempt's number and a chunk's sequence.
 impl Position for (u32, u64) {

@@ -116,6 +116,7 @@ mod tests {
     use punctual_proto::v1::schedule::{Dst, dst};
 
     use super::*;
+    use crate::access::Admission;
     use crate::service::Call;
     use crate::service::fakes::{Fake, NOW};
 
@@ -136,7 +137,7 @@ mod tests {
         let task = Some(v1::Task { r#type: "noop".to_owned(), payload: None });
         let job = v1::Job { job_id: job_id.to_owned(), schedule: Some(schedule), task, ..Default::default() };
         let request = v1::CreateJobRequest { job: Some(job), ..Default::default() };
-        service.create_job(&Call::new("somebody"), request).await.unwrap();
+        service.create_job(&Call::new(Admission::of_anyone("JobService/CreateJob")), request).await.unwrap();
     }
 
     fn fires(answer: &v1::PreviewScheduleResponse) -> Vec<String> {

@@ -3,6 +3,7 @@
 use job_spec::enums;
 use punctual_proto::v1;
 use scheduler_core::Violations;
+use scheduler_core::audit::Image;
 use scheduler_core::engine::{Answer, Command};
 use scheduler_core::txn::PurgeFilter;
 
@@ -21,6 +22,14 @@ impl Service {
             let more = runs > u64::from(most);
             return Ok(v1::PurgeRunsResponse { runs: i64::from(most).min(runs.cast_signed()), more });
         }
+        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+        let asked = Image::fields([
+            ("jobId", filter.job_id.clone().unwrap_or_default()),
+            ("states", states.join(", ")),
+            ("endedBefore", filter.ended_before.to_string()),
+            ("maxRuns", most.to_string()),
+        ]);
+        self.record(call, &filter.namespace, "runs".to_owned(), Some(asked)).await?;
         let mut runs = 0;
         loop {
             let left = most.saturating_sub(u32::try_from(runs).unwrap_or(u32::MAX));

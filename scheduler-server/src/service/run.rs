@@ -1,5 +1,7 @@
 //! Runs: what happened, and what the tasks wrote.
 
+use std::cmp::Reverse;
+
 use job_spec::enums;
 use job_spec::time::proto_instant;
 use ledger::{LoggedChunk, Page, RunFilter, StoredRun};
@@ -9,6 +11,7 @@ use scheduler_core::agent::LogSource;
 use scheduler_core::engine::{Command, Refusal};
 use scheduler_core::ids::{AgentId, BackfillId, RunId};
 
+use super::scope::{Merged, Scope};
 use super::write::Numbered;
 use super::{Call, Error, Service, clean, lists, page, view};
 
@@ -18,12 +21,18 @@ impl Service {
         Ok(view::run(&run))
     }
 
-    pub async fn list_runs(&self, request: v1::ListRunsRequest) -> Result<v1::ListRunsResponse, Error> {
-        let filter = run_filter(&request)?;
+    pub async fn list_runs(&self, call: &Call, request: v1::ListRunsRequest) -> Result<v1::ListRunsResponse, Error> {
+        let (scope, filter) = run_filter(call, &request)?;
         let size = page::size(&request)?;
         let after = page::after::<RunId, _>(&request)?;
-        let found = self.ledger.runs(&filter, &Page { size, after }).await?;
-        if let (true, Some(namespace), Some(job_id)) = (found.items.is_empty(), &filter.namespace, &filter.job_id) {
+        let mut merged = Merged::default();
+        for namespace in scope.each() {
+            let filter = RunFilter { namespace, ..filter.clone() };
+            merged.add(self.ledger.runs(&filter, &Page { size, after }).await?);
+        }
+        let found = merged.page(size, |stored| Reverse(stored.run.id));
+        let single = scope.single().flatten();
+        if let (true, Some(namespace), Some(job_id)) = (found.items.is_empty(), &single, &filter.job_id) {
             // Nothing of a job is not nothing of no job.
             self.stored_job(&super::job::key(namespace, job_id)?).await?;
         }
@@ -133,11 +142,12 @@ fn namespace_of(text: &str, violations: &mut Violations) -> String {
     namespace.to_owned()
 }
 
-fn run_filter(request: &v1::ListRunsRequest) -> Result<RunFilter, Error> {
+fn run_filter(call: &Call, request: &v1::ListRunsRequest) -> Result<(Scope, RunFilter), Error> {
     let mut violations = Violations::default();
     let violated = &mut violations;
+    let scope = Scope::read(call, &request.namespace, violated);
     let filter = RunFilter {
-        namespace: clean::namespace(&request.namespace, violated),
+        namespace: None,
         job_id: Some(request.job_id.clone()).filter(|job_id| !job_id.is_empty()),
         states: lists::states::<v1::run::State, _>("states", &request.states, enums::run_state, violated),
         triggers: lists::states::<v1::run::Trigger, _>("triggers", &request.triggers, enums::trigger, violated),
@@ -149,7 +159,7 @@ fn run_filter(request: &v1::ListRunsRequest) -> Result<RunFilter, Error> {
         scheduled_before: lists::instant("scheduled_before", request.scheduled_before.as_ref(), violated),
         changed_since: None,
     };
-    violations.or(filter).map_err(Error::Invalid)
+    violations.or((scope, filter)).map_err(Error::Invalid)
 }
 
 fn backfill_id(text: &str, violations: &mut Violations) -> Option<BackfillId> {

@@ -8,14 +8,19 @@ use ledger::{Quantiles, Span, StateCount};
 use punctual_proto::v1;
 use scheduler_core::Violations;
 
-use super::{Error, Service, clean, lists};
+use super::scope::Scope;
+use super::{Call, Error, Service, lists};
 
 const DEFAULT_SPAN: Duration = Duration::from_secs(24 * 3_600);
 const MOST_BUCKETS: u128 = 1_000;
 
 impl Service {
-    pub async fn get_run_stats(&self, request: v1::GetRunStatsRequest) -> Result<v1::GetRunStatsResponse, Error> {
-        let span = self.measured(&request)?;
+    pub async fn get_run_stats(
+        &self,
+        call: &Call,
+        request: v1::GetRunStatsRequest,
+    ) -> Result<v1::GetRunStatsResponse, Error> {
+        let span = self.measured(call, &request)?;
         let stats = self.ledger.run_stats(&span).await?;
         if let (true, Some(namespace), Some(job_id)) = (stats.counts.is_empty(), &span.namespace, &span.job_id) {
             self.stored_job(&super::job::key(namespace, job_id)?).await?;
@@ -32,10 +37,13 @@ impl Service {
         })
     }
 
-    fn measured(&self, request: &v1::GetRunStatsRequest) -> Result<Span, Error> {
+    fn measured(&self, call: &Call, request: &v1::GetRunStatsRequest) -> Result<Span, Error> {
         let mut violations = Violations::default();
         let violated = &mut violations;
-        let namespace = clean::namespace(&request.namespace, violated);
+        let namespace = Scope::read(call, &request.namespace, violated).single().unwrap_or_else(|| {
+            violated.add("namespace", "name one: measures of several cannot be put together");
+            None
+        });
         let end = lists::instant("scheduled_before", request.scheduled_before.as_ref(), violated);
         let end = end.unwrap_or_else(|| self.now());
         let start = lists::instant("scheduled_after", request.scheduled_after.as_ref(), violated);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use job_spec::time::{proto_duration, proto_instant};
 use punctual_proto::v1;
+use scheduler_core::audit::Image;
 use scheduler_core::engine::{AgentCounts, AgentStatus, Answer, Command, Refusal, Request, Status};
 use scheduler_core::ids::NodeId;
 use v1::get_status_response::{Agents, Jobs, Lag, Leader, Node, Rates};
@@ -46,6 +47,8 @@ impl Service {
     /// Makes the leader hand over to another node.
     pub async fn step_down(&self, call: &Call, request: v1::StepDownRequest) -> Result<v1::StepDownResponse, Error> {
         let node = (!request.node_id.is_empty()).then_some(NodeId(request.node_id));
+        let asked = node.as_ref().map(|node| Image::fields([("nodeId", node.to_string())]));
+        self.record(call, "", "leader".to_owned(), asked).await?;
         match self.write(call, None, Command::StepDown { node }).await? {
             Answer::SteppedDown { node, epoch } => {
                 Ok(v1::StepDownResponse { node_id: node.to_string(), epoch: epoch.0 })
@@ -73,7 +76,7 @@ impl Service {
 
     /// What it knows and writes nothing for; `None`: there is none that answers.
     pub(super) async fn ask_leader(&self, call: &Call, command: Command) -> Result<Option<Answer>, Error> {
-        let (digest, author) = (String::new(), call.author().to_owned());
+        let (digest, author) = (String::new(), call.author());
         let request = Request { key: None, is_new: false, digest, author, command };
         match tokio::time::timeout(PATIENCE, self.leader.request(request)).await {
             Ok(Ok(answer)) => Ok(Some(answer)),

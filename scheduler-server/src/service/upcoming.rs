@@ -12,7 +12,8 @@ use scheduler_core::job::{Job, JobKey, JobState};
 use scheduler_core::schedule::Compiled;
 use scheduler_core::time::Timestamp;
 
-use super::{Error, Service, clean, lists, page};
+use super::scope::Scope;
+use super::{Call, Error, Service, lists, page};
 
 /// Jobs that are read at a time.
 const JOBS: u32 = 1_000;
@@ -34,23 +35,28 @@ struct Soonest {
 impl Service {
     pub async fn list_upcoming_fires(
         &self,
+        call: &Call,
         request: v1::ListUpcomingFiresRequest,
     ) -> Result<v1::ListUpcomingFiresResponse, Error> {
         let mut violations = Violations::default();
-        let namespace = clean::namespace(&request.namespace, &mut violations);
+        let scope = Scope::read(call, &request.namespace, &mut violations);
         let before = lists::instant("before", request.before.as_ref(), &mut violations);
         violations.or(()).map_err(Error::Invalid)?;
         let page_size = page::size(&request)? as usize;
         let after = page::after::<Place, _>(&request)?;
         let mut soonest = Soonest { page_size, after, before, now: self.now(), fires: BTreeMap::new() };
-        match (&namespace, request.job_id.as_str()) {
+        match (scope.single().flatten(), request.job_id.as_str()) {
             (Some(namespace), job_id) if !job_id.is_empty() => {
-                let job = self.stored_job(&super::job::key(namespace, job_id)?).await?;
+                let job = self.stored_job(&super::job::key(&namespace, job_id)?).await?;
                 if job.fires() {
                     self.offer(&[job], &mut soonest).await?;
                 }
             }
-            (_, job_id) => self.offer_all(namespace, job_id, &mut soonest).await?,
+            (_, job_id) => {
+                for namespace in scope.each() {
+                    self.offer_all(namespace, job_id, &mut soonest).await?;
+                }
+            }
         }
         let more = soonest.fires.len() > page_size;
         let shown: Vec<_> = soonest.fires.into_iter().take(page_size).collect();

@@ -6,6 +6,7 @@
 
 mod token;
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use scheduler_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::{Clock, Error, Service, clean, lists, view};
+use super::scope::{Merged, Scope};
+use super::{Call, Clock, Error, Service, lists, view};
 use crate::feed::{After, Feed, Interest, Mark};
 use token::Token;
 
@@ -42,8 +44,12 @@ const MOST_LOOKED_AT: u32 = 1_000_000;
 pub type Stream<T> = BoxStream<'static, Result<T, Error>>;
 
 impl Service {
-    pub async fn watch_runs(&self, request: v1::WatchRunsRequest) -> Result<Stream<v1::WatchRunsResponse>, Error> {
-        let interest = interest(&request)?;
+    pub async fn watch_runs(
+        &self,
+        call: &Call,
+        request: v1::WatchRunsRequest,
+    ) -> Result<Stream<v1::WatchRunsResponse>, Error> {
+        let interest = interest(call, &request)?;
         let bound = token::bound(&request);
         let given = Token::read(&request.resume_token, bound)?;
         let moves = self.feed.moves();
@@ -94,11 +100,14 @@ impl Service {
     }
 }
 
-fn interest(request: &v1::WatchRunsRequest) -> Result<Interest, Error> {
+fn interest(call: &Call, request: &v1::WatchRunsRequest) -> Result<Interest, Error> {
     let mut violations = Violations::default();
     let violated = &mut violations;
     let interest = Interest {
-        namespace: clean::namespace(&request.namespace, violated),
+        namespaces: match Scope::read(call, &request.namespace, violated) {
+            Scope::All => Vec::new(),
+            Scope::Of(namespaces) => namespaces,
+        },
         job_id: Some(request.job_id.clone()).filter(|job_id| !job_id.is_empty()),
         triggers: lists::states::<v1::run::Trigger, _>("triggers", &request.triggers, enums::trigger, violated),
     };
@@ -171,14 +180,18 @@ impl Watcher {
     async fn read(&mut self) -> Result<(), Error> {
         let Phase::Read(reading) = &mut self.phase else { return Ok(()) };
         let filter = RunFilter {
-            namespace: self.interest.namespace.clone(),
             job_id: self.interest.job_id.clone(),
             triggers: self.interest.triggers.clone(),
             states: if reading.since.is_none() { vec![RunState::Pending, RunState::Running] } else { Vec::new() },
             changed_since: reading.since,
             ..RunFilter::default()
         };
-        let found = self.ledger.runs(&filter, &Page { size: READ, after: reading.after }).await?;
+        let mut merged = Merged::default();
+        for namespace in self.interest.each_namespace() {
+            let filter = RunFilter { namespace, ..filter.clone() };
+            merged.add(self.ledger.runs(&filter, &Page { size: READ, after: reading.after }).await?);
+        }
+        let found = merged.page(READ, |stored| Reverse(stored.run.id));
         reading.after = found.items.last().map(|stored| stored.run.id);
         let token = reading.resumes_at.write();
         self.ready.extend(found.items.iter().map(|stored| message(stored, &token)));

@@ -54,7 +54,7 @@ impl Service {
             // Their fields are the request's own.
             _ => |violations| violations,
         };
-        let request = Request { key, is_new, digest, author: call.author().to_owned(), command };
+        let request = Request { key, is_new, digest, author: call.author(), command };
         call.hand(Some(handed.clone()));
         let answer = self.leader.request(request).await;
         call.hand(None);

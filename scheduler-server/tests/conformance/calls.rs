@@ -74,6 +74,15 @@ impl Answer {
 }
 
 impl Node {
+    /// Calls from here on bring this token; none without one.
+    pub(crate) fn sign_in(&self, token: Option<&str>) {
+        *self.bearer.lock().unwrap() = token.map(|token| format!("Bearer {token}"));
+    }
+
+    fn bearer(&self) -> Option<String> {
+        self.bearer.lock().unwrap().clone()
+    }
+
     pub(crate) async fn rest(&self, verb: &str, path: &str, body: Option<&Json>) -> Answer {
         let text = body.map(Json::to_string).unwrap_or_default();
         self.rest_bytes(verb, path, &[("content-type", "application/json")], text).await
@@ -90,6 +99,9 @@ impl Node {
         let mut request = Request::builder().method(verb).uri(path).header("host", "localhost");
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(bearer) = self.bearer() {
+            request = request.header("authorization", bearer);
         }
         let body: Bytes = body.into();
         let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
@@ -134,6 +146,10 @@ impl Node {
         let version = if content_type == "application/grpc" { Version::HTTP_2 } else { Version::HTTP_11 };
         let request = Request::post(path).version(version).header("host", "localhost");
         let request = request.header("content-type", content_type);
+        let request = match self.bearer() {
+            Some(bearer) => request.header("authorization", bearer),
+            None => request,
+        };
         let request = request.header("te", "trailers").body(Body::from(frame)).unwrap();
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let (parts, mut body) = answer.into_parts();

@@ -7,7 +7,9 @@ mod calls;
 mod ledger;
 mod node;
 mod random;
+mod tokens;
 
+mod access;
 mod bad_input;
 mod dry_runs;
 mod patches;

@@ -1,7 +1,7 @@
 //! A node of one test: everything that a server has, but the socket.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,9 +11,10 @@ use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
 use scheduler_core::engine::Config;
 use scheduler_core::ids::NodeId;
 use scheduler_core::schedule::SHORTEST_EVERY;
+use scheduler_server::access::{Gate, Proved, Rate, Refusals, SignIn};
 use scheduler_server::http::{self, HostPolicy, Readiness, Surface};
 use scheduler_server::leader::{Executor, Loop, Stopped};
-use scheduler_server::service::{Node as Named, Service};
+use scheduler_server::service::{Access, Node as Named, Service};
 use scheduler_server::{api, clock};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -21,14 +22,29 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) struct Node {
     pub(crate) router: Router,
+    pub(crate) tokens: Arc<Proved>,
+    /// What calls bring with them.
+    pub(crate) bearer: Mutex<Option<String>>,
     stop: CancellationToken,
     engine: tokio::task::JoinHandle<Stopped>,
     folder: TempDir,
 }
 
 impl Node {
-    #[expect(clippy::disallowed_methods, reason = "the test waits for the task's end")]
     pub(crate) async fn start() -> Self {
+        Self::with(|_, _| Gate::open()).await
+    }
+
+    /// Where nobody is let in without a token.
+    pub(crate) async fn start_signed_in() -> Self {
+        Self::with(|tokens, _| {
+            Gate::new(Some(SignIn::new(tokens, Arc::new(clock::now), Rate::ANY)), Refusals::nowhere())
+        })
+        .await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test waits for the task's end")]
+    pub(crate) async fn with(gate: impl FnOnce(Arc<Proved>, Arc<Sqlite>) -> Gate) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ledger.db");
         let lock = Local::lock(&file, "a test").unwrap();
@@ -41,18 +57,22 @@ impl Node {
         let stop = CancellationToken::new();
         let engine = tokio::spawn(engine.run(stop.clone()));
         let named = Named { id, address: "http://127.0.0.1:7117".to_owned(), start_time: clock::wall() };
+        let tokens = Arc::new(Proved::new(Arc::clone(&ledger) as _));
+        let gate = gate(Arc::clone(&tokens), Arc::clone(&ledger));
+        let access = Access { tokens: Arc::clone(&tokens) as _, audit: Arc::clone(&ledger) as _ };
         let service =
-            Service::new(ledger, Arc::new(handle.clone()), feed, Arc::new(clock::wall), named, SHORTEST_EVERY);
+            Service::new(ledger, access, Arc::new(handle.clone()), feed, Arc::new(clock::wall), named, SHORTEST_EVERY);
         let drain = CancellationToken::new();
         let executor = Executor::new(handle, TaskTracker::new(), drain.clone());
         let services = api::services(Arc::new(service), &drain).add_service(ExecutorServiceServer::new(executor));
         let surface = Surface {
             grpc: http::with_reflection(services),
+            gate,
             hosts: HostPolicy::Loopback,
             ready: Arc::new(|| Readiness::Ready),
             metrics: Arc::new(String::new),
         };
-        Self { router: surface.into_router(), stop, engine, folder }
+        Self { router: surface.into_router(), tokens, bearer: Mutex::default(), stop, engine, folder }
     }
 
     /// The file of its ledger.

@@ -5,7 +5,7 @@ use crate::calls::{Outcome, pool};
 use crate::node::Node;
 
 /// The bindings of a method: verb, path, body.
-fn bindings(method: &MethodDescriptor) -> Vec<(&'static str, String, String)> {
+pub(crate) fn bindings(method: &MethodDescriptor) -> Vec<(&'static str, String, String)> {
     fn add(rule: &DynamicMessage, found: &mut Vec<(&'static str, String, String)>) {
         let text = |name: &str| rule.get_field_by_name(name).unwrap().as_str().unwrap().to_owned();
         let verbs = [("get", "GET"), ("put", "PUT"), ("post", "POST"), ("delete", "DELETE"), ("patch", "PATCH")];
@@ -24,7 +24,7 @@ fn bindings(method: &MethodDescriptor) -> Vec<(&'static str, String, String)> {
 }
 
 /// The path with its variables filled in, and the message that gRPC is sent to mean the same.
-fn filled(method: &MethodDescriptor, template: &str, body: &str) -> (String, DynamicMessage) {
+pub(crate) fn filled(method: &MethodDescriptor, template: &str, body: &str) -> (String, DynamicMessage) {
     let mut message = DynamicMessage::new(method.input());
     if let Some(field) = method.input().get_field_by_name(body) {
         message.get_field_mut(&field);
@@ -50,7 +50,7 @@ fn filled(method: &MethodDescriptor, template: &str, body: &str) -> (String, Dyn
 }
 
 /// Answered by a service: with what was asked for, or with a refusal of its own.
-fn is_the_services(outcome: &Outcome) -> bool {
+pub(crate) fn is_the_services(outcome: &Outcome) -> bool {
     outcome.code == "OK" || (!outcome.reason.is_empty() && outcome.reason != "PATH_NOT_FOUND")
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::Stream;
 use punctual_proto::v1::{self, job_service_server::JobServiceServer, run_service_server::RunServiceServer};
+use scheduler_server::access::Gate;
 use scheduler_server::http::{HostPolicy, Limits, Readiness, Surface, serve, with_health, with_reflection};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -35,6 +36,7 @@ impl Server {
         let asked = readiness.clone();
         let surface = Surface {
             grpc: with_reflection(with_health(grpc).await),
+            gate: Gate::open(),
             hosts,
             ready: Arc::new(move || asked.lock().expect("not poisoned").clone()),
             metrics: Arc::new(|| "# EOF\n".to_owned()),

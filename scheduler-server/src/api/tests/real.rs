@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use coordination::local::Local;
 use ledger::sqlite::Sqlite;
 use scheduler_core::engine::Config;
@@ -16,10 +17,10 @@ use v1::scheduler_service_client::SchedulerServiceClient;
 use super::*;
 use crate::clock;
 use crate::leader::{Loop, Stopped};
-use crate::service::{Node, Service};
+use crate::service::{Access, Node, Service};
 
 pub(super) struct Real {
-    routes: Routes,
+    routes: Router,
     stop: CancellationToken,
     /// Ends streams of answers.
     pub(super) drain: CancellationToken,
@@ -52,20 +53,23 @@ impl Real {
         let stop = CancellationToken::new();
         let engine = tokio::spawn(engine.run(stop.clone()));
         let node = Node { id, address: "http://127.0.0.1:7117".to_owned(), start_time: clock::wall() };
-        let service = Service::new(ledger, Arc::new(handle), feed, Arc::new(clock::wall), node, SHORTEST_EVERY);
+        let access = Access { tokens: Arc::clone(&ledger) as _, audit: Arc::clone(&ledger) as _ };
+        let service = Service::new(ledger, access, Arc::new(handle), feed, Arc::new(clock::wall), node, SHORTEST_EVERY);
         let drain = CancellationToken::new();
-        Self { routes: services(Arc::new(service), &drain), stop, drain, engine, folder }
+        let admission = axum::Extension(Admission::of_anyone("Test"));
+        let routes = services(Arc::new(service), &drain).prepare().into_axum_router().layer(admission);
+        Self { routes, stop, drain, engine, folder }
     }
 
-    pub(super) fn runs(&self) -> RunServiceClient<Routes> {
+    pub(super) fn runs(&self) -> RunServiceClient<Router> {
         RunServiceClient::new(self.routes.clone())
     }
 
-    pub(super) fn jobs(&self) -> JobServiceClient<Routes> {
+    pub(super) fn jobs(&self) -> JobServiceClient<Router> {
         JobServiceClient::new(self.routes.clone())
     }
 
-    fn calendars(&self) -> CalendarServiceClient<Routes> {
+    fn calendars(&self) -> CalendarServiceClient<Router> {
         CalendarServiceClient::new(self.routes.clone())
     }
 
@@ -75,7 +79,7 @@ impl Real {
         job.next_fire_time.map(|time| time.to_string()).unwrap_or_default()
     }
 
-    fn scheduler(&self) -> SchedulerServiceClient<Routes> {
+    fn scheduler(&self) -> SchedulerServiceClient<Router> {
         SchedulerServiceClient::new(self.routes.clone())
     }
 

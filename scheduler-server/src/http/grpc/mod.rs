@@ -1,11 +1,14 @@
 //! gRPC and gRPC-Web on the port: what tonic leaves to the server that it is embedded in.
 
+mod admission;
 mod deadline;
 mod unreadable;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use tonic::Status;
 use tonic::service::Routes;
@@ -14,6 +17,7 @@ use tonic_reflection::server::Builder;
 use tonic_web::GrpcWebLayer;
 
 use super::rest;
+use crate::access::Gate;
 
 /// Adds health of the server, and of each service of `punctual.v1` by its name: who gets an answer at all is served.
 pub async fn with_health(routes: Routes) -> Routes {
@@ -36,9 +40,10 @@ pub fn with_reflection(routes: Routes) -> Routes {
     routes.add_service(builder().build_v1().expect(built)).add_service(builder().build_v1alpha().expect(built))
 }
 
-/// The services as both gRPC clients and the transcoder call them.
-pub(super) fn calls(routes: Routes) -> Router {
-    routes.prepare().into_axum_router().layer(from_fn(unreadable::explain)).layer(from_fn(deadline::keep))
+/// The services as both gRPC clients and the transcoder call them, each behind its rule.
+pub(super) fn calls(routes: Routes, gate: Arc<Gate>) -> Router {
+    let services = routes.prepare().into_axum_router().layer(from_fn(unreadable::explain));
+    services.layer(from_fn_with_state(gate, admission::ask)).layer(from_fn(deadline::keep))
 }
 
 /// The services as they are reached from outside: gRPC-Web is gRPC that came in other clothes.

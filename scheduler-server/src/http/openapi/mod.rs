@@ -88,7 +88,17 @@ fn document(table: &Table) -> Json {
         "servers": [{"url": "/"}],
         "tags": tags,
         "paths": paths,
-        "components": {"schemas": schemas.into_components(), "responses": refusals::responses(&comments)},
+        // Where nobody signs in, nothing is asked for.
+        "security": [{}, {"token": []}],
+        "components": {
+            "schemas": schemas.into_components(),
+            "responses": refusals::responses(&comments),
+            "securitySchemes": {"token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token of TokenService, which begins with `pct_`.",
+            }},
+        },
     })
 }
 

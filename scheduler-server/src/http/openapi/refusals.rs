@@ -13,7 +13,7 @@ use super::comments::{self, Comments};
 use super::schemas::{Schemas, reference};
 
 /// What any request may get: the port's own refusals, and those of a server in trouble.
-const ANY: [u16; 8] = [400, 403, 421, 429, 500, 501, 503, 504];
+const ANY: [u16; 9] = [400, 401, 403, 421, 429, 500, 501, 503, 504];
 
 /// The statuses of a request.
 pub(super) struct Statuses {
@@ -122,7 +122,7 @@ pub(super) fn add_schemas(schemas: &mut Schemas<'_>) {
                     "message": {"type": "string", "description": "What is wrong, for people."},
                     "details": {
                         "type": "array",
-                        "items": {"oneOf": [reference("ErrorInfo"), reference("BadRequest")]},
+                        "items": {"oneOf": [reference("ErrorInfo"), reference("BadRequest"), reference("RetryInfo")]},
                     },
                 },
             }},
@@ -140,6 +140,19 @@ pub(super) fn add_schemas(schemas: &mut Schemas<'_>) {
                 "reason": {"type": "string", "enum": reasons},
                 "domain": {"const": "punctual"},
                 "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+        }),
+    );
+    schemas.add(
+        "RetryInfo",
+        json!({
+            "type": "object",
+            "description": "When to try again; the header Retry-After says it in whole seconds.",
+            "required": ["@type", "retryDelay"],
+            "additionalProperties": false,
+            "properties": {
+                "@type": {"const": "type.googleapis.com/google.rpc.RetryInfo"},
+                "retryDelay": {"type": "string", "description": "A duration: `0.100s`."},
             },
         }),
     );

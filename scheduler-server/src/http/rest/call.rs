@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName};
 use bytes::Buf;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
@@ -18,13 +19,14 @@ use tonic::{Request, Status};
 
 use super::routes::Route;
 use super::spelling;
+use crate::access::Caller;
 
 /// REST has no deadline of its own; a call that is not answered by then will not be.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Who calls, and in which trace: what goes from the REST request to the call.
-const PASSED_ON: [HeaderName; 3] =
-    [header::AUTHORIZATION, HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+/// In which trace: what goes from the REST request to the call. Who calls goes with it as a [`Caller`]; a service has no
+/// use for their token.
+const PASSED_ON: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
 
 /// A REST request that has become a call.
 #[derive(Clone)]
@@ -33,18 +35,20 @@ pub(super) struct Call {
     route: Arc<Route>,
     metadata: MetadataMap,
     peer: Option<TcpConnectInfo>,
+    caller: Option<Caller>,
 }
 
 impl Call {
-    pub(super) fn new(calls: &Router, route: Arc<Route>, headers: &HeaderMap, peer: Option<TcpConnectInfo>) -> Self {
+    pub(super) fn new(calls: &Router, route: Arc<Route>, parts: &Parts) -> Self {
         let mut passed_on = HeaderMap::new();
         for name in PASSED_ON {
-            for value in headers.get_all(&name) {
+            for value in parts.headers.get_all(&name) {
                 passed_on.append(&name, value.clone());
             }
         }
         let metadata = MetadataMap::from_headers(passed_on);
-        Call { calls: calls.clone(), route, metadata, peer }
+        let (peer, caller) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
+        Call { calls: calls.clone(), route, metadata, peer, caller }
     }
 
     /// One answer, or a refusal in the spelling of the route.
@@ -71,6 +75,9 @@ impl Call {
         *request.metadata_mut() = self.metadata.clone();
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(peer.clone());
+        }
+        if let Some(caller) = &self.caller {
+            request.extensions_mut().insert(caller.clone());
         }
         request
     }

@@ -11,6 +11,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use punctual_proto::v1::ErrorReason;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
+use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt, pb};
 
@@ -28,6 +29,19 @@ static DETAILS: LazyLock<DescriptorPool> = LazyLock::new(|| {
 pub(in crate::http) fn refuse(code: Code, reason: ErrorReason, message: impl Into<String>) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason.as_str_name(), DOMAIN, []);
+    Status::with_error_details(code, message, details)
+}
+
+/// A refusal that holds for a while.
+pub(in crate::http) fn refuse_for_now(
+    code: Code,
+    reason: ErrorReason,
+    message: impl Into<String>,
+    wait: Duration,
+) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.as_str_name(), DOMAIN, []);
+    details.set_retry_info(Some(wait));
     Status::with_error_details(code, message, details)
 }
 
@@ -99,7 +113,17 @@ pub(in crate::http) fn name(code: Code) -> &'static str {
 }
 
 pub(in crate::http) fn response(status: &Status) -> Response {
-    respond(http_status(status), status)
+    let mut response = respond(http_status(status), status);
+    let headers = response.headers_mut();
+    if let Some(wait) = status.get_details_retry_info().and_then(|info| info.retry_delay) {
+        // HTTP counts in whole seconds.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status.code() == Code::Unauthenticated {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
 }
 
 /// A path that is known, but not with this method.

@@ -38,7 +38,6 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use prost_reflect::DynamicMessage;
 use punctual_proto::v1::ErrorReason;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 
 use call::Call;
@@ -133,7 +132,7 @@ impl Transcoder {
         let headers = &parts.headers;
         let parameters = parameters(&parts.uri)?;
         let mut message = request::Parts { route, values, parameters, headers, body }.message()?;
-        let call = Call::new(&self.calls, route.clone(), headers, parts.extensions.get::<TcpConnectInfo>().cloned());
+        let call = Call::new(&self.calls, route.clone(), parts);
         if route.method.is_server_streaming() {
             events::resume(headers, &mut message);
             return Ok(events::response(call.stream(message).await?));

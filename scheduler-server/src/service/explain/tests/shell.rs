@@ -22,7 +22,7 @@ use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_core::time::{Boot, Now, Timestamp};
 use tempfile::TempDir;
 
-use crate::service::{LeaderPort, Node, Service};
+use crate::service::{Access, LeaderPort, Node, Service};
 
 /// When every case begins: 2023-11-14T22:13:20Z.
 const BEGIN: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -66,8 +66,16 @@ impl Shell {
         let id = NodeId::from("n1");
         let node = Node { id: id.clone(), address: "http://127.0.0.1:7117".to_owned(), start_time: BEGIN };
         let clock = Arc::new(move || Timestamp::from_micros(of_service.load(Ordering::Relaxed)));
-        let service =
-            Service::new(Arc::clone(&ledger) as _, Arc::new(NoLeader), Arc::default(), clock, node, SHORTEST_EVERY);
+        let access = Access { tokens: Arc::clone(&ledger) as _, audit: Arc::clone(&ledger) as _ };
+        let service = Service::new(
+            Arc::clone(&ledger) as _,
+            access,
+            Arc::new(NoLeader),
+            Arc::default(),
+            clock,
+            node,
+            SHORTEST_EVERY,
+        );
         let agent_ttl = Duration::from_secs(15);
         let config = Config { node: id, agent_ttl, lease: None, min_every: SHORTEST_EVERY, seed: 7 };
         let mut shell = Self {

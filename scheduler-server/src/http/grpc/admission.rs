@@ -1,0 +1,66 @@
+//! Whether the caller may call the method: asked once for gRPC, gRPC-Web and REST, where all of them have become gRPC.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::{BodyExt, Limited};
+use punctual_proto::v1::ErrorReason;
+use tonic::{Code, Status};
+
+use super::super::denied;
+use super::super::rest::errors;
+use crate::access::rules::Rule;
+use crate::access::{Admission, Admitted, Caller, Denied, Gate};
+
+/// What tonic takes of a message.
+const LARGEST: usize = 4 << 20;
+/// Before a message stand a flag and its length.
+const HEAD: usize = 5;
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) async fn ask(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    match admitted(&gate, request).await {
+        Ok(request) => next.run(request).await,
+        Err(status) => status.into_http(),
+    }
+}
+
+async fn admitted(gate: &Gate, mut request: Request) -> Result<Request, Status> {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let admitted = gate.admit(caller.as_ref(), request.uri().path()).map_err(|refused| denied::status(&refused))?;
+    let Some(caller) = caller else { return Ok(request) };
+    if let Admitted::ByNamespace(rule) = admitted {
+        request = by_namespace(gate, &caller, rule, request).await?;
+    }
+    request.extensions_mut().insert(Admission { caller, method: admitted.method() });
+    Ok(request)
+}
+
+/// The request, once its message is there and names a namespace that the caller may see.
+async fn by_namespace(gate: &Gate, caller: &Caller, rule: &'static Rule, request: Request) -> Result<Request, Status> {
+    let (parts, body) = request.into_parts();
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, LARGEST + HEAD).collect()).await;
+    let bytes = match collected {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(_)) => {
+            let message = "the request did not come whole, or is too large";
+            return Err(errors::refuse(Code::ResourceExhausted, ErrorReason::TooLarge, message));
+        }
+        Err(_) => return Err(Status::deadline_exceeded("the request did not come in time")),
+    };
+    let message = message(&bytes).ok_or_else(|| denied::status(&Denied::Unreadable))?;
+    gate.admit_to_namespace(caller, rule, message).map_err(|refused| denied::status(&refused))?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+/// The first message, which is the one that a service of one request reads. None is compressed here.
+fn message(bytes: &Bytes) -> Option<&[u8]> {
+    let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+    let [flag, length @ ..] = *head;
+    let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
+    rest.get(..length).filter(|_| flag == 0)
+}

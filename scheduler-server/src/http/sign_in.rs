@@ -1,0 +1,61 @@
+//! Who calls is found out before anything else of a request is read, and goes with it as a [`Caller`].
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{FromFnLayer, Next, from_fn_with_state};
+use axum::response::Response;
+use tonic::Status;
+use tonic::transport::server::TcpConnectInfo;
+
+use super::rest::errors;
+use super::{denied, grpc};
+use crate::access::Gate;
+use crate::access::rules::{self, Entry};
+
+type SignIn = fn(State<Arc<Gate>>, Request, Next) -> futures::future::BoxFuture<'static, Response>;
+
+pub(super) fn layer(gate: Arc<Gate>) -> FromFnLayer<SignIn, Arc<Gate>, (State<Arc<Gate>>, Request)> {
+    from_fn_with_state(gate, |gate, request, next| Box::pin(sign_in(gate, request, next)))
+}
+
+async fn sign_in(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let (entry, address) = (entry(&request), address(&request));
+    match gate.caller(entry, request.headers(), address).await {
+        Ok(Some(caller)) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Ok(None) => next.run(request).await,
+        Err(refused) => {
+            let status = denied::status(&refused);
+            answer(&request, &status)
+        }
+    }
+}
+
+fn entry(request: &Request) -> Entry {
+    let path = request.uri().path();
+    if grpc::content_type(request.headers()).is_none() {
+        rules::of_path(path)
+    } else if rules::of_method(path).is_some_and(|rule| rule.role.is_none()) {
+        Entry::Open
+    } else {
+        Entry::SignedIn
+    }
+}
+
+fn address(request: &Request) -> Option<IpAddr> {
+    let info = request.extensions().get::<TcpConnectInfo>();
+    info.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip())
+}
+
+fn answer(request: &Request, status: &Status) -> Response {
+    match grpc::content_type(request.headers()) {
+        // gRPC clients look at the status of HTTP first, and would not read ours.
+        Some(content_type) => grpc::refusal(status, StatusCode::OK, content_type.clone()),
+        None => errors::response(status),
+    }
+}
