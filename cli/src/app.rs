@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, calendar, completions, cron, job, lock, man, run, status, step_down, task_type, upcoming,
+    agent, audit, calendar, completions, cron, job, lock, man, run, status, step_down, task_type, token, upcoming,
 };
 use crate::failure::Failure;
 use crate::settings::{Flags, Settings};
@@ -45,6 +45,12 @@ enum Command {
     /// Look at the slots of jobs that are held
     #[command(subcommand)]
     Lock(lock::Command),
+    /// Create and revoke the tokens that people, programs and agents sign in with
+    #[command(subcommand)]
+    Token(token::Command),
+    /// See who changed what
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Check cron expressions and list their fires, without a server
     #[command(subcommand)]
     Cron(cron::Command),
@@ -73,6 +79,8 @@ impl App {
             Command::Calendar(command) => calendar::run(command, &settings).await,
             Command::TaskType(command) => task_type::run(command, &settings).await,
             Command::Lock(command) => lock::run(command, &settings).await,
+            Command::Token(command) => token::run(command, &settings).await,
+            Command::Audit(command) => audit::run(command, &settings).await,
             Command::StepDown(args) => step_down::run(args, &settings).await,
             Command::Man(args) => man::run(&args),
             Command::Cron(command) => cron::run(command, &settings),

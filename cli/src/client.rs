@@ -4,14 +4,18 @@ use std::error::Error;
 use std::time::Duration;
 
 use punctual_proto::v1::agent_service_client::AgentServiceClient;
+use punctual_proto::v1::audit_service_client::AuditServiceClient;
 use punctual_proto::v1::calendar_service_client::CalendarServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
 use punctual_proto::v1::scheduler_service_client::SchedulerServiceClient;
 use punctual_proto::v1::task_type_service_client::TaskTypeServiceClient;
+use punctual_proto::v1::token_service_client::TokenServiceClient;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
+use crate::bearer::Bearer;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
@@ -29,10 +33,15 @@ const MAX_HEADER_BYTES: u32 = 1 << 20;
 pub(crate) struct Server {
     url: String,
     channel: Channel,
+    bearer: Bearer,
 }
+
+/// A channel with the token, if there is one.
+type Signed = InterceptedService<Channel, Bearer>;
 
 impl Server {
     pub(crate) async fn reach(settings: &Settings) -> Result<Self, Failure> {
+        let bearer = Bearer::of(settings.token_file.clone())?;
         let url = settings.server.clone();
         let wrong = |reason: &str| Failure::Usage(format!("`{url}` is not the URL of a server: {reason}"));
         let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| wrong(&root(&error)))?;
@@ -45,33 +54,45 @@ impl Server {
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .tcp_nodelay(true);
         match endpoint.connect().await {
-            Ok(channel) => Ok(Self { url, channel }),
+            Ok(channel) => Ok(Self { url, channel, bearer }),
             Err(error) => Err(Failure::Unreached { server: url, reason: root(&error) }),
         }
     }
 
-    pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
-        JobServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    pub(crate) fn jobs(&self) -> JobServiceClient<Signed> {
+        JobServiceClient::new(self.signed()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
-    pub(crate) fn runs(&self) -> RunServiceClient<Channel> {
-        RunServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    pub(crate) fn runs(&self) -> RunServiceClient<Signed> {
+        RunServiceClient::new(self.signed()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
-    pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Channel> {
-        SchedulerServiceClient::new(self.channel.clone())
+    pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Signed> {
+        SchedulerServiceClient::new(self.signed())
     }
 
-    pub(crate) fn agents(&self) -> AgentServiceClient<Channel> {
-        AgentServiceClient::new(self.channel.clone())
+    pub(crate) fn agents(&self) -> AgentServiceClient<Signed> {
+        AgentServiceClient::new(self.signed())
     }
 
-    pub(crate) fn calendars(&self) -> CalendarServiceClient<Channel> {
-        CalendarServiceClient::new(self.channel.clone())
+    pub(crate) fn calendars(&self) -> CalendarServiceClient<Signed> {
+        CalendarServiceClient::new(self.signed())
     }
 
-    pub(crate) fn task_types(&self) -> TaskTypeServiceClient<Channel> {
-        TaskTypeServiceClient::new(self.channel.clone())
+    pub(crate) fn tokens(&self) -> TokenServiceClient<Signed> {
+        TokenServiceClient::new(self.signed())
+    }
+
+    pub(crate) fn audit(&self) -> AuditServiceClient<Signed> {
+        AuditServiceClient::new(self.signed()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    fn signed(&self) -> Signed {
+        Signed::new(self.channel.clone(), self.bearer.clone())
+    }
+
+    pub(crate) fn task_types(&self) -> TaskTypeServiceClient<Signed> {
+        TaskTypeServiceClient::new(self.signed())
     }
 
     /// The message of an answer. A status with a source was made on this side: the server did not speak.

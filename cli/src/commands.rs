@@ -1,6 +1,7 @@
 //! The commands, a file or folder for each group: its flags, the calls it makes, and what it prints.
 
 pub(crate) mod agent;
+pub(crate) mod audit;
 pub(crate) mod calendar;
 pub(crate) mod completions;
 pub(crate) mod cron;
@@ -12,6 +13,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod step_down;
 pub(crate) mod task_type;
+pub(crate) mod token;
 pub(crate) mod upcoming;
 
 use crate::settings::Settings;

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod settings;
 
+mod bearer;
 mod client;
 mod clock;
 mod commands;

@@ -35,15 +35,19 @@ pub struct Flags {
     /// How to print [default: table]
     #[arg(long, short, global = true, value_name = "FORMAT", env = "PUNCTUAL_OUTPUT", hide_env_values = true)]
     pub output: Option<Output>,
+    /// File with the token to sign in with
+    #[arg(long, global = true, value_name = "FILE", env = "PUNCTUAL_TOKEN_FILE", hide_env_values = true)]
+    pub token_file: Option<PathBuf>,
 }
 
 /// The keys of the file; an unknown one is refused, so that a misspelt key does not go unnoticed.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     server: Option<String>,
     namespace: Option<String>,
     output: Option<Output>,
+    token_file: Option<PathBuf>,
 }
 
 /// What holds for this call.
@@ -52,6 +56,7 @@ pub struct Settings {
     pub server: String,
     pub namespace: String,
     pub output: Output,
+    pub token_file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -75,6 +80,7 @@ impl Settings {
             server: flags.server.or(file.server).unwrap_or_else(|| SERVER.to_owned()),
             namespace: flags.namespace.or(file.namespace).unwrap_or_else(|| NAMESPACE.to_owned()),
             output: flags.output.or(file.output).unwrap_or_default(),
+            token_file: flags.token_file.or(file.token_file),
         })
     }
 }
@@ -93,7 +99,12 @@ mod tests {
         let settings = Settings::resolve(flags, "namespace = \"file\"\noutput = \"json\"\n").unwrap();
         assert_eq!(
             settings,
-            Settings { server: SERVER.to_owned(), namespace: "flag".to_owned(), output: Output::Json }
+            Settings {
+                server: SERVER.to_owned(),
+                namespace: "flag".to_owned(),
+                output: Output::Json,
+                token_file: None
+            }
         );
     }
 

@@ -29,6 +29,14 @@ pub(crate) fn past(text: &str) -> Result<Timestamp, String> {
     Ok(Timestamp { seconds: instant.timestamp(), nanos: 0 })
 }
 
+/// The instant so long from now: `12h`, `90d`.
+pub(crate) fn ahead(text: &str) -> Result<Timestamp, String> {
+    let ahead = humantime::parse_duration(text).map_err(|error| format!("{error}; write 12h or 90d"))?;
+    let instant = chrono::TimeDelta::from_std(ahead).ok().and_then(|ahead| clock::now().checked_add_signed(ahead));
+    let instant = instant.ok_or("that is too long")?;
+    Ok(Timestamp { seconds: instant.timestamp(), nanos: 0 })
+}
+
 /// For a civil time that does not exist: `next-valid`, `SKIP`.
 pub(crate) fn gap(text: &str) -> Result<dst::Gap, String> {
     name(&text.replace('-', "_"), dst::Gap::from_str_name, &["NEXT_VALID", "SKIP"])

@@ -1,6 +1,7 @@
 //! How answers look: canonical JSON, or text for people.
 
 mod agent;
+mod audit;
 mod calendar;
 mod cluster;
 mod explanation;
@@ -13,9 +14,11 @@ mod revision;
 mod run;
 mod table;
 mod task_type;
+mod token;
 mod when;
 
 pub(crate) use agent::{agent, agents};
+pub(crate) use audit::audit_events;
 pub(crate) use calendar::{calendar, calendars};
 pub(crate) use cluster::status;
 pub(crate) use explanation::explanation;
@@ -26,6 +29,7 @@ pub(crate) use lock::locks;
 pub(crate) use revision::{namespaces, revision, revisions, upcoming};
 pub(crate) use run::{Whose, ended, run, run_line, runs};
 pub(crate) use task_type::{task_type, task_types};
+pub(crate) use token::tokens;
 pub(crate) use when::relative;
 
 use std::io::{self, Write};

@@ -15,6 +15,7 @@ use crate::runtime::{self, Running};
 use crate::session;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::supervisor::{self, Supervisor};
+use crate::token::TokenFile;
 
 const PROCESS: &str = "process";
 const HTTP: &str = "http";
@@ -35,6 +36,7 @@ pub struct Builder {
     pass_env: Vec<String>,
     secrets: Secrets,
     state_dir: Option<PathBuf>,
+    token_file: Option<PathBuf>,
     handlers: Vec<(String, Arc<dyn Handler>)>,
 }
 
@@ -43,6 +45,7 @@ pub struct Agent {
     config: session::Config,
     handlers: Registry,
     state: StateDir,
+    token: Option<TokenFile>,
 }
 
 /// Why an agent cannot be set up.
@@ -58,6 +61,8 @@ pub enum BuildError {
     NoId,
     #[error("the task type {0:?} is not known; built in: {known}", known = BUILT_IN.join(", "))]
     UnknownTaskType(String),
+    #[error("{0}")]
+    Token(String),
     #[error("process tasks need executor_agent::init() to be called first in main")]
     NotInitialised,
     #[error("there is no task type to offer")]
@@ -84,6 +89,7 @@ impl Agent {
             pass_env: Vec::new(),
             secrets: Secrets::default(),
             state_dir: None,
+            token_file: None,
             handlers: Vec::new(),
         }
     }
@@ -103,7 +109,7 @@ impl Agent {
     /// # Panics
     /// When it is not called in a tokio runtime.
     pub fn start(self) -> io::Result<Running> {
-        runtime::start(self.config, self.handlers, self.state, Handle::current())
+        runtime::start(self.config, self.token, self.handlers, self.state, Handle::current())
     }
 }
 
@@ -171,6 +177,13 @@ impl Builder {
         self
     }
 
+    /// File with the token that the agent signs in with, read anew for each connection. Default: it does not sign in.
+    #[must_use]
+    pub fn token_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.token_file = Some(file.into());
+        self
+    }
+
     /// Offers a task type of the program's own.
     #[must_use]
     pub fn handler(mut self, task_type: impl Into<String>, handler: impl Handler) -> Self {
@@ -182,6 +195,10 @@ impl Builder {
     pub fn build(self) -> Result<Agent, BuildError> {
         self.check()?;
         let built_in = self.built_in()?;
+        let token = self.token_file.clone().map(TokenFile::new);
+        if let Some(token) = &token {
+            token.authorization().map_err(BuildError::Token)?;
+        }
         let folder = self.state_dir.unwrap_or_else(|| PathBuf::from("punctual-agent").join(&self.id));
         let state = StateDir::open(&folder)?;
         let mut handlers = Registry::default();
@@ -214,7 +231,7 @@ impl Builder {
             instances_proved_gone: state.proved_gone().to_vec(),
             seed: now.boot.0.cast_unsigned() ^ u64::from(std::process::id()).rotate_left(32),
         };
-        Ok(Agent { config, handlers, state })
+        Ok(Agent { config, handlers, state, token })
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -22,6 +22,7 @@ pub mod settings;
 mod state_dir;
 mod supervisor;
 pub mod time;
+mod token;
 
 pub use self::agent::{Agent, BUILT_IN, BuildError, Builder};
 pub use self::handler::{Context, Handler, LogStream, Noop};

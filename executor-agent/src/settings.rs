@@ -56,6 +56,10 @@ pub struct Flags {
     #[arg(long, env = "PUNCTUAL_AGENT_STATE_DIR", value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
 
+    /// File with the token to sign in with, read anew for each connection
+    #[arg(long, env = "PUNCTUAL_AGENT_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
     /// How the log is written [default: text on a terminal, else json]
     #[arg(long, env = "PUNCTUAL_AGENT_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -89,6 +93,7 @@ struct File {
     secret_env: Vec<String>,
     secret_dir: Option<PathBuf>,
     state_dir: Option<PathBuf>,
+    token_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
 }
 
@@ -99,6 +104,8 @@ pub struct Settings {
     pub agent: Builder,
     /// Its name.
     pub id: String,
+    /// It has a secret, which tasks are to be kept from.
+    pub signs_in: bool,
     /// None: as fits where the log goes.
     pub log_format: Option<LogFormat>,
 }
@@ -139,8 +146,13 @@ impl Flags {
         if let Some(folder) = self.state_dir.or(file.state_dir) {
             agent = agent.state_dir(folder);
         }
+        let token_file = self.token_file.or(file.token_file);
+        let signs_in = token_file.is_some();
+        if let Some(file) = token_file {
+            agent = agent.token_file(file);
+        }
         let labels = if self.label.is_empty() { file.label } else { labels(&self.label)? };
-        Ok(Settings { agent: agent.labels(labels), id, log_format: self.log_format.or(file.log_format) })
+        Ok(Settings { agent: agent.labels(labels), id, signs_in, log_format: self.log_format.or(file.log_format) })
     }
 }
 

@@ -18,6 +18,7 @@
 
 mod agents;
 mod attempts;
+mod audits;
 mod backfills;
 mod batch;
 mod calendars;

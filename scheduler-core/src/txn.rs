@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Cordon, LogChunk};
+use crate::audit::Event;
 use crate::backfill::{self, Backfill};
 use crate::calendar::{Calendar, CalendarKey};
 use crate::ids::{AgentId, AttemptId, BackfillId, Epoch, FencingToken, JobUid, NodeId, RunId};
@@ -220,6 +221,8 @@ pub struct Transaction {
     /// The engine's clock; refused in SQL when it is too far beyond the ledger's (rule 6).
     pub decided_at: Timestamp,
     pub requests: Vec<RequestRow>,
+    /// Events of the audit that tell of what clients asked for.
+    pub audit: Vec<Event>,
     pub jobs: Vec<JobWrite>,
     /// New runs, by id.
     pub entered: Vec<Run>,
@@ -247,6 +250,7 @@ impl Transaction {
             epoch,
             decided_at,
             requests: Vec::new(),
+            audit: Vec::new(),
             jobs: Vec::new(),
             entered: Vec::new(),
             updated: Vec::new(),
@@ -265,6 +269,7 @@ impl Transaction {
 
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
+            && self.audit.is_empty()
             && self.jobs.is_empty()
             && self.entered.is_empty()
             && self.updated.is_empty()

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use scheduler_core::audit::Origin;
 use scheduler_core::engine::{Answer, Away, Command, Refusal, Request, RequestHandle};
 use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Definition, JobKey};
@@ -216,6 +217,7 @@ impl World {
             is_new: false,
             digest: format!("{}", id.0),
             author: format!("w{}", id.0),
+            origin: Some(Origin::default()),
             command: write.command.clone(),
         };
         let generation = self.servers[server].generation;

@@ -27,6 +27,10 @@ macro_rules! described {
 }
 
 described! {
+    v1::Token => "punctual.v1.Token",
+    v1::ListTokensResponse => "punctual.v1.ListTokensResponse",
+    v1::AuditEvent => "punctual.v1.AuditEvent",
+    v1::ListAuditEventsResponse => "punctual.v1.ListAuditEventsResponse",
     v1::Agent => "punctual.v1.Agent",
     v1::ListAgentsResponse => "punctual.v1.ListAgentsResponse",
     v1::Calendar => "punctual.v1.Calendar",

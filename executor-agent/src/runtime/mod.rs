@@ -19,6 +19,7 @@ use self::tasks::Tasks;
 use crate::handler::Registry;
 use crate::session::{Config, Input, Session};
 use crate::state_dir::StateDir;
+use crate::token::TokenFile;
 
 /// Orders from the program that may wait: two are all there are.
 const ORDERS: usize = 4;
@@ -65,7 +66,13 @@ impl Running {
 }
 
 /// Starts the agent: its session on a thread of its own, where no task can hold up a heartbeat, its tasks on `runtime`.
-pub(crate) fn start(config: Config, handlers: Registry, state: StateDir, runtime: Handle) -> io::Result<Running> {
+pub(crate) fn start(
+    config: Config,
+    token: Option<TokenFile>,
+    handlers: Registry,
+    state: StateDir,
+    runtime: Handle,
+) -> io::Result<Running> {
     let (orders, orders_in) = mpsc::channel(ORDERS);
     let (ended, ended_in) = oneshot::channel();
     let own = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -74,7 +81,7 @@ pub(crate) fn start(config: Config, handlers: Registry, state: StateDir, runtime
         let session = async {
             let (inputs, inputs_in) = mpsc::channel(INPUTS);
             let (events, events_in) = mpsc::channel(EVENTS);
-            let streams = Streams::new(Tasks::new(Handle::current()), inputs);
+            let streams = Streams::new(Tasks::new(Handle::current()), token, inputs);
             let executor = Executor::new(handlers, attempts.clone(), events);
             let driver = Driver::new(Session::new(config), streams, executor, state);
             driver.run(orders_in, inputs_in, events_in).await;

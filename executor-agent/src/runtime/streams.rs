@@ -11,11 +11,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use tracing::info_span;
 
 use super::tasks::Tasks;
 use crate::session::{Closed, Input, StreamId};
+use crate::token::TokenFile;
 
 /// Messages that may wait for the network. Credits keep batches few; a server that lets more than this wait does not
 /// read, and is given up.
@@ -29,6 +30,7 @@ const MAX_MESSAGE: usize = 8 << 20;
 
 pub(super) struct Streams {
     tasks: Tasks,
+    token: Option<TokenFile>,
     inputs: mpsc::Sender<Input>,
     open: BTreeMap<StreamId, Lanes>,
 }
@@ -41,8 +43,8 @@ struct Lanes {
 }
 
 impl Streams {
-    pub(super) fn new(tasks: Tasks, inputs: mpsc::Sender<Input>) -> Self {
-        Self { tasks, inputs, open: BTreeMap::new() }
+    pub(super) fn new(tasks: Tasks, token: Option<TokenFile>, inputs: mpsc::Sender<Input>) -> Self {
+        Self { tasks, token, inputs, open: BTreeMap::new() }
     }
 
     pub(super) fn connect(&mut self, stream: StreamId, server: String) {
@@ -50,12 +52,12 @@ impl Streams {
         let (batches, batches_out) = mpsc::channel(WAITING);
         let closed = CancellationToken::new();
         self.open.insert(stream, Lanes { urgent, batches, closed: closed.clone() });
-        let inputs = self.inputs.clone();
+        let (inputs, token) = (self.inputs.clone(), self.token.clone());
         let outgoing = merge(urgent_out, batches_out);
         let span = info_span!("stream", server = %server);
         self.tasks.spawn(span, async move {
             let talk = async {
-                let why = talk(stream, server, outgoing, &inputs).await;
+                let why = talk(stream, server, token, outgoing, &inputs).await;
                 let _ = inputs.send(Input::Closed { stream, why }).await;
             };
             tokio::select! { biased; () = closed.cancelled() => {}, () = talk => {} }
@@ -98,9 +100,14 @@ fn merge(
 async fn talk(
     stream: StreamId,
     server: String,
+    token: Option<TokenFile>,
     outgoing: impl Stream<Item = AgentMessage> + Send + 'static,
     inputs: &mpsc::Sender<Input>,
 ) -> Closed {
+    let authorization = match token.map(|token| token.authorization()).transpose() {
+        Ok(authorization) => authorization,
+        Err(why) => return Closed::Lost(why),
+    };
     let endpoint = match Endpoint::from_shared(server) {
         Ok(endpoint) => endpoint,
         Err(error) => return Closed::Lost(in_words(&error)),
@@ -119,7 +126,11 @@ async fn talk(
         return Closed::Lost("the agent ends".to_owned());
     }
     let mut client = ExecutorServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
-    let mut incoming = match client.connect(outgoing).await {
+    let mut request = Request::new(outgoing);
+    if let Some(authorization) = authorization {
+        request.metadata_mut().insert("authorization", authorization);
+    }
+    let mut incoming = match client.connect(request).await {
         Ok(response) => response.into_inner(),
         Err(status) => return refused(&status),
     };

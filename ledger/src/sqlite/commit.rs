@@ -21,6 +21,7 @@ pub(super) async fn write(
     leadership::check_clock(now, transaction.decided_at, transaction.watermark)?;
     requests::remember(connection, &transaction.requests, now).await?;
     let refused = failure::before_commit;
+    sql::WRITE_AUDIT_EVENTS.run(connection, &transaction.audit, rows::put_audit_event).await.map_err(refused)?;
     sql::WRITE_JOBS.run(connection, &transaction.jobs, rows::put_job).await.map_err(refused)?;
     sql::WRITE_JOB_REVISIONS.run(connection, &transaction.jobs, rows::put_job_revision).await.map_err(refused)?;
     write_counts(connection, &transaction.counts).await.map_err(refused)?;

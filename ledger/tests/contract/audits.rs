@@ -6,8 +6,8 @@ use ledger::{AuditFilter, Page};
 use scheduler_core::audit::{Event, Image, Origin};
 use scheduler_core::ids::{AuditEventId, TokenId};
 
-use super::samples::{NOW, event, full_job, seconds_after};
-use super::{Access, AccessBackend};
+use super::samples::{NOW, created, event, full_job, job, seconds_after};
+use super::{Access, AccessBackend, Term};
 
 /// Events 1 to 4, a second apart.
 fn history() -> [Event; 4] {
@@ -67,6 +67,24 @@ pub(crate) async fn lists_of_events_hold_what_the_filter_names(backend: &dyn Acc
     }
     assert_eq!(listed(&*ledger, filter(), 3, None).await, (vec![4, 3, 2], true));
     assert_eq!(listed(&*ledger, filter(), 3, Some(history()[1].id)).await, (vec![1], false));
+}
+
+pub(crate) async fn an_event_is_there_with_its_change_and_not_without_it(backend: &dyn AccessBackend) {
+    let ledger = backend.access().await;
+    let term = Term::begin(backend).await;
+    let mut transaction = term.transaction();
+    transaction.jobs.push(created(job(1, "default", "a")));
+    transaction.audit = history().to_vec();
+    for _ in 0..2 {
+        term.ledger.commit(&transaction).await.unwrap();
+    }
+    assert_eq!(listed(&*ledger, AuditFilter::default(), 9, None).await.0, [4, 3, 2, 1]);
+    // Another live job of the name.
+    let mut refused = term.transaction();
+    refused.jobs.push(created(job(2, "default", "a")));
+    refused.audit.push(event(70));
+    term.ledger.commit(&refused).await.unwrap_err();
+    assert_eq!(listed(&*ledger, AuditFilter::default(), 9, None).await.0.len(), 4);
 }
 
 pub(crate) async fn old_events_are_forgotten_a_batch_at_a_time(backend: &dyn AccessBackend) {

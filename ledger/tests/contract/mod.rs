@@ -91,6 +91,7 @@ macro_rules! for_each_access_case {
         $case!(tokens::lists_of_tokens_are_the_newest_first_and_leave_out_those_that_ended);
         $case!(audits::events_come_back_whole_and_are_there_once);
         $case!(audits::lists_of_events_hold_what_the_filter_names);
+        $case!(audits::an_event_is_there_with_its_change_and_not_without_it);
         $case!(audits::old_events_are_forgotten_a_batch_at_a_time);
     };
 }

@@ -161,7 +161,8 @@ impl Node {
         self.requests += 1;
         let handle = RequestHandle(self.requests);
         let (digest, author) = (String::new(), "tester".to_owned());
-        self.input(Input::Request(handle, Request { key: None, is_new: true, digest, author, command })).await;
+        self.input(Input::Request(handle, Request { key: None, is_new: true, digest, author, origin: None, command }))
+            .await;
         self.answers.remove(&handle).unwrap()
     }
 

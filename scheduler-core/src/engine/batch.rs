@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::{Ack, LogAck, LogChunk};
+use crate::audit::Event;
 use crate::backfill::{Backfill, Progress};
 use crate::calendar::CalendarKey;
-use crate::ids::{AgentInstance, AttemptId, BackfillId, FencingToken, JobUid, RunId};
+use crate::ids::{AgentInstance, AttemptId, AuditEventId, BackfillId, FencingToken, JobUid, RunId};
 use crate::job::Counts;
 use crate::run::{Attempt, Run};
 use crate::time::{Boot, Timestamp};
 use crate::txn::{CalendarWrite, CallId, CordonWrite, JobWrite, LateOutcome, RequestRow, Transaction};
 
-use super::inbox::Event;
+use super::inbox::Event as Inbound;
 use super::input::RequestHandle;
 use super::parts::Part;
 use super::request::Answer;
@@ -42,7 +43,7 @@ pub(super) enum Then {
 #[derive(Clone)]
 pub(super) enum Cause {
     Request(Box<Pending>),
-    Event(Event),
+    Event(Inbound),
 }
 
 /// Rows collected for one transaction: the last word on each.
@@ -64,6 +65,8 @@ pub(super) struct Batch {
     pub(super) late: Vec<LateOutcome>,
     pub(super) logs: Vec<LogChunk>,
     pub(super) requests: Vec<RequestRow>,
+    /// With the rows that each stands or falls with.
+    pub(super) audit: Vec<(Part, Event)>,
     pub(super) then: Vec<Then>,
     pub(super) causes: Vec<(Part, Cause)>,
     /// Jobs that nothing else may touch until this is in the ledger.
@@ -91,6 +94,7 @@ impl Batch {
             late: Vec::new(),
             logs: Vec::new(),
             requests: Vec::new(),
+            audit: Vec::new(),
             then: Vec::new(),
             causes: Vec::new(),
             touched: BTreeSet::new(),
@@ -133,12 +137,15 @@ impl Batch {
             && self.late.is_empty()
             && self.logs.is_empty()
             && self.requests.is_empty()
+            && self.audit.is_empty()
             && self.watermark.is_none()
             && self.token_ceiling.is_none()
     }
 
     pub(super) fn into_flight(self, mut transaction: Transaction) -> InFlight {
         transaction.requests = self.requests;
+        let parts_of_events = self.audit.iter().map(|(part, event)| (event.id, *part)).collect();
+        transaction.audit = self.audit.into_iter().map(|(_, event)| event).collect();
         transaction.jobs = self.jobs;
         transaction.counts = self.counts.into_iter().collect();
         transaction.calendars = self.calendars;
@@ -157,6 +164,7 @@ impl Batch {
             transaction: Arc::new(transaction),
             then: self.then,
             causes: self.causes,
+            parts_of_events,
             jobs_of_backfills: self.jobs_of_backfills,
             touched: self.touched,
             first_instant: self.first_instant,
@@ -170,6 +178,7 @@ pub(super) struct InFlight {
     pub(super) transaction: Arc<Transaction>,
     pub(super) then: Vec<Then>,
     pub(super) causes: Vec<(Part, Cause)>,
+    pub(super) parts_of_events: BTreeMap<AuditEventId, Part>,
     pub(super) jobs_of_backfills: BTreeMap<BackfillId, JobUid>,
     pub(super) touched: BTreeSet<JobUid>,
     pub(super) first_instant: Option<Timestamp>,

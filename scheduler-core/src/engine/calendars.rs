@@ -38,8 +38,12 @@ impl Calendars {
         Ok(())
     }
 
+    pub(super) fn find(&self, key: &CalendarKey) -> Option<&Calendar> {
+        self.by_key.get(key).map(|entry| &entry.calendar)
+    }
+
     fn get(&self, key: &CalendarKey) -> Result<&Calendar, Refusal> {
-        self.by_key.get(key).map(|entry| &entry.calendar).ok_or_else(|| Refusal::CalendarNotFound(key.clone()))
+        self.find(key).ok_or_else(|| Refusal::CalendarNotFound(key.clone()))
     }
 
     /// Compiles a job's schedule with the calendars that it names.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::audit::Event;
 use crate::ids::{AttemptId, BackfillId, JobUid, RunId};
 use crate::txn::{CalendarWrite, Change, CordonWrite, RequestKey, Transaction};
 
@@ -62,6 +63,7 @@ impl Parts {
             .chain(transaction.late_outcomes.iter().map(|note| Part::Late(note.attempt)))
             .chain(transaction.logs.iter().map(|chunk| Part::Log(chunk.attempt)))
             .chain(transaction.requests.iter().map(|row| self.request(&row.key)))
+            .chain(transaction.audit.iter().map(|event| self.event(flight, event)))
             .chain(shared.then_some(Part::Shared))
             .collect()
     }
@@ -72,6 +74,7 @@ impl Parts {
             epoch,
             decided_at,
             requests,
+            audit,
             jobs,
             entered,
             updated,
@@ -92,6 +95,7 @@ impl Parts {
             epoch: *epoch,
             decided_at: *decided_at,
             requests: those(requests, |row| is_kept(self.request(&row.key))),
+            audit: those(audit, |event| is_kept(self.event(flight, event))),
             jobs: those(jobs, |write| is_kept(self.job(write.job.uid))),
             entered: those(entered, |run| is_kept(self.job(run.job_uid))),
             updated: those(updated, |run| is_kept(self.job(run.job_uid))),
@@ -109,6 +113,7 @@ impl Parts {
         InFlight {
             transaction: Arc::new(transaction),
             then: those(&flight.then, |then| is_kept(self.then(then))),
+            parts_of_events: flight.parts_of_events.clone(),
             jobs_of_backfills: flight.jobs_of_backfills.clone(),
             causes: those(&flight.causes, |(part, _)| is_kept(self.unless_shared(*part))),
             touched: flight.touched.iter().copied().filter(|uid| is_kept(self.job(*uid))).collect(),
@@ -138,6 +143,10 @@ impl Parts {
 
     fn request(&self, key: &RequestKey) -> Part {
         self.by_key.get(key).copied().unwrap_or(Part::Shared)
+    }
+
+    fn event(&self, flight: &InFlight, event: &Event) -> Part {
+        flight.parts_of_events.get(&event.id).map_or(Part::Shared, |part| self.unless_shared(*part))
     }
 
     fn then(&self, then: &Then) -> Part {

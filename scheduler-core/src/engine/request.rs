@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::agent::{Cordon, Hello};
+use crate::audit::Origin;
 use crate::backfill::Backfill;
 use crate::calendar::{self, Calendar, CalendarKey};
 use crate::ids::{AgentId, AgentInstance, Epoch, NodeId, RunId};
@@ -25,6 +26,8 @@ pub struct Request {
     /// Of the request as first sent; compared when the same number comes again.
     pub digest: String,
     pub author: String,
+    /// Who asks, for the audit; `None`: it has no event.
+    pub origin: Option<Origin>,
     pub command: Command,
 }
 

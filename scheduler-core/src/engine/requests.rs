@@ -113,10 +113,15 @@ impl Term {
         let Pending { handle, request, .. } = pending;
         let key = request.key.clone();
         let digest = request.digest.clone();
+        let before = self.before(&request);
         match self.decide_request(handle, request, batch) {
             Decided::Now(answer) => out.push(Effect::Answer(handle, answer)),
             Decided::InBatch(resource) => {
                 let part = self.part_of(&kept.request.command, batch);
+                if let Some(before) = before {
+                    let event = self.event(before, &kept.request, &resource, batch);
+                    batch.audit.push((part, event));
+                }
                 batch.causes.push((part, Cause::Request(Box::new(kept))));
                 if let Some(key) = key {
                     let row = RequestRow { key: key.clone(), digest, resource, time: self.now.wall };

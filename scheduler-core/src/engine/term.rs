@@ -41,6 +41,8 @@ pub(super) struct Term {
     pub(super) watermark: Watermark,
     pub(super) tokens: Tokens,
     pub(super) last_change_seq: i64,
+    /// Events of the audit so far.
+    pub(super) audited: u32,
     pub(super) last_run_id: Option<RunId>,
     /// No run with a lower id will be entered or change any more.
     pub(super) floor: RunId,
@@ -164,6 +166,7 @@ impl Term {
                 raising: false,
             },
             last_change_seq: beginning.last_change_seq,
+            audited: 0,
             last_run_id: None,
             floor: RunId(uuid::Uuid::nil()),
             random: beginning.random,

@@ -1,6 +1,7 @@
 //! The engine against a ledger in memory, step by step: each test names what breaks if it fails.
 
 mod agents;
+mod audits;
 mod backfills;
 mod bursts;
 mod cancels;

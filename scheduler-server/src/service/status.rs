@@ -77,7 +77,7 @@ impl Service {
     /// What it knows and writes nothing for; `None`: there is none that answers.
     pub(super) async fn ask_leader(&self, call: &Call, command: Command) -> Result<Option<Answer>, Error> {
         let (digest, author) = (String::new(), call.author());
-        let request = Request { key: None, is_new: false, digest, author, command };
+        let request = Request { key: None, is_new: false, digest, author, origin: None, command };
         match tokio::time::timeout(PATIENCE, self.leader.request(request)).await {
             Ok(Ok(answer)) => Ok(Some(answer)),
             Ok(Err(Refusal::Unavailable(_) | Refusal::OutcomeUnknown)) | Err(_) => Ok(None),

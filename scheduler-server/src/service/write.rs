@@ -54,7 +54,7 @@ impl Service {
             // Their fields are the request's own.
             _ => |violations| violations,
         };
-        let request = Request { key, is_new, digest, author: call.author(), command };
+        let request = Request { key, is_new, digest, author: call.author(), origin: Some(call.origin()), command };
         call.hand(Some(handed.clone()));
         let answer = self.leader.request(request).await;
         call.hand(None);

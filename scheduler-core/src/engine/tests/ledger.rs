@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::agent::Cordon;
+use crate::audit::Event;
 use crate::backfill::Backfill;
 use crate::calendar::{Calendar, CalendarKey};
 use crate::ids::{AgentId, BackfillId, Epoch, FencingToken, JobUid, RunId};
@@ -25,6 +26,7 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
+    pub(super) audit: Vec<Event>,
     pub(super) unreadable: Vec<Unreadable>,
     pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
     pub(super) cordons: BTreeMap<AgentId, Cordon>,
@@ -111,6 +113,7 @@ impl Ledger {
         if let Some(failure) = self.refuses.as_ref().and_then(|refuses| refuses(transaction)) {
             return Err(failure);
         }
+        self.audit.extend(transaction.audit.iter().cloned());
         for run in &transaction.entered {
             self.check_entry(run)?;
             self.runs.insert(run.id, run.clone());

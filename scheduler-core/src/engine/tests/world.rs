@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::agent::{
     Assign, Finished, FromAgent, Hello, Inventory, Outcome, Report, ReportEvent, StreamId, TaskType, ToAgent,
 };
+use crate::audit::Origin;
 use crate::engine::{
     Alert, Answer, CandidacyId, Command, Config, Effect, Engine, Input, KeepAliveId, ProofId, Publication, Refusal,
     Request, RequestHandle,
@@ -47,6 +48,8 @@ pub(super) struct World {
     /// Keep-alives that it has not answered.
     pub(super) keep_alives: Vec<KeepAliveId>,
     pub(super) quit: Option<String>,
+    /// Who asks, from here on.
+    pub(super) origin: Option<Origin>,
     requests: u64,
 }
 
@@ -116,6 +119,7 @@ impl World {
             resigned: Vec::new(),
             keep_alives: Vec::new(),
             quit: None,
+            origin: None,
             requests: 0,
         };
         let mut effects = Vec::new();
@@ -255,7 +259,8 @@ impl World {
             request_id: id.into(),
         });
         let digest = format!("{command:?}");
-        self.input(Input::Request(handle, Request { key, is_new: false, digest, author: "tester".into(), command }));
+        let (author, origin) = ("tester".into(), self.origin.clone());
+        self.input(Input::Request(handle, Request { key, is_new: false, digest, author, origin, command }));
         handle
     }
 

@@ -124,7 +124,14 @@ impl Shell {
     /// A write that goes well.
     pub(super) async fn ask(&mut self, command: Command) {
         let handle = RequestHandle(self.number());
-        let request = Request { key: None, is_new: true, digest: String::new(), author: "tester".to_owned(), command };
+        let request = Request {
+            key: None,
+            is_new: true,
+            digest: String::new(),
+            author: "tester".to_owned(),
+            origin: None,
+            command,
+        };
         self.input(Input::Request(handle, request)).await;
         self.answers.remove(&handle).expect("the ledger answers at once").unwrap();
     }
