@@ -28,6 +28,7 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    pub retry_after: Option<String>,
     pub text: String,
 }
 
@@ -72,7 +73,10 @@ impl Rest {
             Some(body) => self.agent.run(request.body(body.to_owned())?)?,
             None => self.agent.run(request.body(())?)?,
         };
-        Ok(Answer { status: response.status().as_u16(), text: response.body_mut().read_to_string()? })
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let status = response.status().as_u16();
+        Ok(Answer { status, retry_after, text: response.body_mut().read_to_string()? })
     }
 
     /// One request to the API, with a JSON body.

@@ -9,6 +9,7 @@ pub struct Server {
     /// `None` while it is dead.
     process: Option<Process>,
     folder: PathBuf,
+    command: &'static str,
     flags: Vec<String>,
     port: Port,
 }
@@ -17,11 +18,30 @@ impl Server {
     /// `scheduler-server dev` with its data in `folder`; answers when it is ready.
     #[track_caller]
     pub fn dev(folder: &Path, flags: &[&str]) -> Self {
+        Self::of("dev", folder, &[&["--data-dir", "data"], flags].concat())
+    }
+
+    /// `scheduler-server serve` on `ledger.db` in `folder`.
+    #[track_caller]
+    pub fn serving(folder: &Path, flags: &[&str]) -> Self {
+        let ledger = format!("--database-url=sqlite://{}/ledger.db", folder.display());
+        Self::of("serve", folder, &[&[ledger.as_str()], flags].concat())
+    }
+
+    /// One that lets nobody in without a token.
+    #[track_caller]
+    pub fn signed_in(folder: &Path) -> Self {
+        Self::serving(folder, &["--sign-in"])
+    }
+
+    #[track_caller]
+    fn of(command: &'static str, folder: &Path, flags: &[&str]) -> Self {
         let port = Port::free();
         let mut server = Self {
             rest: Rest::new(&format!("http://127.0.0.1:{}", port.number())),
             process: None,
             folder: folder.to_owned(),
+            command,
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
             port,
         };
@@ -53,7 +73,7 @@ impl Server {
     #[track_caller]
     pub fn launch(&mut self) {
         let listen = self.address();
-        let mut args = vec!["dev", "--listen", &listen, "--data-dir", "data"];
+        let mut args = vec![self.command, "--listen", &listen];
         args.extend(self.flags.iter().map(String::as_str));
         self.process = Some(Process::start("server", &self.folder, "scheduler-server", &args));
     }

@@ -26,6 +26,11 @@ impl Term {
             return;
         }
         let (id, instance, now) = (hello.agent_id.clone(), hello.instance, self.now.boot);
+        // Others can read an agent's instance: it is no proof of being that agent.
+        if self.agents.by_instance.get(&instance).is_some_and(|entry| entry.id != id) {
+            out.push(Effect::Close(stream, Closed::Protocol("the instance is another agent's")));
+            return;
+        }
         for gone in &hello.instances_proved_gone {
             if *gone != instance && self.agents.by_instance.get(gone).is_some_and(|entry| entry.id == id) {
                 self.lose(*gone, out);

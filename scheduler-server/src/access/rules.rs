@@ -107,6 +107,11 @@ pub fn of_method(path: &str) -> Option<&'static Rule> {
     })
 }
 
+/// Whether the path is one of those that are answered by hand.
+pub fn is_by_hand(path: &str) -> bool {
+    BY_HAND.iter().any(|(known, _)| *known == path)
+}
+
 /// What a path that is not gRPC's needs before anything is read of the request. REST's methods say more by their own rules.
 pub fn of_path(path: &str) -> Entry {
     match BY_HAND.iter().find(|(known, _)| *known == path) {

@@ -38,7 +38,6 @@ impl From<Error> for Status {
             Error::CalendarNotFound(_) => plain(Code::NotFound, ErrorReason::CalendarNotFound, &error),
             Error::RunEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunEnded, &error),
             Error::RunNotEnded(_) => plain(Code::FailedPrecondition, ErrorReason::RunNotEnded, &error),
-            Error::Later(_) => plain(Code::Unimplemented, ErrorReason::NotImplemented, &error),
             Error::Refused(refusal) => refused(refusal),
             Error::Unreadable(Unreadable::Unavailable(_)) => {
                 plain(Code::Unavailable, ErrorReason::LedgerUnavailable, &error)

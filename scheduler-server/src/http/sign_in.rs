@@ -38,7 +38,8 @@ async fn sign_in(State(gate): State<Arc<Gate>>, mut request: Request, next: Next
 
 fn entry(request: &Request) -> Entry {
     let path = request.uri().path();
-    if grpc::content_type(request.headers()).is_none() {
+    // Those are answered by their path, whatever a request says that it is.
+    if rules::is_by_hand(path) || grpc::content_type(request.headers()).is_none() {
         rules::of_path(path)
     } else if rules::of_method(path).is_some_and(|rule| rule.role.is_none()) {
         Entry::Open

@@ -40,9 +40,6 @@ pub enum Error {
     RunEnded(RunId),
     #[error("run {0} has not ended")]
     RunNotEnded(RunId),
-    /// Named as `JobService.BackfillJob`, or as a field of a request.
-    #[error("{0} comes with a later release")]
-    Later(&'static str),
     #[error(transparent)]
     Refused(Refusal),
     #[error(transparent)]

@@ -93,8 +93,10 @@ impl Service {
         if role.is_none() {
             violated.add("token.role", "is required: VIEWER, OPERATOR, ADMIN or AGENT");
         }
-        if given.display_name.chars().count() > LONGEST_NAME {
-            violated.add("token.display_name", format!("has more than {LONGEST_NAME} characters"));
+        if !given.display_name.is_empty()
+            && let Err(description) = is_given(&given.display_name)
+        {
+            violated.add("token.display_name", description);
         }
         let namespaces = names("token.namespaces", &given.namespaces, job_spec::id, violated);
         let agent_ids = names("token.agent_ids", &given.agent_ids, is_given, violated);
@@ -113,7 +115,7 @@ impl Service {
         }
         let token = role.map(|role| Token {
             id: TokenId::at(now, Uuid::new_v4().as_u128()),
-            display_name: job_spec::clean(&given.display_name).into_owned(),
+            display_name: given.display_name.clone(),
             role,
             namespaces,
             agent_ids,

@@ -121,6 +121,9 @@ async fn what_is_answered_by_hand_is_open_to_probes_and_closed_where_it_tells_so
         for (token, expected) in [None, Some(&viewer), Some(&agent)].into_iter().zip(expected) {
             node.sign_in(token.map(|made| made.text.as_str()));
             assert_eq!(node.rest("GET", path, None).await.status, expected, "{path}");
+            // What a request says of itself opens no other way to it.
+            let disguised = node.rest_bytes("GET", path, &[("content-type", "application/grpc")], "").await;
+            assert_eq!(disguised.headers.contains_key("grpc-status"), expected != 200, "{path}");
         }
     }
     node.sign_in(None);

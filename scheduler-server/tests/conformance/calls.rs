@@ -46,6 +46,7 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) json: Json,
 }
 
@@ -111,7 +112,7 @@ impl Node {
         // What is no JSON may be a stream without an end.
         let bytes = if is_json { body.collect().await.unwrap().to_bytes() } else { Bytes::new() };
         let json = if is_json { serde_json::from_slice(&bytes).unwrap() } else { Json::Null };
-        Answer { status: parts.status, json }
+        Answer { status: parts.status, headers: parts.headers, json }
     }
 
     pub(crate) async fn grpc(

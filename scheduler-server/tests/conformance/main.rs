@@ -10,6 +10,7 @@ mod random;
 mod tokens;
 
 mod access;
+mod audit;
 mod bad_input;
 mod dry_runs;
 mod patches;

@@ -24,4 +24,5 @@ mod refusals;
 mod secrets;
 mod server_killed;
 mod stopping;
+mod tokens;
 mod watching;

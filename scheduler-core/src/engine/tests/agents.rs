@@ -246,3 +246,14 @@ fn a_report_without_a_time_is_one_of_now() {
     let ended = world.ledger.runs[&run].first_attempt.as_ref().unwrap().end_time;
     assert_eq!(ended, Some(world.now.wall));
 }
+
+#[test]
+fn an_instance_of_one_agent_is_not_taken_over_by_another() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 1));
+    world.input(Input::Hello(StreamId(2), hello("b", 1, 1)));
+    assert_eq!(world.closed, [StreamId(2)]);
+    world.create("one", job());
+    world.trigger("one");
+    assert_eq!(world.assigned().len(), 1, "the first goes on");
+}
