@@ -186,10 +186,19 @@ mod tests {
 
     use super::*;
 
-    /// The fields that are refused.
+    fn fits_schema(task_type: &str, payload: &Json) -> bool {
+        let Some(schema) = punctual_proto::payloads::schema(task_type) else { return true };
+        let schema: Json = serde_json::from_str(schema).expect("because agents send it");
+        assert!(jsonschema::draft202012::meta::is_valid(&schema), "{task_type}");
+        jsonschema::is_valid(&schema, payload)
+    }
+
+    /// The fields that are refused. What is taken fits the schema that clients are shown.
     fn refused(task_type: &str, payload: Json) -> Vec<String> {
         let mut violations = Violations::default();
+        let fits = fits_schema(task_type, &payload);
         check(task_type, payload.as_object().expect("because tests write objects"), "task.payload", &mut violations);
+        assert!(fits || !violations.0.is_empty(), "the schema of {task_type} refuses {payload}");
         violations.0.into_iter().map(|violation| violation.field).collect()
     }
 
@@ -217,6 +226,17 @@ mod tests {
                 case.get("wrong").and_then(Json::as_str).map(|key| format!("task.payload.{key}")).into_iter().collect();
             let task_type = case["type"].as_str().expect("because each case has a type");
             assert_eq!(refused(task_type, case["payload"].clone()), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn every_built_in_type_has_a_schema_with_the_keys_that_are_checked() {
+        for task_type in BUILT_IN {
+            let schema = punctual_proto::payloads::schema(task_type).expect(task_type);
+            let schema: Json = serde_json::from_str(schema).expect("because agents send it");
+            let described = schema["properties"].as_object().expect("because they have keys").keys();
+            let checked = rules(task_type).expect(task_type).iter().map(|(name, _)| name);
+            assert!(described.eq(checked), "{task_type}");
         }
     }
 

@@ -57,6 +57,10 @@ impl Payload {
 
 #[async_trait]
 impl Handler for Noop {
+    fn payload_schema(&self) -> Option<String> {
+        punctual_proto::payloads::schema("noop").map(str::to_owned)
+    }
+
     fn immediate(&self, task: &Task) -> Option<Completion> {
         match Payload::parse(task) {
             Ok((Duration::ZERO, completion)) => Some(completion),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use job_spec::time::proto_instant;
-use punctual_proto::v1;
+use punctual_proto::{payloads, v1};
 use scheduler_core::agent::TaskType;
 use scheduler_core::engine::AgentStatus;
 use scheduler_core::job::Payload;
@@ -68,10 +68,12 @@ impl Offer {
 }
 
 fn shown(name: String, offer: &Offer) -> v1::TaskType {
+    // Of a built-in type the server has the schema itself, whatever the version of its agents.
+    let schema = payloads::schema(&name).or(offer.schema.as_deref());
     v1::TaskType {
         built_in: job_spec::BUILT_IN.contains(&name.as_str()),
+        payload_schema: schema.map(|schema| job_spec::payload::proto(&Payload(schema.into()))),
         name,
-        payload_schema: offer.schema.as_deref().map(|schema| job_spec::payload::proto(&Payload(schema.into()))),
         agent_count: offer.agents,
         seen_time: offer.seen.map(proto_instant),
     }

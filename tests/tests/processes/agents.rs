@@ -60,6 +60,9 @@ fn task_types_are_listed_with_who_offers_them() {
     };
     assert_eq!((&told("noop")["builtIn"], &told("noop")["agentCount"]), (&json!(true), &json!(1)));
     assert_eq!((&told("http")["builtIn"], &told("http")["agentCount"]), (&json!(true), &json!(0)));
+    for name in ["process", "http", "grpc", "noop"] {
+        assert_eq!(told(name)["payloadSchema"]["type"], "object", "whoever offers {name}, or nobody: {types}");
+    }
     assert!(told("noop")["seenTime"].is_string() && told("http").get("seenTime").is_none(), "{types}");
     let first = server.rest.get("/task-types?pageSize=1");
     let token = first["nextPageToken"].as_str().expect("there are more");

@@ -130,7 +130,7 @@ impl Grpc {
 #[async_trait]
 impl Handler for Grpc {
     fn payload_schema(&self) -> Option<String> {
-        Some(payload::SCHEMA.to_owned())
+        punctual_proto::payloads::schema("grpc").map(str::to_owned)
     }
 
     async fn execute(&self, context: Context) -> Completion {

@@ -16,9 +16,6 @@ use crate::handler::payload::{self, invalid};
 use crate::handler::secrets::Filling;
 use crate::session::Failure;
 
-/// JSON Schema of the payload.
-pub(super) const SCHEMA: &str = include_str!("schema.json");
-
 /// Metadata that belongs to the call itself.
 const OF_CALLS: [HeaderName; 8] =
     [CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];

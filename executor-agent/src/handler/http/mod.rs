@@ -95,7 +95,7 @@ impl Http {
 #[async_trait]
 impl Handler for Http {
     fn payload_schema(&self) -> Option<String> {
-        Some(payload::SCHEMA.to_owned())
+        punctual_proto::payloads::schema("http").map(str::to_owned)
     }
 
     async fn execute(&self, context: Context) -> Completion {

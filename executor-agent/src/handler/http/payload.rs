@@ -11,9 +11,6 @@ use serde_json::Value;
 use crate::handler::payload;
 use crate::session::Failure;
 
-/// JSON Schema of the payload.
-pub(super) const SCHEMA: &str = include_str!("schema.json");
-
 /// Headers that belong to the connection.
 const OF_CONNECTIONS: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 /// Bytes of an answer that are read unless the payload says otherwise.

@@ -105,7 +105,7 @@ impl Process {
 #[async_trait]
 impl Handler for Process {
     fn payload_schema(&self) -> Option<String> {
-        Some(payload::SCHEMA.to_owned())
+        punctual_proto::payloads::schema("process").map(str::to_owned)
     }
 
     fn in_process(&self) -> bool {
