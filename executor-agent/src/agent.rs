@@ -1,18 +1,24 @@
 //! The agent as a program embeds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::handler::{Grpc, Handler, Http, Noop, Process, Registry, Secrets};
+use crate::handler::{
+    Async, Blocking, BlockingContext, Context, Grpc, Handler, Http, Noop, Process, Registry, Secrets,
+};
 use crate::runtime::{self, Running};
-use crate::session;
+use crate::session::{self, Failure};
 use crate::state_dir::{StateDir, StateDirError};
 use crate::supervisor::{self, Supervisor};
 use crate::token::TokenFile;
@@ -21,6 +27,8 @@ const PROCESS: &str = "process";
 const HTTP: &str = "http";
 const GRPC: &str = "grpc";
 const NOOP: &str = "noop";
+/// Of the name of a task type: servers take no longer one.
+const LONGEST_NAME: usize = 128;
 
 /// Task types that every agent can offer.
 pub const BUILT_IN: [&str; 4] = [PROCESS, HTTP, GRPC, NOOP];
@@ -63,6 +71,13 @@ pub enum BuildError {
     UnknownTaskType(String),
     #[error("{0}")]
     Token(String),
+    #[error(
+        "{0:?} cannot name a task type, which has up to {LONGEST_NAME} letters, digits and `.`, `_`, `-`, `/`, `:`, \
+         and starts with a letter or digit"
+    )]
+    TaskTypeName(String),
+    #[error("the task type {0:?} has two handlers")]
+    TwoHandlers(String),
     #[error("process tasks need executor_agent::init() to be called first in main")]
     NotInitialised,
     #[error("there is no task type to offer")]
@@ -184,7 +199,43 @@ impl Builder {
         self
     }
 
-    /// Offers a task type of the program's own.
+    /// Offers a task type of the program's own, executed by an async function of the context and a payload.
+    ///
+    /// What it returns is the run's result, as JSON. A payload that `P` cannot be read from fails for good with
+    /// `PAYLOAD_INVALID` and the path of the wrong field; servers refuse it before that, by the schema of `P`.
+    ///
+    /// When the task is [cancelled](Context::cancelled) it should return soon; the job's `kill_grace` later the future is
+    /// dropped. It must not block its thread: one that does not come back then makes the agent abort.
+    #[must_use]
+    pub fn async_handler<F, P, R, T, E>(self, task_type: impl Into<String>, run: F) -> Self
+    where
+        F: Fn(Context, P) -> R + Send + Sync + 'static,
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Future<Output = Result<T, E>> + Send,
+        T: Serialize,
+        E: Into<Failure>,
+    {
+        self.handler(task_type, Async::new(run))
+    }
+
+    /// As [`async_handler`](Self::async_handler), for a function that blocks. Each attempt has a thread of its own.
+    ///
+    /// The function should look at [`Context::is_cancelled`] often, or wait by [`BlockingContext::sleep`]: a thread cannot
+    /// be ended from outside. Of one that has not returned soon after it was killed (5 s, and less when the agent has lost
+    /// its right to run), the task might run elsewhere at the same time. So the agent aborts then, and all that runs in
+    /// this process with it.
+    #[must_use]
+    pub fn blocking_handler<F, P, T, E>(self, task_type: impl Into<String>, run: F) -> Self
+    where
+        F: Fn(&BlockingContext, P) -> Result<T, E> + Send + Sync + 'static,
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        T: Serialize,
+        E: Into<Failure>,
+    {
+        self.handler(task_type, Blocking::new(run))
+    }
+
+    /// Offers a task type of the program's own, executed by a handler that sees the payload as it came.
     #[must_use]
     pub fn handler(mut self, task_type: impl Into<String>, handler: impl Handler) -> Self {
         self.handlers.push((task_type.into(), Arc::new(handler)));
@@ -199,6 +250,7 @@ impl Builder {
         if let Some(token) = &token {
             token.authorization().map_err(BuildError::Token)?;
         }
+        self.check_names(&built_in)?;
         let folder = self.state_dir.unwrap_or_else(|| PathBuf::from("punctual-agent").join(&self.id));
         let state = StateDir::open(&folder)?;
         let mut handlers = Registry::default();
@@ -253,6 +305,19 @@ impl Builder {
         Ok(())
     }
 
+    fn check_names(&self, built_in: &[String]) -> Result<(), BuildError> {
+        let mut offered: BTreeSet<&str> = built_in.iter().map(String::as_str).collect();
+        for (name, _) in &self.handlers {
+            if !is_task_type(name) {
+                return Err(BuildError::TaskTypeName(name.clone()));
+            }
+            if !offered.insert(name) {
+                return Err(BuildError::TwoHandlers(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
     fn built_in(&self) -> Result<Vec<String>, BuildError> {
         let can_supervise = supervisor::is_initialised();
         let Some(asked) = &self.task_types else {
@@ -288,5 +353,32 @@ impl fmt::Debug for Builder {
             .field("state_dir", state_dir)
             .field("handlers", &handlers)
             .finish()
+    }
+}
+
+/// A job can have no other.
+fn is_task_type(name: &str) -> bool {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "._-/:".contains(character);
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offering(task_type: &str) -> Result<Agent, BuildError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        Agent::builder("tested").state_dir(folder.path()).handler(task_type, Noop).build()
+    }
+
+    #[test]
+    fn a_task_type_that_no_job_can_name_or_that_has_two_handlers_is_refused() {
+        for name in ["", "-a", "a b", "ü", &"x".repeat(129)] {
+            assert!(matches!(offering(name), Err(BuildError::TaskTypeName(_))), "{name:?}");
+        }
+        assert!(matches!(offering("noop"), Err(BuildError::TwoHandlers(_))), "built in");
+        assert!(offering("shop/Import:2").is_ok_and(|agent| agent.task_types().contains(&"shop/Import:2".to_owned())));
     }
 }

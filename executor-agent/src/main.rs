@@ -7,7 +7,6 @@ use anyhow::Result;
 use clap::Parser;
 use executor_agent::settings::{Flags, LogFormat, Settings};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -34,35 +33,11 @@ fn run() -> Result<()> {
     tokio::runtime::Runtime::new()?.block_on(work(settings))
 }
 
-/// The first signal drains, the second stops at once.
 async fn work(settings: Settings) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let agent = settings.agent.build()?;
     let task_types = agent.task_types().join(",");
     info!(id = %settings.id, instance = %agent.instance(), %task_types, "this agent offers the task types {task_types}");
-    let mut running = agent.start()?;
-    let mut is_draining = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = running.ended() => {
-                ended?;
-                info!("this agent has left");
-                return Ok(());
-            }
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if is_draining {
-            info!("stopping at once: tasks are killed");
-            running.stop();
-        } else {
-            info!("draining: no new work, tasks are finished; another signal kills them");
-            running.drain();
-        }
-        is_draining = true;
-    }
+    Ok(agent.run().await?)
 }
 
 fn log_to_stderr(format: Option<LogFormat>) {

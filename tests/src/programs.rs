@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// The path of a program of this workspace: in `PUNCTUAL_TEST_BIN_DIR`, else where cargo puts it.
+/// The path of a program of this workspace, an example being `examples/<name>`: in `PUNCTUAL_TEST_BIN_DIR`, else where cargo puts it.
 pub fn program(name: &str) -> PathBuf {
     let program = folder().join(name);
     assert!(
         program.exists(),
-        "there is no {}: build it with `cargo build --workspace --bins`, or run `cargo xtask test`",
+        "there is no {}: build it with `cargo build --workspace --bins --examples`, or run `cargo xtask test`",
         program.display()
     );
     program

@@ -11,8 +11,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let nextest = tool::nextest();
 
     // With the tests, because then cargo resolves one set of features for the binaries that the tests spawn and for
-    // the tests: without them the binaries would be built twice.
-    step::run("build the binaries and the tests", step::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    // the tests: without them the binaries would be built twice. Examples are run by tests, too.
+    let targets = ["build", "--workspace", "--bins", "--examples", "--tests"];
+    step::run("build the binaries, the examples and the tests", step::cargo().args(targets))?;
 
     let mut runner = step::cargo();
     runner.env(tool::GRPCURL_VARIABLE, clients.grpcurl).env(tool::PYTHON_VARIABLE, clients.python);

@@ -3,6 +3,8 @@
 //! Thin on purpose: a handler sees its task, is told when to end, says how far it is and what it logs, and returns how it
 //! ended. Deadlines, reports and the right to run are the session's.
 
+mod asynchronous;
+mod blocking;
 mod context;
 mod grpc;
 mod http;
@@ -11,6 +13,7 @@ mod outgoing;
 mod payload;
 mod process;
 mod result;
+mod schema;
 mod secrets;
 #[cfg(test)]
 mod trial;
@@ -21,6 +24,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(crate) use self::asynchronous::Async;
+pub(crate) use self::blocking::Blocking;
+pub use self::blocking::BlockingContext;
 pub use self::context::{Context, LogStream};
 pub(crate) use self::grpc::Grpc;
 pub(crate) use self::http::Http;
@@ -30,6 +36,9 @@ pub(crate) use self::secrets::Secrets;
 use crate::session::{Completion, OfferedTaskType, Task};
 
 /// Executes the tasks of one type.
+///
+/// Most programs register functions of typed payloads instead, with [`Builder::async_handler`](crate::Builder::async_handler)
+/// and [`Builder::blocking_handler`](crate::Builder::blocking_handler).
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
     /// JSON Schema of the payload, as JSON text.
@@ -37,10 +46,16 @@ pub trait Handler: Send + Sync + 'static {
         None
     }
 
-    /// Whether tasks run in this process. Such a task is dropped when it is killed, and one that blocks its thread then
-    /// makes the agent abort. A handler that answers false ends its task itself once [`Context::killed`] resolves.
+    /// Whether tasks run in this process: one that has not ended soon after it is killed makes the agent abort. A handler
+    /// that answers false ends its task itself once [`Context::killed`] resolves.
     fn in_process(&self) -> bool {
         true
+    }
+
+    /// Whether a task that is killed ends when the future of [`Self::execute`] is dropped, as async code does. If it goes
+    /// on elsewhere, say on a thread, then no: its end is awaited, so that none is reported that has not come.
+    fn ends_when_dropped(&self) -> bool {
+        self.in_process()
     }
 
     /// The end of a task that takes no time at all, so that none is spawned for it. Called on the thread that keeps the

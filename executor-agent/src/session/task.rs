@@ -50,10 +50,12 @@ impl From<Failure> for Completion {
 }
 
 /// What went wrong in a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
 pub struct Failure {
     /// What retry policies match.
     pub code: String,
+    /// For people.
     pub message: String,
     /// Whether another attempt may help.
     pub retryable: bool,

@@ -127,6 +127,22 @@ impl Peer {
         }
     }
 
+    /// As [`Self::next`]; `None` when the agent is gone.
+    pub(crate) async fn until_closed(&mut self) -> Option<FromAgent> {
+        while let Some(Ok(message)) = patiently(self.incoming.next()).await {
+            match message.message.expect("a message has content") {
+                FromAgent::Heartbeat(heartbeat) => {
+                    let confirmed = HeartbeatConfirmed { n: heartbeat.n, ..HeartbeatConfirmed::default() };
+                    let message = Some(ToAgent::HeartbeatConfirmed(confirmed));
+                    // It may be gone by now.
+                    let _ = self.outgoing.send(Ok(ServerMessage { message })).await;
+                }
+                other => return Some(other),
+            }
+        }
+        None
+    }
+
     async fn any(&mut self) -> FromAgent {
         let message = patiently(self.incoming.next()).await.expect("the stream goes on").expect("the stream is sound");
         message.message.expect("a message has content")
