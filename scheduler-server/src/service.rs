@@ -21,10 +21,12 @@ mod locks;
 mod mask;
 mod namespaces;
 mod page;
+mod payload;
 mod preview;
 mod purge;
 mod revisions;
 mod run;
+mod schemas;
 mod scope;
 mod stats;
 mod status;
@@ -48,6 +50,7 @@ use ledger::{Audit, Reader, Tokens};
 use scheduler_core::ids::NodeId;
 use scheduler_core::time::Timestamp;
 
+use self::schemas::Schemas;
 use crate::feed::Feed;
 
 pub use call::{Call, Handed};
@@ -83,6 +86,7 @@ pub struct Service {
     clock: Clock,
     node: Node,
     min_every: Duration,
+    schemas: Schemas,
 }
 
 impl Service {
@@ -96,7 +100,7 @@ impl Service {
         node: Node,
         min_every: Duration,
     ) -> Self {
-        Self { ledger, access, leader, feed, clock, node, min_every }
+        Self { ledger, access, leader, feed, clock, node, min_every, schemas: Schemas::default() }
     }
 
     fn now(&self) -> Timestamp {

@@ -4,6 +4,7 @@
 mod backfills;
 mod calendars;
 mod lives;
+mod payloads;
 mod real;
 mod retries;
 mod watch;

@@ -13,7 +13,7 @@ use ledger::{
 };
 use scheduler_core::backfill::{Backfill, Progress};
 use scheduler_core::calendar::{Calendar, CalendarKey};
-use scheduler_core::engine::{Answer, Away, Command, Refusal, Request};
+use scheduler_core::engine::{AgentStatus, Answer, Away, Command, Refusal, Request};
 use scheduler_core::ids::{BackfillId, JobUid, NodeId, RunId};
 use scheduler_core::job::{Counts, Definition, Job, JobKey, Pause};
 use scheduler_core::run::{Run, RunState, Trigger};
@@ -33,6 +33,7 @@ struct World {
     backfills: BTreeMap<BackfillId, Backfill>,
     logs: Vec<LoggedChunk>,
     requests: BTreeMap<RequestKey, (String, String)>,
+    agents: Vec<AgentStatus>,
     /// What the leader was asked, in order.
     asked: Vec<Request>,
     books: access::Books,
@@ -66,6 +67,11 @@ impl Fake {
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {
         self.world().behaviour = behaviour;
+    }
+
+    /// The agents that the leader knows.
+    pub(crate) fn has_agents(&self, agents: Vec<AgentStatus>) {
+        self.world().agents = agents;
     }
 
     pub(crate) fn asked(&self) -> Vec<Request> {
@@ -308,7 +314,8 @@ impl World {
             };
         }
         let (answer, resource) = match request.command {
-            Command::Status | Command::Agents | Command::Locks(_) | Command::StepDown { .. } => {
+            Command::Agents => return Ok(Answer::Agents(self.agents.clone())),
+            Command::Status | Command::Locks(_) | Command::StepDown { .. } => {
                 return Err(Refusal::Unavailable(Away::NoLeader));
             }
             Command::PurgeRuns { filter, most } => return Ok(Answer::Purged(self.purge(&filter, most))),
@@ -336,9 +343,10 @@ impl World {
                     Command::CreateJob { validate_only: true, .. } | Command::UpdateJob { validate_only: true, .. }
                 );
                 let job = self.changed(command)?;
-                if keep {
-                    self.jobs.insert(job.key.clone(), job.clone());
+                if !keep {
+                    return Ok(Answer::Job(Box::new(job)));
                 }
+                self.jobs.insert(job.key.clone(), job.clone());
                 let uid = job.uid.to_string();
                 (Answer::Job(Box::new(job)), uid)
             }

@@ -1,10 +1,12 @@
 //! Jobs: create, read, list, and what operators do with them.
 
+use std::sync::Arc;
+
 use job_spec::payload;
 use prost::Message;
 use punctual_proto::v1;
 use scheduler_core::engine::{Command, Refusal};
-use scheduler_core::job::{Job, JobKey, Payload};
+use scheduler_core::job::{Definition, Job, JobKey, Payload};
 use scheduler_core::{Violation, Violations};
 
 use super::error::in_job;
@@ -34,7 +36,15 @@ impl Service {
             let request = v1::CreateJobRequest { request_id: String::new(), ..request };
             Numbered::new(METHOD, &job.namespace, request_id, &request)
         });
+        let unfit = self.check_task(call, &definition.task).await?;
         let command = Command::CreateJob { job, definition: Box::new(definition), validate_only };
+        if !unfit.0.is_empty() {
+            let request_id = numbered.as_ref().map(Numbered::request_id);
+            return match self.made_before(call, numbered, command).await? {
+                Some(uid) => self.repeated_job(&uid, request_id, METHOD).await,
+                None => Err(Error::Invalid(unfit)),
+            };
+        }
         self.write_job(call, numbered, command, METHOD).await
     }
 
@@ -84,20 +94,33 @@ impl Service {
         if !violations.0.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        let payload = self.triggered_payload(&job, request.payload.as_ref()).await?;
+        let merged = self.triggered_payload(&job, request.payload.as_ref()).await?;
         let request = v1::TriggerJobRequest { request_id: String::new(), ..request };
         let numbered = Numbered::new(METHOD, &job.namespace, request_id, &request);
         let namespace = job.namespace.clone();
+        if let Some((stored, payload)) = &merged {
+            let unfit = self.check_payload(call, &stored.task.task_type, payload, "payload").await?;
+            if !unfit.0.is_empty() {
+                let request_id = Some(numbered.request_id());
+                let definition = Box::new((**stored).clone());
+                let dry_run = Command::CreateJob { job, definition, validate_only: true };
+                return match self.made_before(call, Some(numbered), dry_run).await? {
+                    Some(run) => self.repeated_run(&run, request_id, namespace, METHOD).await,
+                    None => Err(Error::Invalid(unfit)),
+                };
+            }
+        }
+        let payload = merged.map(|(_, payload)| payload);
         let command = Command::TriggerJob { job, payload, labels, not_before };
         self.write_run(call, Some(numbered), command, namespace, METHOD).await
     }
 
-    /// The job's payload with the trigger's laid over it; without one, the run takes the job's as it is then.
+    /// The job and its payload with the trigger's laid over it; without one, the run takes the job's as it is then.
     async fn triggered_payload(
         &self,
         key: &JobKey,
         over: Option<&prost_types::Struct>,
-    ) -> Result<Option<Payload>, Error> {
+    ) -> Result<Option<(Arc<Definition>, Payload)>, Error> {
         let Some(over) = over.filter(|over| !over.fields.is_empty()) else { return Ok(None) };
         check_size("payload", Some(over))?;
         let job = self.stored_job(key).await?;
@@ -107,7 +130,7 @@ impl Service {
         let task = &job.definition.task;
         let mut violations = Violations::default();
         let merged = payload::merged(&task.task_type, &task.payload, over, "payload", &mut violations);
-        violations.or(Some(merged)).map_err(Error::Invalid)
+        violations.or(Some((Arc::clone(&job.definition), merged))).map_err(Error::Invalid)
     }
 
     pub(super) async fn stored_job(&self, key: &JobKey) -> Result<Job, Error> {

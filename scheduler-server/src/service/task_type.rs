@@ -11,8 +11,9 @@ use scheduler_core::time::Timestamp;
 
 use super::{Call, Error, Service, page};
 
+/// What agents say of a task type.
 #[derive(Default)]
-struct Offer {
+pub(super) struct Offer {
     /// As the agent has it that was heard of last.
     schema: Option<String>,
     seen: Option<Timestamp>,
@@ -58,6 +59,20 @@ impl Service {
 }
 
 impl Offer {
+    pub(super) fn of(name: &str, agents: &[AgentStatus]) -> Self {
+        let mut offer = Self::default();
+        for agent in agents {
+            let offered = agent.hello.iter().flat_map(|hello| &hello.task_types);
+            offered.filter(|offered| offered.name == name).for_each(|offered| offer.take(offered, agent));
+        }
+        offer
+    }
+
+    /// The schema, if an agent is there that could run a task.
+    pub(super) fn living_schema(&self) -> Option<&str> {
+        self.schema.as_deref().filter(|_| self.agents > 0)
+    }
+
     fn take(&mut self, offered: &TaskType, agent: &AgentStatus) {
         self.agents += i32::from(agent.connect_time.is_some() && !agent.is_stale);
         if self.seen <= agent.heartbeat_time {

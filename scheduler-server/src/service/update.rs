@@ -65,6 +65,10 @@ impl Service {
         if *stored.definition == definition {
             return Ok(shown);
         }
+        // A task that stays as it was hinders no other change.
+        if stored.definition.task != definition.task {
+            self.check_task(call, &definition.task).await?.or(()).map_err(Error::Invalid)?;
+        }
         let command = Command::UpdateJob {
             job: key.clone(),
             definition: Box::new(definition),
@@ -82,6 +86,7 @@ impl Service {
     ) -> Result<v1::Job, Error> {
         let (job, definition) = job_spec::definition(job, &self.rules(self.now()))
             .map_err(|violations| Error::Invalid(in_job(violations)))?;
+        self.check_task(call, &definition.task).await?.or(()).map_err(Error::Invalid)?;
         let validate_only = request.validate_only;
         let command = Command::CreateJob { job, definition: Box::new(definition), validate_only };
         self.write_job(call, None, command, METHOD).await

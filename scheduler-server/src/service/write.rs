@@ -76,11 +76,7 @@ impl Service {
         let request_id = numbered.as_ref().map(|numbered| numbered.key.request_id.clone());
         match self.write(call, numbered, command).await? {
             Answer::Job(job) => Ok(self.written(*job).await),
-            Answer::Repeated(uid) => {
-                let uid: JobUid = uid.parse().map_err(|_| Error::Misanswered(method))?;
-                let job = self.ledger.job_by_uid(uid).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
-                Ok(self.written(job.ok_or(Error::Misanswered(method))?).await)
-            }
+            Answer::Repeated(uid) => self.repeated_job(&uid, request_id, method).await,
             Answer::Run(_)
             | Answer::Calendar(_)
             | Answer::Backfill(_)
@@ -89,6 +85,51 @@ impl Service {
             | Answer::Agents(_)
             | Answer::Locks(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
+        }
+    }
+
+    /// The job that an earlier request of the same number made, as it is now.
+    pub(super) async fn repeated_job(
+        &self,
+        uid: &str,
+        request_id: Option<String>,
+        method: &'static str,
+    ) -> Result<v1::Job, Error> {
+        let uid: JobUid = uid.parse().map_err(|_| Error::Misanswered(method))?;
+        let job = self.ledger.job_by_uid(uid).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
+        Ok(self.written(job.ok_or(Error::Misanswered(method))?).await)
+    }
+
+    /// As [`Self::repeated_job`], for a run.
+    pub(super) async fn repeated_run(
+        &self,
+        id: &str,
+        request_id: Option<String>,
+        namespace: String,
+        method: &'static str,
+    ) -> Result<v1::Run, Error> {
+        let id: RunId = id.parse().map_err(|_| Error::Misanswered(method))?;
+        let run = self.ledger.run(id).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
+        run.map(|run| view::run(&run)).ok_or(Error::RunNotFound { namespace, run: id })
+    }
+
+    /// What a request made that was taken before, for one that would be refused now because the world has changed. The
+    /// leader is asked under the request's number, with a creation that it only tries.
+    pub(super) async fn made_before(
+        &self,
+        call: &Call,
+        numbered: Option<Numbered>,
+        mut creation: Command,
+    ) -> Result<Option<String>, Error> {
+        let Some(numbered) = numbered.filter(|numbered| !numbered.is_new) else { return Ok(None) };
+        if let Command::CreateJob { validate_only, .. } = &mut creation {
+            *validate_only = true;
+        }
+        match self.write(call, Some(numbered), creation).await {
+            Ok(Answer::Repeated(resource)) => Ok(Some(resource)),
+            // What it would have come to is not of interest.
+            Ok(_) | Err(Error::Invalid(_) | Error::Refused(Refusal::JobExists(_))) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -131,11 +172,7 @@ impl Service {
         let request_id = numbered.as_ref().map(|numbered| numbered.key.request_id.clone());
         match self.write(call, numbered, command).await? {
             Answer::Run(run) => Ok(job_spec::run(&run, &[], job_spec::RunView::Whole)),
-            Answer::Repeated(id) => {
-                let id: RunId = id.parse().map_err(|_| Error::Misanswered(method))?;
-                let run = self.ledger.run(id).await.map_err(|_| Error::OutcomeUnknown { request_id })?;
-                run.map(|run| view::run(&run)).ok_or(Error::RunNotFound { namespace, run: id })
-            }
+            Answer::Repeated(id) => self.repeated_run(&id, request_id, namespace, method).await,
             Answer::Job(_)
             | Answer::Calendar(_)
             | Answer::Backfill(_)
