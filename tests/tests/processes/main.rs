@@ -27,3 +27,4 @@ mod server_killed;
 mod stopping;
 mod tokens;
 mod watching;
+mod worker;

@@ -6,10 +6,10 @@
 
 use std::env;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use punctual_tests::{Cli, Said, Server, folder, grpcurl, program, python, root, sqlite};
+use punctual_tests::{Cli, Process, Said, Server, folder, grpcurl, program, python, root, sqlite};
 
 /// Where a server listens, and where `dev` has its data, as the pages have it.
 const ADDRESS: &str = "127.0.0.1:7117";
@@ -76,8 +76,15 @@ fn is_like(said: &str, shown: &str) -> bool {
 /// Runs all blocks; `tools` are programs that they call beside Punctual's own.
 #[track_caller]
 fn run(page: &str, tools: &[PathBuf]) {
+    run_with(page, tools, |_, _| ());
+}
+
+/// As [`run`], with something of `start`'s beside the server.
+#[track_caller]
+fn run_with<T>(page: &str, tools: &[PathBuf], start: impl FnOnce(&Path, &Server) -> T) {
     let folder = folder();
     let server = Server::with_agent(folder.path());
+    let _beside = start(folder.path(), &server);
     symlink("data", folder.path().join(DATA)).expect("because the folder is the test's");
     let page = page.replace(ADDRESS, &server.address());
     let blocks = blocks(&page);
@@ -130,6 +137,21 @@ fn every_command_of_the_api_guide_prints_what_it_shows() {
 #[test]
 fn every_command_of_the_page_on_tasks_prints_what_it_shows() {
     run(&read("docs/tasks.md"), &[]);
+}
+
+#[test]
+fn every_command_of_the_page_on_handlers_prints_what_it_shows() {
+    run_with(&read("docs/writing-a-handler.md"), &[], |folder, server| {
+        let worker = Process::start("worker", folder, "examples/worker", &[&server.url()]);
+        server.has_agents(2);
+        worker
+    });
+}
+
+#[test]
+fn the_page_on_handlers_shows_the_example_that_runs() {
+    let example = read("executor-agent/examples/worker.rs");
+    assert!(read("docs/writing-a-handler.md").contains(&format!("```rust\n{example}```\n")), "the example has changed");
 }
 
 #[test]
