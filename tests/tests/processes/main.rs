@@ -20,7 +20,6 @@ mod load;
 mod outgoing;
 mod output;
 mod pages;
-mod pages;
 mod refusals;
 mod secrets;
 mod server_killed;
