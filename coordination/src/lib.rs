@@ -1,18 +1,21 @@
 //! The coordinator: who leads, and whether it still does.
 //!
 //! One crate knows how leadership is won: behind [`Coordinator`] stands the lock on the data directory of a
-//! single node ([`local`]), and, in a cluster, etcd. It decides nothing: whether a node stands, when its lease is
+//! single node ([`local`]), and, in a cluster, [`etcd`]. It decides nothing: whether a node stands, when its lease is
 //! renewed and what a lease that is not renewed means is the engine's (`scheduler_core::engine`).
 
+pub mod etcd;
 pub mod local;
+
+// The contract suite, which is part of this crate's own tests too, calls it by its name.
+#[cfg(test)]
+extern crate self as coordination;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-// The cluster's coordinator will need it; it is compiled from the start, so that every build proves that
-// its build script finds protoc.
-use etcd_client as _;
 use scheduler_core::engine::{CandidacyId, Other};
+use scheduler_core::ids::NodeId;
 
 /// What the server asks of the coordinator. Each candidacy has a key and a lease of its own, so that whatever is done for
 /// one, however late, does nothing to the next. Calls come at the same time and in any order.
@@ -42,8 +45,25 @@ pub trait Coordinator: Send + Sync {
 pub enum News {
     /// The candidacy's key is gone.
     Lost(CandidacyId),
+    /// Who leads and who stands, whenever that has changed.
+    Standing(Standing),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// `None`: nobody, or a node that does not say how it is reached.
+    pub leader: Option<Peer>,
     /// The other nodes that stand or lead, all of them.
-    Others(Vec<Other>),
+    pub others: Vec<Other>,
+}
+
+/// A node of the cluster, and where it is reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    pub node: NodeId,
+    /// One start of its process.
+    pub instance: String,
+    pub address: String,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -51,4 +71,10 @@ pub enum Error {
     /// Another node leads, or nobody.
     #[error("this node does not lead: {0}")]
     NotLeading(String),
+    /// It may have been done.
+    #[error("the coordinator does not answer: {0}")]
+    Unreachable(String),
+    /// Not done.
+    #[error("the coordinator refuses: {0}")]
+    Refused(String),
 }

@@ -28,13 +28,6 @@ impl Coordinator {
     fn reaches(&self, server: usize) -> bool {
         !self.is_down && !self.cut.contains(&server)
     }
-
-    /// The servers besides `server` that stand or lead.
-    fn others(&self, server: usize) -> Vec<usize> {
-        let all = self.election.leader.iter().chain(&self.election.waiting).map(|candidate| candidate.server);
-        let others: BTreeSet<usize> = all.filter(|other| *other != server).collect();
-        others.into_iter().collect()
-    }
 }
 
 impl World {
@@ -88,7 +81,7 @@ impl World {
 
     fn standing(&self, server: usize) -> Arrival {
         let leader = self.coordinator.election.leader.map(|leader| leader.server);
-        Arrival::Standing(leader, self.coordinator.others(server))
+        Arrival::Standing(leader, self.coordinator.election.others(server).into_iter().collect())
     }
 
     /// A watch brings what was missed while the coordinator could not be reached.
@@ -102,7 +95,8 @@ impl World {
         }
         let leader = self.coordinator.election.leader.map(|leader| leader.server);
         let watcher = &self.servers[server];
-        if watcher.leader_hint != leader || watcher.others != self.coordinator.others(server) {
+        if watcher.leader_hint != leader || !watcher.others.iter().copied().eq(self.coordinator.election.others(server))
+        {
             self.arrive(server, generation, self.standing(server));
         }
         let watcher = &self.servers[server];

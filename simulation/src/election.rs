@@ -1,7 +1,7 @@
 //! An election on leases as etcd has it: whoever came first of those whose lease lasts leads. No time passes in it, and
 //! nothing is lost: that is what the calls around it are for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use scheduler_core::engine::CandidacyId;
 
@@ -47,6 +47,16 @@ impl Election {
             return self.leader;
         }
         None
+    }
+
+    pub fn leader(&self) -> Option<Candidate> {
+        self.leader
+    }
+
+    /// The servers besides `server` that stand or lead.
+    pub fn others(&self, server: usize) -> BTreeSet<usize> {
+        let all = self.leader.iter().chain(&self.waiting).map(|candidate| candidate.server);
+        all.filter(|other| *other != server).collect()
     }
 
     pub fn leads(&self, candidate: Candidate) -> bool {

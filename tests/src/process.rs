@@ -29,17 +29,24 @@ impl Process {
     /// wrong.
     #[track_caller]
     pub fn start(name: &str, folder: &Path, of: &str, args: &[&str]) -> Self {
+        Self::start_other(name, folder, program(of), args)
+    }
+
+    /// The same of a program that is on the machine.
+    #[track_caller]
+    pub fn start_other(name: &str, folder: &Path, of: impl AsRef<Path>, args: &[&str]) -> Self {
+        let of = of.as_ref();
         let log = folder.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log).expect("because the folder is the test's");
         let errors = output.try_clone().expect("because a file can be opened twice");
-        let mut command = Command::new(program(of));
+        let mut command = Command::new(of);
         command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         undisturbed(&mut command, folder);
         let clock = folder.join("clock");
         if clock.exists() {
             command.env("PUNCTUAL_TEST_CLOCK", clock);
         }
-        let child = command.spawn().unwrap_or_else(|error| panic!("{of} does not start: {error}"));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", of.display()));
         let watchdog = watchdog(child.id());
         Self { name: name.to_owned(), log, child, watchdog, ended: None }
     }
@@ -107,7 +114,8 @@ impl Drop for Process {
 
 /// Without the settings of whoever runs the tests.
 pub(crate) fn undisturbed(command: &mut Command, home: &Path) {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PUNCTUAL_")) {
+    let is_setting = |name: &str| name.starts_with("PUNCTUAL_") || name.starts_with("ETCD_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").env("HOME", home);

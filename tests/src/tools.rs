@@ -31,13 +31,13 @@ pub fn sqlite() -> Option<PathBuf> {
     on_path("sqlite3").or_else(|| missing("sqlite3"))
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     found.is_ok().then(|| name.into())
 }
 
 /// xtask says where it has put the programs.
-fn missing<T>(what: &str) -> Option<T> {
+pub(crate) fn missing<T>(what: &str) -> Option<T> {
     assert!(std::env::var_os("PUNCTUAL_TEST_BIN_DIR").is_none(), "xtask has not brought {what}");
     eprintln!("SKIPPED: this test needs {what}; `cargo xtask test` brings it");
     None

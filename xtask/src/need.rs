@@ -52,6 +52,12 @@ pub(crate) const TEST: &[Need] = &[
         packages: &["sqlite3"],
         why: "the tests back ledgers up with it, as the page on operating says",
     },
+    Need {
+        name: "etcd",
+        probe: &["sh", "-c", "etcd --version && etcdctl version"],
+        packages: &["etcd-server", "etcd-client"],
+        why: "the tests of clusters start private ones",
+    },
 ];
 
 /// Installs what is missing where apt-get can, and otherwise says in a line each how to get it.

@@ -97,7 +97,7 @@ impl Loop {
                 news = coordinator.news() => {
                     let input = match news {
                         News::Lost(candidacy) => Input::Unelected(candidacy),
-                        News::Others(others) => Input::Others(others),
+                        News::Standing(standing) => Input::Others(standing.others),
                     };
                     self.take(clock::now(), Message::Input(input), &mut effects);
                 }

@@ -1,0 +1,8 @@
+//! The coordinator against real etcds.
+
+mod cluster;
+#[path = "../../tests/contract/mod.rs"]
+mod contract;
+mod outages;
+mod signed_in;
+mod suite;
