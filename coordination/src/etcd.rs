@@ -7,8 +7,12 @@
 mod campaign;
 mod candidacies;
 mod candidate;
+mod lent;
+mod locks;
 mod members;
 mod news;
+#[cfg(test)]
+mod plant;
 mod requests;
 mod settings;
 #[cfg(test)]
@@ -21,21 +25,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use etcd_client::KeyValue;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use scheduler_core::engine::CandidacyId;
+use scheduler_core::ids::AgentInstance;
+use scheduler_core::lock::{HeldLock, LockName};
+use scheduler_core::txn::Election;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::{Coordinator, Error, News};
+use crate::{Coordinator, Error, Locks, News, Peer, Proof};
 
 use candidacies::{Candidacies, State};
+use candidate::Candidate;
+use lent::Lent;
 use members::Members;
+use requests::{Guard, Outcome, Transaction, Write};
 
 pub use settings::{BadSetting, Settings, Tls, User};
 
-/// One member may take this part of the lease: the others are asked in the rest.
+/// One member may take this part of the lease, and not longer than that: the others are asked in the rest.
 const PATIENCE: u32 = 6;
+const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct Etcd {
     shared: Arc<Shared>,
@@ -47,15 +59,30 @@ struct Shared {
     settings: Settings,
     members: Members,
     candidacies: Candidacies,
+    lent: Lent,
+    /// See [`plant::Plant::StaleReads`].
+    #[cfg(test)]
+    first_read: std::sync::Mutex<std::collections::BTreeMap<Vec<u8>, Vec<KeyValue>>>,
 }
 
 impl Etcd {
     /// Does nothing yet: etcd need not be there.
     pub fn new(settings: Settings) -> Result<Self, BadSetting> {
         settings.check()?;
-        let members =
-            Members::new(&settings.endpoints, settings.options(), settings.user.is_some(), settings.lease / PATIENCE);
-        let shared = Arc::new(Shared { settings, members, candidacies: Candidacies::default() });
+        let members = Members::new(
+            &settings.endpoints,
+            settings.options(),
+            settings.user.is_some(),
+            (settings.lease / PATIENCE).min(LONGEST_PATIENCE),
+        );
+        let shared = Arc::new(Shared {
+            settings,
+            members,
+            candidacies: Candidacies::default(),
+            lent: Lent::default(),
+            #[cfg(test)]
+            first_read: std::sync::Mutex::default(),
+        });
         Ok(Self { news: Mutex::new(news::news(Arc::clone(&shared))), shared })
     }
 }
@@ -66,7 +93,7 @@ impl Coordinator for Etcd {
         Some(self.shared.settings.lease)
     }
 
-    async fn campaign(&self, candidacy: CandidacyId) -> Result<(), Error> {
+    async fn campaign(&self, candidacy: CandidacyId) -> Result<Option<Election>, Error> {
         let known = self.shared.candidacies.of(candidacy);
         let mut state = known.subscribe();
         let result = tokio::select! {
@@ -74,7 +101,7 @@ impl Coordinator for Etcd {
             _ = state.wait_for(|state| *state == State::Over) => {
                 Err(Error::NotLeading("it has resigned, or lost its key".to_owned()))
             }
-            result = self.shared.stand(candidacy, &known) => result,
+            result = self.shared.stand(candidacy, &known) => result.map(Some),
         };
         if result.is_err() {
             self.shared.candidacies.end(candidacy);
@@ -94,14 +121,30 @@ impl Coordinator for Etcd {
         Ok(self.shared.renew(lease).await?)
     }
 
-    async fn prove(&self, candidacy: CandidacyId) -> Result<(), Error> {
-        let State::Leading(key) = self.shared.candidacies.state(candidacy) else {
-            return Err(Error::NotLeading("it is not elected, or no more".to_owned()));
+    async fn prove(&self, candidacy: CandidacyId, renewing: &[AgentInstance]) -> Result<Proof, Error> {
+        let key = self.shared.leading(candidacy)?;
+        // Before the read: what it proves is believed to be later than the renewals (rule 18).
+        let ended = self.shared.renew_all(renewing).await?;
+        let (read, revision) = self.shared.read(&key.name).await?;
+        key.is_there(read.as_ref())?;
+        Ok(Proof { revision: Some(revision), ended })
+    }
+
+    async fn bury(&self, leader: &Peer) -> Result<bool, Error> {
+        let (candidates, _) = self.shared.read_all(&self.shared.settings.leader_prefix()).await?;
+        let is_its = |kv: &&KeyValue| Candidate::from(*kv).peer().as_ref() == Some(leader);
+        let Some(kv) = candidates.iter().find(is_its) else { return Ok(false) };
+        let key = String::from_utf8_lossy(kv.key()).into_owned();
+        let transaction = Transaction {
+            guards: vec![Guard::Made(key.clone(), leader.elected)],
+            writes: vec![Write::Delete { key }],
+            otherwise_read: Vec::new(),
         };
-        match self.shared.read(&key.name).await? {
-            Some(kv) if key.is(&kv) => Ok(()),
-            _ => Err(Error::NotLeading("its key is gone".to_owned())),
-        }
+        Ok(matches!(self.shared.transact(&transaction).await?, Outcome::Done { .. }))
+    }
+
+    fn locks(&self) -> Option<&dyn Locks> {
+        Some(self)
     }
 
     async fn resign(&self, candidacy: CandidacyId) {
@@ -115,5 +158,30 @@ impl Coordinator for Etcd {
     async fn news(&self) -> News {
         let mut news = self.news.lock().await;
         news.next().await.expect("because the news never end")
+    }
+}
+
+#[async_trait]
+impl Locks for Etcd {
+    async fn lend(&self, candidacy: CandidacyId, agent: AgentInstance, lasts: Duration) -> Result<(), Error> {
+        let leader = self.shared.leading(candidacy)?;
+        self.shared.lend(&leader, agent, lasts).await
+    }
+
+    async fn take(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<Vec<LockName>, Error> {
+        let leader = self.shared.leading(candidacy)?;
+        let Some(agent) = locks.first().map(|lock| lock.holder.instance) else { return Ok(Vec::new()) };
+        let lease = self.shared.lent.to(agent).ok_or(Error::NoLease)?;
+        self.shared.take(&leader, lease, locks).await
+    }
+
+    async fn release(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<(), Error> {
+        let leader = self.shared.leading(candidacy)?;
+        self.shared.release(&leader, locks).await
+    }
+
+    async fn held(&self, candidacy: CandidacyId) -> Result<Vec<HeldLock>, Error> {
+        self.shared.leading(candidacy)?;
+        self.shared.held().await
     }
 }

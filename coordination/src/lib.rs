@@ -6,6 +6,7 @@
 
 pub mod etcd;
 pub mod local;
+mod locks;
 
 // The contract suite, which is part of this crate's own tests too, calls it by its name.
 #[cfg(test)]
@@ -15,7 +16,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use scheduler_core::engine::{CandidacyId, Other};
+use scheduler_core::ids::AgentInstance;
 use scheduler_core::ids::NodeId;
+use scheduler_core::txn::Election;
+
+pub use locks::Locks;
 
 /// What the server asks of the coordinator. Each candidacy has a key and a lease of its own, so that whatever is done for
 /// one, however late, does nothing to the next. Calls come at the same time and in any order.
@@ -24,20 +29,38 @@ pub trait Coordinator: Send + Sync {
     /// How long this node leads after a keep-alive was sent; `None`: as long as its process.
     fn lease(&self) -> Option<Duration>;
 
-    /// Returns when this candidacy has won, or with an error when it is over: resigned, or its lease has ended.
-    async fn campaign(&self, candidacy: CandidacyId) -> Result<(), Error>;
+    /// Returns when this candidacy has won, or with an error when it is over: resigned, or its lease has ended. By which
+    /// election it has won, where there are others who could.
+    async fn campaign(&self, candidacy: CandidacyId) -> Result<Option<Election>, Error>;
 
     /// Renews the candidacy's lease; an error, or none in time, means that it may not have been.
     async fn keep_alive(&self, candidacy: CandidacyId) -> Result<(), Error>;
 
-    /// Whether this candidacy led at some instant after the call (PROTOCOL.md, rule 18).
-    async fn prove(&self, candidacy: CandidacyId) -> Result<(), Error>;
+    /// Renews the leases of these agents, and then finds whether this candidacy leads: at some instant after the call it did
+    /// (PROTOCOL.md, rule 18).
+    async fn prove(&self, candidacy: CandidacyId, renewing: &[AgentInstance]) -> Result<Proof, Error>;
+
+    /// Ends the leadership of a node that is known to be dead, if it is its still, so that nobody need wait for its lease to
+    /// end (PROTOCOL.md, rule 14). Whether it was.
+    async fn bury(&self, leader: &Peer) -> Result<bool, Error>;
+
+    /// The leases of agents and the locks on them; `None`: this node is alone, and needs none.
+    fn locks(&self) -> Option<&dyn Locks>;
 
     /// Gives the candidacy up, whatever has become of it, so that another need not wait.
     async fn resign(&self, candidacy: CandidacyId);
 
     /// The next thing that this node must hear of. What a call that was dropped would have told, the next one tells.
     async fn news(&self) -> News;
+}
+
+/// This node led when it was asked, or after.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Proof {
+    /// The coordinator's revision by then, where there are revisions.
+    pub revision: Option<i64>,
+    /// Agents whose lease was to be renewed and has ended.
+    pub ended: Vec<AgentInstance>,
 }
 
 /// What a node hears of the election without having asked.
@@ -47,6 +70,8 @@ pub enum News {
     Lost(CandidacyId),
     /// Who leads and who stands, whenever that has changed.
     Standing(Standing),
+    /// The leases of these agents have ended, and their locks are free.
+    LeasesEnded(Vec<AgentInstance>),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -64,6 +89,8 @@ pub struct Peer {
     /// One start of its process.
     pub instance: String,
     pub address: String,
+    /// The revision of its election.
+    pub elected: i64,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -71,6 +98,9 @@ pub enum Error {
     /// Another node leads, or nobody.
     #[error("this node does not lead: {0}")]
     NotLeading(String),
+    /// The agent's lease has ended, or it has none: nothing was done.
+    #[error("the agent has no lease")]
+    NoLease,
     /// It may have been done.
     #[error("the coordinator does not answer: {0}")]
     Unreachable(String),

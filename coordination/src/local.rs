@@ -11,8 +11,10 @@ use async_trait::async_trait;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use scheduler_core::engine::CandidacyId;
+use scheduler_core::ids::AgentInstance;
+use scheduler_core::txn::Election;
 
-use crate::{Coordinator, Error, News};
+use crate::{Coordinator, Error, Locks, News, Peer, Proof};
 
 /// A lock can outlive its process for a moment: a child that it had forked, and that has not come to its exec yet, has
 /// it too. So whoever starts a killed server again at once must not be turned away at the first try. Together 2 s.
@@ -90,17 +92,26 @@ impl Coordinator for Local {
     }
 
     /// Nobody else can have the lock.
-    async fn campaign(&self, candidacy: CandidacyId) -> Result<(), Error> {
+    async fn campaign(&self, candidacy: CandidacyId) -> Result<Option<Election>, Error> {
         *self.leading() = Some(candidacy);
-        Ok(())
+        Ok(None)
     }
 
     async fn keep_alive(&self, candidacy: CandidacyId) -> Result<(), Error> {
         self.leads(candidacy)
     }
 
-    async fn prove(&self, candidacy: CandidacyId) -> Result<(), Error> {
-        self.leads(candidacy)
+    async fn prove(&self, candidacy: CandidacyId, _: &[AgentInstance]) -> Result<Proof, Error> {
+        self.leads(candidacy).map(|()| Proof::default())
+    }
+
+    /// There is no other node.
+    async fn bury(&self, _: &Peer) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    fn locks(&self) -> Option<&dyn Locks> {
+        None
     }
 
     /// The lock stays with the process.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+#[allow(dead_code, reason = "one node has no cases of two")]
 mod contract;
 
 use coordination::Coordinator;

@@ -4,13 +4,16 @@
 
 mod contract;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coordination::{Coordinator, Error, News, Peer, Standing};
+use coordination::{Coordinator, Error, Locks, News, Peer, Proof, Standing};
 use scheduler_core::engine::{CandidacyId, Other};
-use simulation::{Candidate, Election, Instant, Renewal};
+use scheduler_core::ids::AgentInstance;
+use scheduler_core::lock::{HeldLock, LockName};
+use scheduler_core::txn::Election as Won;
+use simulation::{Candidate, Election, Instant, LockTable, Renewal};
 use tokio::sync::watch;
 
 const LEASE: Duration = Duration::from_secs(3);
@@ -20,13 +23,20 @@ const NODES: [&str; 2] = ["a", "b"];
 struct Model {
     node: usize,
     election: Arc<Mutex<Election>>,
+    locks: Arc<Mutex<LockTable>>,
     changed: watch::Sender<()>,
     told: Mutex<Standing>,
 }
 
 fn cluster() -> (Model, Model) {
-    let (election, changed) = (Arc::default(), watch::Sender::new(()));
-    let node = |node| Model { node, election: Arc::clone(&election), changed: changed.clone(), told: Mutex::default() };
+    let (election, locks, changed) = (Arc::default(), Arc::default(), watch::Sender::new(()));
+    let node = |node| Model {
+        node,
+        election: Arc::clone(&election),
+        locks: Arc::clone(&locks),
+        changed: changed.clone(),
+        told: Mutex::default(),
+    };
     (node(0), node(1))
 }
 
@@ -53,6 +63,7 @@ impl Model {
             node: NODES[leader.server].into(),
             instance: leader.generation.to_string(),
             address: String::new(),
+            elected: election.created(leader).unwrap(),
         };
         let other = |server: usize| Other { node: NODES[server].into(), schedule_version: "1".to_owned() };
         Standing {
@@ -68,7 +79,7 @@ impl Coordinator for Model {
         Some(LEASE)
     }
 
-    async fn campaign(&self, candidacy: CandidacyId) -> Result<(), Error> {
+    async fn campaign(&self, candidacy: CandidacyId) -> Result<Option<Won>, Error> {
         let candidate = self.candidate(candidacy);
         if self.election.lock().unwrap().has_ended(candidate) {
             return Err(not_leading());
@@ -79,7 +90,9 @@ impl Coordinator for Model {
             election.leads(candidate) || election.has_ended(candidate)
         };
         self.changed.subscribe().wait_for(is_decided).await.unwrap();
-        if self.election.lock().unwrap().leads(candidate) { Ok(()) } else { Err(not_leading()) }
+        self.prove(candidacy, &[]).await?;
+        let revision = self.election.lock().unwrap().created(candidate);
+        Ok(Some(Won { coordinator: "model".to_owned(), revision: revision.unwrap() }))
     }
 
     async fn keep_alive(&self, candidacy: CandidacyId) -> Result<(), Error> {
@@ -90,8 +103,27 @@ impl Coordinator for Model {
         }
     }
 
-    async fn prove(&self, candidacy: CandidacyId) -> Result<(), Error> {
-        if self.election.lock().unwrap().leads(self.candidate(candidacy)) { Ok(()) } else { Err(not_leading()) }
+    async fn prove(&self, candidacy: CandidacyId, renewing: &[AgentInstance]) -> Result<Proof, Error> {
+        let mut locks = self.locks.lock().unwrap();
+        let lasts = |agent: &&AgentInstance| !locks.renew(**agent, Instant::default());
+        let ended = renewing.iter().filter(lasts).copied().collect();
+        let election = self.election.lock().unwrap();
+        if election.leads(self.candidate(candidacy)) {
+            Ok(Proof { revision: Some(election.revision()), ended })
+        } else {
+            Err(not_leading())
+        }
+    }
+
+    async fn bury(&self, leader: &Peer) -> Result<bool, Error> {
+        Ok(self.change(|election| {
+            let its = election.leader().filter(|its| election.created(*its) == Some(leader.elected));
+            its.is_some_and(|its| election.end(its).is_some())
+        }))
+    }
+
+    fn locks(&self) -> Option<&dyn Locks> {
+        Some(self)
     }
 
     async fn resign(&self, candidacy: CandidacyId) {
@@ -104,6 +136,37 @@ impl Coordinator for Model {
         let standing = self.standing();
         self.told.lock().unwrap().clone_from(&standing);
         News::Standing(standing)
+    }
+}
+
+impl Model {
+    fn leading(&self, candidacy: CandidacyId) -> Result<MutexGuard<'_, LockTable>, Error> {
+        if self.election.lock().unwrap().leads(self.candidate(candidacy)) {
+            Ok(self.locks.lock().unwrap())
+        } else {
+            Err(not_leading())
+        }
+    }
+}
+
+#[async_trait]
+impl Locks for Model {
+    async fn lend(&self, candidacy: CandidacyId, agent: AgentInstance, lasts: Duration) -> Result<(), Error> {
+        self.leading(candidacy)?.lend(agent, lasts, Instant::default());
+        Ok(())
+    }
+
+    async fn take(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<Vec<LockName>, Error> {
+        self.leading(candidacy)?.take(locks).ok_or(Error::NoLease)
+    }
+
+    async fn release(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<(), Error> {
+        self.leading(candidacy)?.release(locks);
+        Ok(())
+    }
+
+    async fn held(&self, candidacy: CandidacyId) -> Result<Vec<HeldLock>, Error> {
+        Ok(self.leading(candidacy)?.held())
     }
 }
 
@@ -129,3 +192,15 @@ macro_rules! case_of_two {
 }
 
 for_each_case_of_two!(case_of_two);
+
+macro_rules! case_of_locks {
+    ($case:ident) => {
+        #[tokio::test]
+        async fn $case() {
+            let (a, b) = cluster();
+            contract::locks::$case(&a, &b).await;
+        }
+    };
+}
+
+for_each_case_of_locks!(case_of_locks);

@@ -68,7 +68,10 @@ impl Leader for Model {
     }
 
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {
-        self.with(|state| Ok(state.tables.take_over(take_over, state.clock, false)))
+        self.with(|state| {
+            state.tables.judge(take_over)?;
+            Ok(state.tables.take_over(take_over, state.clock, false))
+        })
     }
 
     async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure> {

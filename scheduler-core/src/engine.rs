@@ -6,9 +6,9 @@
 //! always give the same effects.
 //!
 //! How it is laid out: a node's way to leading and off it is `candidacy` (may it stand?), `election`, `lease`, `reach`
-//! (does the ledger answer?), `take_over`, `suspension` and `hand_over`. `term` is a leader's memory and the pump that
-//! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports) and
-//! `joins`; `requests` and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills` and `status`; `commits`
+//! (does the ledger answer?), `take_over`, `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that
+//! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
+//! `joins` and `leases`; `requests` and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills` and `status`; `commits`
 //! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
 //! `live` and `batch` are the pieces.
 //!
@@ -21,6 +21,7 @@ mod attempts;
 mod audits;
 mod backfills;
 mod batch;
+mod burial;
 mod calendars;
 mod cancels;
 mod candidacy;
@@ -40,6 +41,7 @@ mod input;
 mod jobs;
 mod joins;
 mod lease;
+mod leases;
 mod live;
 mod locks;
 mod pace;
@@ -73,6 +75,7 @@ use crate::schedule;
 use crate::time::{Boot, Now, Timestamp};
 use crate::txn::{CallId, Done, Failure, TookOver};
 
+use burial::Burial;
 use candidacy::Candidacy;
 use clock::Clock;
 use commits::Over;
@@ -81,11 +84,12 @@ use hand_over::Leaving;
 use lease::Lease;
 use random::Random;
 use reach::Reach;
+use take_over::Doubt;
 use term::Term;
 
 pub use clock::ClockJump;
 pub use config::Config;
-pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, Other, ProofId, RequestHandle};
+pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, LoanId, Other, ProofId, RequestHandle};
 pub use locks::{Lock, LockFilter};
 pub use publication::Publication;
 pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Rates, Refusal, Request, Stats, Status};
@@ -125,7 +129,10 @@ pub struct Engine {
     /// Of the candidacy under way, won or not.
     lease: Option<Lease>,
     reach: Reach,
+    burial: Burial,
     leaving: Option<Leaving>,
+    /// An election that the ledger has and that looks later than this node's.
+    doubt: Option<Doubt>,
     /// Agents that came before there was a leader here.
     hellos: BTreeMap<StreamId, Hello>,
     /// Requests that came before, with when they came.
@@ -149,7 +156,9 @@ impl Engine {
             bar: None,
             lease: None,
             reach: Reach::default(),
+            burial: Burial::default(),
             leaving: None,
+            doubt: None,
             hellos: BTreeMap::new(),
             early: VecDeque::new(),
             conflicts: BTreeSet::new(),
@@ -201,7 +210,7 @@ impl Engine {
     fn take(&mut self, input: Input, out: &mut Vec<Effect>) {
         match input {
             Input::Wake => {}
-            Input::Elected(candidacy) => self.elected(candidacy),
+            Input::Elected(candidacy, election) => self.elected(candidacy, election),
             Input::Unelected(candidacy) => self.unelected(candidacy, out),
             Input::KeptAlive(id) => {
                 if let Some(lease) = &mut self.lease {
@@ -209,8 +218,20 @@ impl Engine {
                 }
             }
             Input::Others(others) => self.candidacy.others_are(others, self.now.boot),
+            Input::LeaderDied { epoch, instance } => self.leader_died(epoch, instance, out),
+            Input::LeaderSeen { instance } => self.leader_seen(&instance),
             Input::Stop => self.stop(out),
             Input::Called(id, result) => self.called(id, result, out),
+            Input::LeaseLent(id, instance) => {
+                if let Phase::Leading(term) = &mut self.phase {
+                    term.lease_lent(id, instance);
+                }
+            }
+            Input::LeasesEnded(instances) => {
+                if let Phase::Leading(term) = &mut self.phase {
+                    term.leases_ended(instances);
+                }
+            }
             Input::Hello(stream, hello) => match &mut self.phase {
                 Phase::Leading(term) => term.hello(stream, hello, out),
                 Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } => {
@@ -236,11 +257,11 @@ impl Engine {
                     term.heard(stream, message, out);
                 }
             }
-            Input::LeadershipProved(id) => {
-                if let Phase::Leading(term) = &mut self.phase {
-                    term.proved(id, out);
-                }
-            }
+            Input::LeadershipProved(id, revision) => match &mut self.phase {
+                Phase::Leading(term) => term.proved(id, out),
+                Phase::TakingOver { .. } => self.judge_election(id, revision, out),
+                Phase::Standby | Phase::Loading { .. } | Phase::Ended => {}
+            },
         }
     }
 
@@ -283,6 +304,7 @@ impl Engine {
         }
         self.look_at_lease(out);
         if let Phase::Leading(term) = &mut self.phase {
+            term.lend_leases(out);
             term.lose_the_lost(out);
             term.repeat_failed(out);
             term.pump(out);

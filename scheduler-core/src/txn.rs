@@ -116,6 +116,9 @@ pub enum Failure {
     /// Another leader has taken over: nothing was written, and nothing under this epoch ever will be.
     #[error("epoch {current} has replaced ours")]
     Deposed { current: Epoch },
+    /// Somebody who was elected later has taken over already. Nothing was written.
+    #[error("the ledger has a later election, of revision {}", .0.revision)]
+    LaterElection(Election),
     /// Nothing was written.
     #[error("the ledger is not available: {0}")]
     Unavailable(String),
@@ -149,6 +152,28 @@ pub struct TakeOver {
     pub agent_ttl: Duration,
     /// Time zone data and evaluation of schedules (rule 11).
     pub schedule_version: String,
+    /// What it was elected by; `None`: the lock on the ledger.
+    pub election: Option<Election>,
+    /// The ledger's election that this one may replace though it looks later: the coordinator has begun a new history.
+    pub instead_of: Option<Election>,
+}
+
+/// An election, by its place in the coordinator's history: of two in one history the later counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Election {
+    /// Which coordinator, by the id of its cluster; one that was rebuilt may have the same.
+    pub coordinator: String,
+    /// That made the leader's key.
+    pub revision: i64,
+}
+
+impl TakeOver {
+    /// The ledger's election, if it is later than this one: whoever was elected before steps down.
+    pub fn comes_after(&self, last: Option<Election>) -> Option<Election> {
+        let own = self.election.as_ref()?;
+        let is_later = |last: &Election| last.coordinator == own.coordinator && last.revision > own.revision;
+        last.filter(|last| is_later(last) && self.instead_of.as_ref() != Some(last))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scheduler_core::engine::{KeepAliveId, ProofId};
+use scheduler_core::engine::{KeepAliveId, LoanId, ProofId};
+use scheduler_core::ids::AgentInstance;
+use scheduler_core::txn::Election as Won;
 
 use crate::election::{Candidate, Election, Renewal};
 use crate::event::Event;
+use crate::locks::LockTable;
 use crate::plant::Plant;
 use crate::server::Arrival;
 use crate::trace::tell;
@@ -20,6 +23,7 @@ const WATCH: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Coordinator {
     pub(crate) election: Election,
+    pub(crate) locks: LockTable,
     pub(crate) is_down: bool,
     pub(crate) cut: BTreeSet<usize>,
 }
@@ -63,8 +67,13 @@ impl World {
         self.tally.count("coordinator", "elected");
         tell!(self, "the coordinator elects server {} (candidacy {})", candidate.server, candidate.candidacy.0);
         if self.coordinator.reaches(candidate.server) {
-            self.coordinator_answers(candidate, Arrival::Elected(candidate.candidacy));
+            self.coordinator_answers(candidate, self.elected(candidate));
         }
+    }
+
+    fn elected(&self, candidate: Candidate) -> Arrival {
+        let won = |revision| Won { coordinator: "etcd".to_owned(), revision };
+        Arrival::Elected(candidate.candidacy, self.coordinator.election.created(candidate).map(won))
     }
 
     /// Tells everybody who can be reached who leads and who stands.
@@ -99,13 +108,18 @@ impl World {
         {
             self.arrive(server, generation, self.standing(server));
         }
+        let locks = &self.coordinator.locks;
+        let ended: Vec<_> = self.servers[server].lent.iter().filter(|agent| !locks.lasts(**agent)).copied().collect();
+        if !ended.is_empty() {
+            self.arrive(server, generation, Arrival::LeasesEnded(ended));
+        }
         let watcher = &self.servers[server];
         let Some(candidacy) = watcher.candidacy.filter(|_| watcher.generation == generation) else { return };
         let candidate = Candidate { server, generation, candidacy };
         if self.coordinator.election.has_ended(candidate) {
             self.arrive(server, generation, Arrival::Unelected(candidacy));
         } else if self.coordinator.election.leads(candidate) && !watcher.is_elected {
-            self.arrive(server, generation, Arrival::Elected(candidacy));
+            self.arrive(server, generation, self.elected(candidate));
         }
     }
 
@@ -116,13 +130,7 @@ impl World {
             self.tally.count("fault", Nuisance::KeepAliveLost.name());
             return;
         }
-        let extra = if self.profile.leases_late > 0.0 && self.random.chance(self.profile.leases_late) {
-            self.tally.count("fault", Nuisance::LeaseLate.name());
-            self.random.millis(1, 4_000)
-        } else {
-            Duration::ZERO
-        };
-        let renewed = self.now.after(LEASE + extra);
+        let renewed = self.now.after(LEASE + self.lateness());
         let arrival = match self.coordinator.election.renew(candidate, renewed) {
             Renewal::Unknown => return,
             Renewal::Over => Arrival::Unelected(candidate.candidacy),
@@ -134,6 +142,56 @@ impl World {
         }
         self.tally.count("coordinator", "kept alive");
         self.coordinator_answers(candidate, arrival);
+    }
+
+    /// How much later than it should a lease ends.
+    fn lateness(&mut self) -> Duration {
+        if self.profile.leases_late > 0.0 && self.random.chance(self.profile.leases_late) {
+            self.tally.count("fault", Nuisance::LeaseLate.name());
+            return self.random.millis(1, 4_000);
+        }
+        Duration::ZERO
+    }
+
+    /// A guarded transaction: done while the candidate leads, or not at all.
+    pub(crate) fn loan_asked(&mut self, candidate: Candidate, id: LoanId, agent: AgentInstance, lasts: Duration) {
+        if !self.coordinator.reaches(candidate.server) || !self.coordinator.election.leads(candidate) {
+            return;
+        }
+        let ends = self.coordinator.locks.lend(agent, lasts, self.now);
+        let late = self.lateness();
+        let ends = self.coordinator.locks.delay(agent, late).unwrap_or(ends);
+        self.queue.plan(ends, Event::AgentLeaseEnds(agent));
+        if self.profile.proofs_lost > 0.0 && self.random.chance(self.profile.proofs_lost) {
+            self.tally.count("fault", Nuisance::ProofLost.name());
+            return;
+        }
+        self.tally.count("coordinator", "lease lent to an agent");
+        self.coordinator_answers(candidate, Arrival::LeaseLent(id, agent));
+    }
+
+    pub(crate) fn agent_lease_ends(&mut self, agent: AgentInstance) {
+        let Some(mut ends) = self.coordinator.locks.lasts_until(agent) else { return };
+        if self.coordinator.is_down {
+            self.coordinator.locks.renew(agent, self.now);
+            ends = self.coordinator.locks.lasts_until(agent).unwrap_or(ends);
+        }
+        if ends > self.now {
+            self.queue.plan(ends, Event::AgentLeaseEnds(agent));
+            return;
+        }
+        self.tally.count("coordinator", "agent's lease ended");
+        self.end_agent_lease(agent);
+    }
+
+    /// At its end, or early. Who cannot be told finds it with the next look at its watch.
+    pub(crate) fn end_agent_lease(&mut self, agent: AgentInstance) {
+        self.coordinator.locks.end(agent);
+        let Some(leader) = self.coordinator.election.leader.filter(|leader| self.coordinator.reaches(leader.server))
+        else {
+            return;
+        };
+        self.coordinator_answers(leader, Arrival::LeasesEnded(vec![agent]));
     }
 
     pub(crate) fn resignation_arrives(&mut self, candidate: Candidate) {
@@ -173,14 +231,33 @@ impl World {
         self.announce();
     }
 
+    /// It was lost and built anew: all keys and leases are gone with its history.
+    pub(crate) fn coordinator_forgets(&mut self) {
+        let election = &mut self.coordinator.election;
+        let all: Vec<Candidate> = election.waiting.iter().chain(&election.leader).copied().collect();
+        election.forget();
+        for candidate in all {
+            self.end_candidacy(candidate);
+        }
+        self.coordinator.locks = LockTable::default();
+    }
+
     pub(crate) fn coordinator_returns(&mut self) {
         self.coordinator.is_down = false;
         self.elect();
         self.announce();
     }
 
-    /// A linearizable read: the key is there now, or there is no answer.
-    pub(crate) fn proof_asked(&mut self, candidate: Candidate, proof: ProofId) {
+    /// The leases are renewed, and then the key is read: it is there, or there is no answer.
+    pub(crate) fn proof_asked(&mut self, candidate: Candidate, proof: ProofId, renewing: &[AgentInstance]) {
+        let mut ended = Vec::new();
+        if self.coordinator.reaches(candidate.server) {
+            for agent in renewing {
+                if !self.coordinator.locks.renew(*agent, self.now) {
+                    ended.push(*agent);
+                }
+            }
+        }
         let answered = self.coordinator.reaches(candidate.server) && self.coordinator.election.leads(candidate);
         if !answered && self.plant != Some(Plant::ConfirmedWithoutProof) {
             self.tally.count("coordinator", "proof refused");
@@ -191,6 +268,7 @@ impl World {
             return;
         }
         self.tally.count("coordinator", "proof given");
-        self.coordinator_answers(candidate, Arrival::Proved(proof));
+        let revision = self.coordinator.election.revision();
+        self.coordinator_answers(candidate, Arrival::Proved(proof, revision, ended));
     }
 }

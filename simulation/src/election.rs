@@ -21,6 +21,10 @@ pub struct Election {
     pub(crate) waiting: VecDeque<Candidate>,
     /// When each lease ends; `None`: it has, and its key is gone.
     leases: BTreeMap<Candidate, Option<Instant>>,
+    /// The revision that made each key.
+    created: BTreeMap<Candidate, i64>,
+    /// Of the last change.
+    revision: i64,
 }
 
 /// What becomes of a keep-alive.
@@ -37,6 +41,8 @@ impl Election {
     /// Takes a campaign; whether its lease is a new one.
     pub fn stand(&mut self, candidate: Candidate, ends: Instant) -> bool {
         self.waiting.push_back(candidate);
+        self.revision += 1;
+        self.created.insert(candidate, self.revision);
         self.leases.insert(candidate, Some(ends)).is_none()
     }
 
@@ -47,6 +53,20 @@ impl Election {
             return self.leader;
         }
         None
+    }
+
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// The revision that made its key.
+    pub fn created(&self, candidate: Candidate) -> Option<i64> {
+        self.created.get(&candidate).copied()
+    }
+
+    /// It is built anew: its revisions begin again.
+    pub fn forget(&mut self) {
+        self.revision = 0;
     }
 
     pub fn leader(&self) -> Option<Candidate> {
@@ -86,6 +106,7 @@ impl Election {
     /// The lease is gone, with the key that stands on it; whether that was the leader's. `None`: it was gone already.
     pub fn end(&mut self, candidate: Candidate) -> Option<bool> {
         self.leases.insert(candidate, None).flatten()?;
+        self.revision += 1;
         self.waiting.retain(|waiting| *waiting != candidate);
         Some(self.leader.take_if(|leader| *leader == candidate).is_some())
     }

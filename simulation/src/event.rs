@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use executor_agent::session::{AttemptKey, Input as AgentInput};
-use scheduler_core::engine::{Answer, KeepAliveId, ProofId, Refusal, RequestHandle};
+use scheduler_core::engine::{Answer, KeepAliveId, LoanId, ProofId, Refusal, RequestHandle};
+use scheduler_core::ids::AgentInstance;
 
 use crate::clock::Instant;
 use crate::election::Candidate;
@@ -72,7 +74,9 @@ pub(crate) enum Event {
     KeepAliveArrives(Candidate, KeepAliveId),
     ResignationArrives(Candidate),
     LeaseEnds(Candidate),
-    ProofAsked(Candidate, ProofId),
+    ProofAsked(Candidate, ProofId, Vec<AgentInstance>),
+    LoanAsked(Candidate, LoanId, AgentInstance, Duration),
+    AgentLeaseEnds(AgentInstance),
     /// A server's watch of who stands and leads.
     Watches {
         server: usize,

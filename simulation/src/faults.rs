@@ -39,6 +39,8 @@ kinds! {
         LedgerOutage = "ledger down",
         CoordinatorOutage = "coordinator down",
         LeaseEndsEarly = "lease ended early",
+        CoordinatorRebuilt = "coordinator rebuilt empty",
+        AgentLeaseEndsEarly = "agent's lease ended early",
         /// The leader is on one side with some agents, everything else on the other; its key is deleted there.
         SplitsLeaderOff = "leader split off with agents",
         ServerClockJumps = "server's clock jumps",
@@ -206,6 +208,14 @@ impl World {
                     self.end_candidacy(leader);
                 }
             }
+            Fault::AgentLeaseEndsEarly => {
+                let agents = self.coordinator.locks.agents();
+                if !agents.is_empty() {
+                    let agent = self.random.pick(&agents);
+                    self.end_agent_lease(agent);
+                }
+            }
+            Fault::CoordinatorRebuilt => self.coordinator_forgets(),
             Fault::SplitsLeaderOff => self.split_leader_off(),
             Fault::ServerClockJumps | Fault::ServerClockFarAhead | Fault::AgentClockJumps | Fault::LedgerClockJumps => {
                 self.clock_jumps(fault, s, a);

@@ -1,17 +1,17 @@
 //! A server process: the engine, and a model of the shell round it. The shell decides nothing: effects are started at
 //! once and end in any order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use agent_wire::{Credits, server_messages};
 use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
 use scheduler_core::engine::{
-    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, Other, ProofId, Publication, Request,
-    RequestHandle,
+    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, LoanId, Other, ProofId, Publication,
+    Request, RequestHandle,
 };
-use scheduler_core::ids::NodeId;
-use scheduler_core::txn::{Call, CallId, Done, Failure};
+use scheduler_core::ids::{AgentInstance, NodeId};
+use scheduler_core::txn::{Call, CallId, Done, Election, Failure};
 
 use crate::clock::{Clock, Instant};
 use crate::coordinator::LEASE;
@@ -27,12 +27,14 @@ use crate::world::World;
 /// What reaches a server process.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Elected(CandidacyId),
+    Elected(CandidacyId, Option<Election>),
     Unelected(CandidacyId),
     KeptAlive(CandidacyId, KeepAliveId),
     /// Who leads, and which others stand or lead.
     Standing(Option<usize>, Vec<usize>),
-    Proved(ProofId),
+    Proved(ProofId, i64, Vec<AgentInstance>),
+    LeaseLent(LoanId, AgentInstance),
+    LeasesEnded(Vec<AgentInstance>),
     Called(CallId, Result<Done, Failure>),
     Packet(ConnectionId, Packet),
     Request(RequestHandle, Box<Request>),
@@ -62,6 +64,8 @@ pub(crate) struct Server {
     /// When each of its keep-alives was sent, and until when the lease was confirmed to it.
     keep_alives: BTreeMap<KeepAliveId, Instant>,
     pub(crate) confirmed_until: Instant,
+    /// Agents that have a lease, as far as it has heard.
+    pub(crate) lent: BTreeSet<AgentInstance>,
     /// The highest number of its calls: a lower one is asked again.
     last_call: CallId,
     pub(crate) streams: BTreeMap<ConnectionId, Stream>,
@@ -84,6 +88,7 @@ impl Server {
             is_elected: false,
             keep_alives: BTreeMap::new(),
             confirmed_until: Instant(0),
+            lent: BTreeSet::new(),
             last_call: CallId(0),
             streams: BTreeMap::new(),
             held_back: Vec::new(),
@@ -200,9 +205,9 @@ impl World {
             return;
         }
         match arrival {
-            Arrival::Elected(candidacy) => {
+            Arrival::Elected(candidacy, election) => {
                 self.servers[s].is_elected |= self.servers[s].candidacy == Some(candidacy);
-                self.give(s, Input::Elected(candidacy));
+                self.give(s, Input::Elected(candidacy, election));
             }
             Arrival::Unelected(candidacy) => {
                 tell!(self, "server {s} hears that its candidacy {} is over", candidacy.0);
@@ -218,7 +223,15 @@ impl World {
                 self.give(s, Input::Others(others.into_iter().map(other).collect()));
                 self.redirect_waiting(s);
             }
-            Arrival::Proved(proof) => self.give(s, Input::LeadershipProved(proof)),
+            Arrival::Proved(proof, revision, ended) => {
+                self.leases_ended(s, ended);
+                self.give(s, Input::LeadershipProved(proof, Some(revision)));
+            }
+            Arrival::LeaseLent(id, agent) => {
+                self.servers[s].lent.insert(agent);
+                self.give(s, Input::LeaseLent(id, agent));
+            }
+            Arrival::LeasesEnded(ended) => self.leases_ended(s, ended),
             Arrival::Called(id, result) => self.give(s, Input::Called(id, result)),
             Arrival::Packet(connection, packet) => self.take_packet(s, connection, packet),
             Arrival::Request(handle, mut request) => {
@@ -227,6 +240,13 @@ impl World {
                 self.give(s, Input::Request(handle, *request));
             }
             Arrival::Abandoned(handle) => self.give(s, Input::RequestAbandoned(handle)),
+        }
+    }
+
+    fn leases_ended(&mut self, s: usize, ended: Vec<AgentInstance>) {
+        if !ended.is_empty() {
+            self.servers[s].lent.retain(|agent| !ended.contains(agent));
+            self.give(s, Input::LeasesEnded(ended));
         }
     }
 
@@ -260,7 +280,7 @@ impl World {
             }
             if self.plant == Some(Plant::TwoInstances) {
                 let others = self.agents.iter().filter(|agent| agent.id == hello.agent_id.0);
-                let others = others.map(|agent| scheduler_core::ids::AgentInstance(agent.instance));
+                let others = others.map(|agent| AgentInstance(agent.instance));
                 hello.instances_proved_gone = others.filter(|other| *other != hello.instance).collect();
             }
             if let Some(stream) = self.servers[s].streams.get_mut(&id) {
@@ -363,14 +383,20 @@ impl World {
                     self.servers[s].keep_alives.insert(id, now);
                     self.tell_coordinator(s, candidacy, |candidate| Event::KeepAliveArrives(candidate, id));
                 }
-                Effect::ProveLeadership(candidacy, proof) => {
-                    self.tell_coordinator(s, candidacy, |candidate| Event::ProofAsked(candidate, proof));
+                Effect::ProveLeadership(candidacy, proof, renewing) => {
+                    self.tell_coordinator(s, candidacy, |candidate| Event::ProofAsked(candidate, proof, renewing));
+                }
+                Effect::LendLease(candidacy, id, agent, lasts) => {
+                    self.tell_coordinator(s, candidacy, |candidate| Event::LoanAsked(candidate, id, agent, lasts));
                 }
                 Effect::Resign(candidacy) => {
                     self.servers[s].candidacy.take_if(|current| *current == candidacy);
                     self.servers[s].is_elected = false;
                     self.tally.count("coordinator", "resignation sent");
                     self.tell_coordinator(s, candidacy, Event::ResignationArrives);
+                }
+                Effect::Bury(instance) => {
+                    self.broken(Promise::Liveness, format!("{instance} is buried, and nobody said that it is dead"));
                 }
                 Effect::Quit(why) => self.broken(Promise::Liveness, format!("server {s} quits a cluster: {why}")),
                 Effect::Call(id, call) => {
@@ -513,8 +539,10 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
         Effect::Campaign(_) => "Campaign",
         Effect::KeepAlive(..) => "KeepAlive",
         Effect::Resign(_) => "Resign",
+        Effect::Bury(_) => "Bury",
         Effect::Quit(_) => "Quit",
         Effect::ProveLeadership(..) => "ProveLeadership",
+        Effect::LendLease(..) => "LendLease",
         Effect::Call(_, Call::Survey) => "Survey",
         Effect::Call(_, Call::TakeOver(_)) => "TakeOver",
         Effect::Call(_, Call::Load { .. }) => "Load",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use etcd_client::EventType;
 use scheduler_core::engine::CandidacyId;
+use scheduler_core::txn::Election;
 use tokio::time::sleep;
 
 use crate::Error;
@@ -25,20 +26,22 @@ fn over(why: &str) -> Error {
 
 impl Shared {
     /// Gets a lease and a key, and waits until it leads. It ends with its candidacy.
-    pub(super) async fn stand(&self, id: CandidacyId, candidacy: &Candidacy) -> Result<(), Error> {
+    pub(super) async fn stand(&self, id: CandidacyId, candidacy: &Candidacy) -> Result<Election, Error> {
         let lease = self.lease_for_candidacy().await;
         if !Candidacies::advance(candidacy, State::Leased(lease)) {
             return Err(over("it has resigned"));
         }
-        let key = Arc::new(self.put_key(id, lease).await?);
+        let (key, coordinator) = self.put_key(id, lease).await?;
+        let key = Arc::new(key);
         if !Candidacies::advance(candidacy, State::Standing(Arc::clone(&key))) {
             return Err(over("it has resigned"));
         }
         self.wait_for_predecessors(&key).await?;
+        let revision = key.created;
         if !Candidacies::advance(candidacy, State::Leading(key)) {
             return Err(over("it has resigned"));
         }
-        Ok(())
+        Ok(Election { coordinator, revision })
     }
 
     /// A lease, as soon as etcd gives one. One that nobody hears of ends by itself.
@@ -54,8 +57,8 @@ impl Shared {
         }
     }
 
-    /// The key is made once, however often it must be asked for.
-    async fn put_key(&self, id: CandidacyId, lease: i64) -> Result<Key, Error> {
+    /// The key is made once, however often it must be asked for. Which etcd has made it is told too.
+    async fn put_key(&self, id: CandidacyId, lease: i64) -> Result<(Key, String), Error> {
         let name = format!("{}{lease:016x}", self.settings.leader_prefix());
         let value = Value::of(&self.settings, id.0).to_bytes();
         let transaction = Transaction {
@@ -64,11 +67,11 @@ impl Shared {
             otherwise_read: vec![name.clone()],
         };
         loop {
-            let created = match self.transact(&transaction).await {
-                Ok(Outcome::Done { revision }) => revision,
+            let (created, cluster) = match self.transact(&transaction).await {
+                Ok(Outcome::Done { revision, cluster }) => (revision, cluster),
                 // An earlier try of this has made it.
-                Ok(Outcome::NotDone { read }) => match read.into_iter().flatten().next() {
-                    Some(kv) if kv.value() == value => kv.create_revision(),
+                Ok(Outcome::NotDone { read, cluster }) => match read.into_iter().flatten().next() {
+                    Some(kv) if kv.value() == value => (kv.create_revision(), cluster),
                     _ => return Err(over("another has its key")),
                 },
                 Err(Failure::Gone) => return Err(over("its lease has ended")),
@@ -78,7 +81,7 @@ impl Shared {
                     continue;
                 }
             };
-            return Ok(Key { name, value, lease, created });
+            return Ok((Key { name, value, lease, created }, format!("{cluster:016x}")));
         }
     }
 
@@ -89,6 +92,7 @@ impl Shared {
                 Ok(read) => read,
                 Err(failure) => {
                     tracing::debug!(?failure, "the candidates cannot be read");
+                    sleep(PAUSE).await;
                     continue;
                 }
             };

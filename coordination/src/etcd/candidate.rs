@@ -3,8 +3,9 @@
 use etcd_client::KeyValue;
 use serde::{Deserialize, Serialize};
 
-use crate::Peer;
+use crate::{Error, Peer};
 
+use super::requests::Guard;
 use super::settings::Settings;
 
 /// A key of this node's own.
@@ -18,6 +19,19 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// What every transaction of a leader must find.
+    pub(super) fn guard(&self) -> Guard {
+        Guard::Made(self.name.clone(), self.created)
+    }
+
+    /// Of a transaction that was not done, whether that is because this node leads no more.
+    pub(super) fn is_there(&self, read: Option<&KeyValue>) -> Result<(), Error> {
+        if read.is_some_and(|kv| self.is(kv)) {
+            return Ok(());
+        }
+        Err(Error::NotLeading("its key is gone".to_owned()))
+    }
+
     /// Whether this is what etcd has. In another history of etcd the same name may be somebody else's.
     pub(super) fn is(&self, kv: &KeyValue) -> bool {
         kv.key() == self.name.as_bytes() && kv.create_revision() == self.created && kv.value() == self.value
@@ -49,10 +63,6 @@ impl Value {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("because text and numbers are JSON")
     }
-
-    pub(super) fn peer(self) -> Peer {
-        Peer { node: self.node.into(), instance: self.instance, address: self.address }
-    }
 }
 
 /// A candidate as etcd has it.
@@ -61,6 +71,13 @@ pub(super) struct Candidate {
     pub(super) created: i64,
     /// `None`: this version cannot read what it says.
     pub(super) value: Option<Value>,
+}
+
+impl Candidate {
+    pub(super) fn peer(&self) -> Option<Peer> {
+        let Value { node, instance, address, .. } = self.value.clone()?;
+        Some(Peer { node: node.into(), instance, address, elected: self.created })
+    }
 }
 
 impl From<&KeyValue> for Candidate {

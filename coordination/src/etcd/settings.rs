@@ -29,6 +29,8 @@ pub struct Settings {
     pub user: Option<User>,
     /// For endpoints with `https`.
     pub tls: Option<Tls>,
+    #[cfg(test)]
+    pub(super) plant: Option<super::plant::Plant>,
 }
 
 /// Who this node is to etcd, where that asks.
@@ -120,6 +122,14 @@ impl Settings {
         format!("/punctual/{}/", self.cluster)
     }
 
+    pub(super) fn agent_prefix(&self) -> String {
+        self.prefix() + "agents/"
+    }
+
+    pub(super) fn lock_prefix(&self) -> String {
+        self.prefix() + "locks/"
+    }
+
     pub(super) fn leader_prefix(&self) -> String {
         self.prefix() + "leader/"
     }
@@ -140,6 +150,7 @@ mod tests {
             lease: Duration::from_secs(3),
             user: None,
             tls: None,
+            plant: None,
         }
     }
 

@@ -4,5 +4,6 @@ mod cluster;
 #[path = "../../tests/contract/mod.rs"]
 mod contract;
 mod outages;
+mod planted;
 mod signed_in;
 mod suite;

@@ -1,11 +1,12 @@
 //! A watch of keys, from just after a read of them. It ends when it cannot prove any more that it tells everything; then
 //! the keys are read anew, because what happened in between may have been compacted away, or have another history.
 
-use etcd_client::{Event, WatchOptions, WatchStream};
+use etcd_client::{Error as EtcdError, Event, WatchOptions, WatchStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::members::{Failure, Members};
+use super::requests::revision;
 
 pub(super) struct Watching {
     stream: WatchStream,
@@ -19,18 +20,22 @@ impl Watching {
         let preferred = members.preferred();
         let member = *preferred.borrow();
         let options = WatchOptions::new().with_prefix().with_start_revision(read + 1);
-        let begin = async { members.client(member).await?.watch(prefix, Some(options)).await };
-        match timeout(members.patience(), begin).await {
-            Ok(Ok(stream)) => Ok(Self { stream, member, preferred }),
-            Ok(Err(error)) => {
-                members.leave(member);
-                Err(Failure::Unreachable(error.to_string()))
+        let begin = async {
+            let mut stream = members.client(member).await?.watch(prefix, Some(options)).await?;
+            let created = stream.message().await?;
+            Ok::<_, EtcdError>((stream, created))
+        };
+        let why = match timeout(members.patience(), begin).await {
+            // Where the revisions have gone back, the watch would be silent until they come to where they were.
+            Ok(Ok((stream, Some(created)))) if revision(created.header()) >= read => {
+                return Ok(Self { stream, member, preferred });
             }
-            Err(_) => {
-                members.leave(member);
-                Err(Failure::Unreachable("no answer in time".to_owned()))
-            }
-        }
+            Ok(Ok(_)) => "etcd is behind what was read".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        members.leave(member);
+        Err(Failure::Unreachable(why))
     }
 
     /// What happened next; `None`: read anew.

@@ -63,14 +63,14 @@ pub(crate) async fn of_two_that_stand_the_first_leads_until_it_resigns(a: &dyn C
             _ = until_standing(a, |standing| has_others(standing, &["b"])) => {}
             elected = &mut second => panic!("b leads while a does: {elected:?}"),
         }
-        b.prove(FIRST).await.unwrap_err();
-        a.prove(FIRST).await.unwrap();
+        b.prove(FIRST, &[]).await.unwrap_err();
+        a.prove(FIRST, &[]).await.unwrap();
     };
     renewing(&[a, b], stands).await;
     a.resign(FIRST).await;
     renewing(&[b], second).await.unwrap();
-    b.prove(FIRST).await.unwrap();
-    a.prove(FIRST).await.unwrap_err();
+    b.prove(FIRST, &[]).await.unwrap();
+    a.prove(FIRST, &[]).await.unwrap_err();
 }
 
 pub(crate) async fn each_hears_of_the_other_and_of_who_leads(a: &dyn Coordinator, b: &dyn Coordinator) {
@@ -105,10 +105,10 @@ pub(crate) async fn who_withdraws_while_it_waits_is_never_elected(a: &dyn Coordi
         };
         let (elected, ()) = tokio::join!(b.campaign(FIRST), withdraw);
         elected.unwrap_err();
-        b.prove(FIRST).await.unwrap_err();
+        b.prove(FIRST, &[]).await.unwrap_err();
     };
     renewing(&[a], withdrawn).await;
-    a.prove(FIRST).await.unwrap();
+    a.prove(FIRST, &[]).await.unwrap();
 }
 
 pub(crate) async fn who_withdrew_is_passed_over(a: &dyn Coordinator, b: &dyn Coordinator) {
@@ -118,5 +118,5 @@ pub(crate) async fn who_withdrew_is_passed_over(a: &dyn Coordinator, b: &dyn Coo
     a.campaign(FIRST).await.unwrap();
     a.resign(FIRST).await;
     b.campaign(SECOND).await.unwrap();
-    b.prove(SECOND).await.unwrap();
+    b.prove(SECOND, &[]).await.unwrap();
 }

@@ -19,8 +19,13 @@ fn request(n: usize) -> RequestRow {
 
 async fn ledger(folder: &tempfile::TempDir) -> (Sqlite, Transaction) {
     let ledger = Sqlite::open(&folder.path().join("ledger.sqlite"), Arc::new(|| NOW)).await.unwrap();
-    let take_over =
-        TakeOver { node: NodeId::from("a"), agent_ttl: Duration::from_secs(10), schedule_version: String::new() };
+    let take_over = TakeOver {
+        node: NodeId::from("a"),
+        agent_ttl: Duration::from_secs(10),
+        schedule_version: String::new(),
+        election: None,
+        instead_of: None,
+    };
     let epoch = ledger.take_over(&take_over).await.unwrap().epoch;
     let mut transaction = Transaction::new(epoch, NOW);
     transaction.requests = (0..1_000).map(request).collect();

@@ -19,8 +19,12 @@ pub(super) async fn take_over(
     let last = sqlx::query(sql::SELECT_LEADERSHIP)
         .fetch_optional(&mut *connection)
         .await
-        .and_then(|row| row.as_ref().map(rows::leadership).transpose())
+        .and_then(|row| row.as_ref().map(|row| Ok((rows::leadership(row)?, rows::election(row)?))).transpose())
         .map_err(failure::before_commit)?;
+    let (last, election) = last.unzip();
+    if let Some(later) = take_over.comes_after(election.flatten()) {
+        return Err(Failure::LaterElection(later));
+    }
     let began = next_term(last.as_ref(), take_over, now);
     sqlx::query(sql::BEGIN_TERM)
         .bind(began.epoch.0)
@@ -29,6 +33,8 @@ pub(super) async fn take_over(
         .bind(began.token_ceiling.0)
         .bind(micros(began.longest_agent_ttl))
         .bind(take_over.schedule_version.as_str())
+        .bind(take_over.election.as_ref().map(|election| election.coordinator.as_str()))
+        .bind(take_over.election.as_ref().map(|election| election.revision))
         .execute(connection)
         .await
         .map_err(failure::before_commit)?;

@@ -7,8 +7,7 @@ use super::batch::Batch;
 /// Takes the write lock at once, so that what a transaction reads cannot change before it writes.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
-pub(super) const SELECT_LEADERSHIP: &str =
-    "SELECT epoch, watermark, token_ceiling, longest_agent_ttl FROM leadership WHERE id = 1";
+pub(super) const SELECT_LEADERSHIP: &str = "SELECT epoch, watermark, token_ceiling, longest_agent_ttl, coordinator, election_revision FROM leadership WHERE id = 1";
 
 pub(super) const SCHEDULE_VERSION: &str = "SELECT schedule_version FROM leadership WHERE id = 1";
 

@@ -104,6 +104,8 @@ macro_rules! for_each_leader_case {
         $case!(terms::epochs_and_tokens_grow_when_the_clock_steps_back);
         $case!(terms::an_epoch_is_above_the_tokens_of_the_last);
         $case!(terms::the_longest_agent_ttl_is_never_forgotten);
+        $case!(terms::who_was_elected_before_the_last_leader_does_not_take_over);
+        $case!(terms::an_election_of_a_new_history_replaces_the_one_that_it_judged_and_no_other);
         $case!(terms::a_deposed_leader_writes_nothing);
         $case!(terms::a_deposed_leader_loads_nothing);
         $case!(terms::nobody_writes_before_the_first_take_over);
@@ -143,7 +145,13 @@ macro_rules! for_each_leader_case {
 }
 
 pub(crate) fn take_over(node: &str) -> TakeOver {
-    TakeOver { node: NodeId::from(node), agent_ttl: Duration::from_secs(10), schedule_version: "2026a-001".to_owned() }
+    TakeOver {
+        node: NodeId::from(node),
+        agent_ttl: Duration::from_secs(10),
+        schedule_version: "2026a-001".to_owned(),
+        election: None,
+        instead_of: None,
+    }
 }
 
 /// A ledger, and the term that has just begun on it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::ids::{AttemptId, Epoch, FencingToken, RunId};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Failure, LateOutcome, Survey, TakeOver, Transaction};
+use scheduler_core::txn::{Election, Failure, LateOutcome, Survey, TakeOver, Transaction};
 
 use super::samples::{self, NOW, assigned, created, full_attempt, job, request, run, seconds_after};
 use super::{Backend, Term, take_over};
@@ -56,6 +56,34 @@ pub(crate) async fn a_survey_tells_the_ledgers_clock_and_the_last_leaders_schedu
         let schedule_version = Some(version.to_owned());
         assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version });
     }
+}
+
+pub(crate) async fn who_was_elected_before_the_last_leader_does_not_take_over(backend: &dyn Backend) {
+    let ledger = backend.connect().await;
+    let election = |coordinator: &str, revision| Election { coordinator: coordinator.to_owned(), revision };
+    let elected =
+        |coordinator: &str, revision| TakeOver { election: Some(election(coordinator, revision)), ..take_over("a") };
+    let first = ledger.take_over(&elected("etcd", 7)).await.unwrap();
+    let refused = ledger.take_over(&elected("etcd", 6)).await;
+    assert_eq!(refused, Err(Failure::LaterElection(election("etcd", 7))));
+    ledger.commit(&Transaction::new(first.epoch, NOW)).await.expect("because nobody has taken over");
+    // Whoever asks again because it did not hear the answer, and who was elected later.
+    ledger.take_over(&elected("etcd", 7)).await.unwrap();
+    ledger.take_over(&elected("etcd", 8)).await.unwrap();
+    // Another coordinator's revisions say nothing.
+    ledger.take_over(&elected("rebuilt", 3)).await.unwrap();
+}
+
+pub(crate) async fn an_election_of_a_new_history_replaces_the_one_that_it_judged_and_no_other(backend: &dyn Backend) {
+    let ledger = backend.connect().await;
+    let election = |revision| Some(Election { coordinator: "etcd".to_owned(), revision });
+    let elected = |revision, instead_of| TakeOver { election: election(revision), instead_of, ..take_over("a") };
+    ledger.take_over(&elected(70, None)).await.unwrap();
+    ledger.take_over(&elected(80, None)).await.unwrap();
+    let refused = ledger.take_over(&elected(5, election(70))).await;
+    assert_eq!(refused, Err(Failure::LaterElection(election(80).unwrap())));
+    ledger.take_over(&elected(5, election(80))).await.unwrap();
+    ledger.take_over(&elected(6, None)).await.unwrap();
 }
 
 pub(crate) async fn a_deposed_leader_writes_nothing(backend: &dyn Backend) {

@@ -118,9 +118,10 @@ impl Node {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             let answer = match effect {
-                Effect::Campaign(id) => Input::Elected(id),
+                Effect::Campaign(id) => Input::Elected(id, None),
                 Effect::KeepAlive(_, id) => Input::KeptAlive(id),
-                Effect::ProveLeadership(_, id) => Input::LeadershipProved(id),
+                Effect::ProveLeadership(_, id, _) => Input::LeadershipProved(id, None),
+                Effect::LendLease(_, id, agent, _) => Input::LeaseLent(id, agent),
                 Effect::Call(id, call) => Input::Called(id, self.ledger.call(call).await),
                 Effect::Answer(handle, answer) => {
                     self.answers.insert(handle, answer);
@@ -135,7 +136,7 @@ impl Node {
                     continue;
                 }
                 Effect::Send(..) | Effect::Close(..) | Effect::Publish(_) => continue,
-                Effect::Resign(_) | Effect::Quit(_) => panic!("nothing here ends a term: {effect:?}"),
+                Effect::Resign(_) | Effect::Bury(_) | Effect::Quit(_) => panic!("nothing here ends a term: {effect:?}"),
             };
             let mut out = Vec::new();
             self.engine.handle(self.machine.now(), answer, &mut out);

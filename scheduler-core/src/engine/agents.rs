@@ -8,6 +8,7 @@ use crate::ids::{AgentId, AgentInstance, AttemptId};
 use crate::time::{Boot, Timestamp};
 
 use super::input::ProofId;
+use super::leases::AgentLease;
 use super::queue::Class;
 
 pub(super) struct AgentEntry {
@@ -33,10 +34,12 @@ pub(super) struct AgentEntry {
     /// Whether it has the right to run as far as this term knows.
     pub(super) has_right: bool,
     pub(super) last_heartbeat: Boot,
+    /// At the coordinator.
+    pub(super) lease: AgentLease,
 }
 
 impl AgentEntry {
-    pub(super) fn unseen(id: AgentId, now: Boot) -> Self {
+    pub(super) fn unseen(id: AgentId, now: Boot, lease: AgentLease) -> Self {
         Self {
             id,
             hello: None,
@@ -50,6 +53,7 @@ impl AgentEntry {
             confirmed: now,
             has_right: false,
             last_heartbeat: now,
+            lease,
         }
     }
 
@@ -110,6 +114,10 @@ pub(super) struct Agents {
     /// them, and those of the questions before it. Not every question is answered.
     pub(super) asked: BTreeMap<ProofId, BTreeMap<AgentInstance, Beat>>,
     pub(super) last_asked: Boot,
+    /// Those for whom a lease is to be asked for.
+    pub(super) due_loans: BTreeSet<AgentInstance>,
+    /// Until when those that were asked for may be without an answer.
+    pub(super) unanswered_loans: BTreeSet<(Boot, AgentInstance)>,
 }
 
 impl Agents {
@@ -150,14 +158,15 @@ impl Agents {
 
     /// When the first agent is certainly gone, if none is heard of again.
     pub(super) fn first_loss(&self, ttl: Duration) -> Option<Boot> {
-        self.by_instance.values().map(|entry| entry.confirmed.saturating_add(ttl)).min()
+        let losable = self.by_instance.values().filter(|entry| entry.lease.is_gone());
+        losable.map(|entry| entry.confirmed.saturating_add(ttl)).min()
     }
 
-    /// An instance whose right to run has certainly ended.
+    /// An instance whose right to run has certainly ended, and its lease too.
     pub(super) fn lost(&self, now: Boot, ttl: Duration) -> Option<AgentInstance> {
         self.by_instance
             .iter()
-            .find(|(_, entry)| now >= entry.confirmed.saturating_add(ttl))
+            .find(|(_, entry)| entry.lease.is_gone() && now >= entry.confirmed.saturating_add(ttl))
             .map(|(instance, _)| *instance)
     }
 }

@@ -164,7 +164,7 @@ impl Term {
                 }
                 Ok(())
             }
-            Failure::Deposed { .. } => Err(Over::Deposed(failure.to_string())),
+            Failure::Deposed { .. } | Failure::LaterElection(_) => Err(Over::Deposed(failure.to_string())),
             Failure::Conflict { job_uid, scheduled_time } => {
                 self.conflicted(id, (job_uid, scheduled_time), &failure.to_string(), out)
             }

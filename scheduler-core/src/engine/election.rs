@@ -1,6 +1,6 @@
 //! A node on its way to leading, and off it: candidacy, election, and the loss of what was won (PROTOCOL.md, section 3).
 
-use crate::txn::{Call, CallId};
+use crate::txn::{Call, CallId, Election};
 
 use super::input::{Alert, CandidacyId, Effect, KeepAliveId};
 use super::lease::Lease;
@@ -46,9 +46,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn elected(&mut self, candidacy: CandidacyId) {
-        let is_ours = self.lease.as_ref().is_some_and(|lease| lease.candidacy == candidacy);
-        if is_ours && matches!(self.phase, Phase::Standby) {
+    pub(super) fn elected(&mut self, candidacy: CandidacyId, election: Option<Election>) {
+        let Some(lease) = self.lease.as_mut().filter(|lease| lease.candidacy == candidacy) else { return };
+        if matches!(self.phase, Phase::Standby) {
+            lease.election = election;
             self.phase = Phase::TakingOver { call: None, retry_at: self.now.boot };
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::agent::{Closed, FromAgent, Hello, StreamId, ToAgent};
-use crate::ids::NodeId;
-use crate::txn::{Call, CallId, Done, Failure};
+use crate::ids::{AgentInstance, Epoch, NodeId};
+use crate::txn::{Call, CallId, Done, Election, Failure};
 
 use super::publication::Publication;
 use super::request::{Answer, Refusal, Request};
@@ -22,6 +22,10 @@ pub struct CandidacyId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeepAliveId(pub u64);
 
+/// A leader's request to the coordinator for a lease for an agent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LoanId(pub u64);
+
 /// Another node that stands for election, or leads: so it reaches the ledger, and its clock is right.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Other {
@@ -38,19 +42,33 @@ pub struct ProofId(pub u64);
 pub enum Input {
     /// Time has passed.
     Wake,
-    /// The coordinator made this node the leader.
-    Elected(CandidacyId),
+    /// The coordinator made this node the leader; by which election, where there is one.
+    Elected(CandidacyId, Option<Election>),
     /// The candidacy is over: its key is gone.
     Unelected(CandidacyId),
     /// The lease was renewed at some instant after the keep-alive was sent.
     KeptAlive(KeepAliveId),
     /// The other nodes that stand or lead, all of them, whenever that has changed.
     Others(Vec<Other>),
+    /// The leader of this epoch, to whom this node had a connection, is gone: its address refuses, or another process answers
+    /// there.
+    LeaderDied {
+        epoch: Epoch,
+        instance: String,
+    },
+    /// This process lives, and says that it leads.
+    LeaderSeen {
+        instance: String,
+    },
     /// The process is about to end: begin nothing new, follow up what the ledger has been asked for, then give
     /// leadership up.
     Stop,
-    /// This node led at some instant after the question was asked.
-    LeadershipProved(ProofId),
+    /// This node led at some instant after the question was asked; at which revision of the coordinator, where it has them.
+    LeadershipProved(ProofId, Option<i64>),
+    /// The agent has a lease, from some instant after it was asked for.
+    LeaseLent(LoanId, AgentInstance),
+    /// The leases of these agents have ended, and their locks with them.
+    LeasesEnded(Vec<AgentInstance>),
     Called(CallId, Result<Done, Failure>),
     Hello(StreamId, Hello),
     FromAgent(StreamId, FromAgent),
@@ -68,10 +86,14 @@ pub enum Effect {
     Campaign(CandidacyId),
     /// Renew the lease; no answer means no.
     KeepAlive(CandidacyId, KeepAliveId),
-    /// Ask the coordinator whether this node still leads; no answer means no.
-    ProveLeadership(CandidacyId, ProofId),
+    /// Renew these agents' leases, and ask the coordinator then whether this node still leads; no answer means no.
+    ProveLeadership(CandidacyId, ProofId, Vec<AgentInstance>),
+    /// Give an agent a lease of this length, or renew the one that it has.
+    LendLease(CandidacyId, LoanId, AgentInstance, Duration),
     /// Give the candidacy up, or the leadership that it has won, so that another need not wait.
     Resign(CandidacyId),
+    /// Delete the leadership key of this process, if it has one.
+    Bury(String),
     /// End the process: another one has the ledger, which nobody else may have.
     Quit(String),
     Call(CallId, Call),

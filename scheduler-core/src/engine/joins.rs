@@ -12,6 +12,7 @@ use super::agents::{AgentEntry, Beat};
 use super::attempts::End;
 use super::inbox::Event;
 use super::input::{Alert, Effect, ProofId};
+use super::leases::AgentLease;
 use super::live::Dispatch;
 use super::term::Term;
 
@@ -40,7 +41,8 @@ impl Term {
             out.push(Effect::Close(stream, Closed::AlreadyExists));
             return;
         }
-        let entry = self.agents.by_instance.entry(instance).or_insert_with(|| AgentEntry::unseen(id, now));
+        let lease = AgentLease::begin(self.config.lease.is_some());
+        let entry = self.agents.by_instance.entry(instance).or_insert_with(|| AgentEntry::unseen(id, now, lease));
         entry.hello = Some(hello);
         entry.joined = false;
         entry.draining = false;
@@ -51,6 +53,7 @@ impl Term {
             out.push(Effect::Close(old, Closed::Replaced));
         }
         self.agents.by_stream.insert(stream, instance);
+        self.lease_is_due(instance);
         let welcome = Welcome {
             epoch: self.epoch,
             agent_ttl: self.config.agent_ttl,
@@ -76,6 +79,7 @@ impl Term {
             FromAgent::Inventory(inventory) if !joined => self.take_inventory(instance, inventory, out),
             FromAgent::Heartbeat { n } => {
                 entry.last_heartbeat = self.now.boot;
+                self.lease_is_due(instance);
                 self.agents.unasked.insert(instance, Beat { n, received: self.now.wall });
                 self.ask_for_proof(out);
             }
@@ -204,8 +208,12 @@ impl Term {
             agents.asked.pop_first();
         }
         let id = self.next_proof_id();
+        let has_lease = |instance: &AgentInstance| {
+            self.agents.by_instance.get(instance).is_some_and(|entry| entry.lease == AgentLease::Lent)
+        };
+        let renewing = beats.keys().copied().filter(has_lease).collect();
         self.agents.asked.insert(id, beats);
-        out.push(self.question(id));
+        out.push(self.question(id, renewing));
     }
 
     pub(super) fn proved(&mut self, id: ProofId, out: &mut Vec<Effect>) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::time::Boot;
+use crate::txn::Election;
 
 use super::input::{CandidacyId, KeepAliveId};
 
@@ -13,6 +14,8 @@ const MAX_UNANSWERED: usize = 16;
 
 pub(super) struct Lease {
     pub(super) candidacy: CandidacyId,
+    /// What the candidacy was won by, once it is.
+    pub(super) election: Option<Election>,
     /// `None`: as long as the process (rule 16).
     lasts: Option<Duration>,
     /// Confirmed until then; `None`: never yet.
@@ -23,7 +26,7 @@ pub(super) struct Lease {
 
 impl Lease {
     pub(super) fn new(candidacy: CandidacyId, lasts: Option<Duration>, now: Boot) -> Self {
-        Self { candidacy, lasts, ends: None, sent: BTreeMap::new(), next: now }
+        Self { candidacy, election: None, lasts, ends: None, sent: BTreeMap::new(), next: now }
     }
 
     /// Whether it certainly has not ended, as far as time goes: the coordinator may still end it early.

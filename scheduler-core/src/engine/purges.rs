@@ -119,7 +119,7 @@ impl Term {
             Err(failure) => {
                 self.walk.go_on_at = self.walk.go_on_at.max(self.now.boot.saturating_add(LEDGER_RETRY));
                 match failure {
-                    Failure::Deposed { .. } => {
+                    Failure::Deposed { .. } | Failure::LaterElection(_) => {
                         // Who asked is told with everybody else.
                         self.purging.insert(id, asked_by);
                         return Err(Over::Deposed(failure.to_string()));

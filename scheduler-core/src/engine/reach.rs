@@ -21,7 +21,10 @@ impl Reach {
     /// A ledger that refuses answers; one that fails does not.
     pub(super) fn answered(&mut self, result: &Result<Done, Failure>) {
         match result {
-            Ok(_) | Err(Failure::Deposed { .. } | Failure::Conflict { .. } | Failure::Refused(_)) => self.asked = None,
+            Ok(_)
+            | Err(
+                Failure::Deposed { .. } | Failure::LaterElection(_) | Failure::Conflict { .. } | Failure::Refused(_),
+            ) => self.asked = None,
             Err(Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Clock { .. }) => {}
         }
     }

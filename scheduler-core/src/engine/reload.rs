@@ -16,6 +16,7 @@ use super::config::{LEDGER_RETRY, MAX_CLOCK_SKEW};
 use super::inbox::Event;
 use super::input::{Alert, Effect};
 use super::jobs::JobEntry;
+use super::leases::AgentLease;
 use super::live::LiveRun;
 use super::queue::Candidate;
 use super::requests::Pending;
@@ -167,9 +168,11 @@ impl Term {
         let unjudged =
             live.run.attempt == 0 && live.run.trigger == Trigger::Schedule && live.run.not_before > live.run.decided_at;
         if let Some((_, agent_id, instance, number)) = &held {
+            let lease = AgentLease::begin(self.config.lease.is_some());
             let agent = self.agents.by_instance.entry(*instance);
-            let agent = agent.or_insert_with(|| AgentEntry::unseen(agent_id.clone(), now.boot));
+            let agent = agent.or_insert_with(|| AgentEntry::unseen(agent_id.clone(), now.boot, lease));
             agent.held.insert(AttemptId { run: id, number: *number });
+            self.lease_is_due(*instance);
         }
         let Some(entry) = self.jobs.get_mut(uid) else {
             // Of a job that cannot be read: it goes on, and its agent keeps what it says of it.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::AttemptId;
+use crate::ids::{AgentInstance, AttemptId};
 use crate::run::Reason;
 use crate::txn::{Call, CallId, Transaction};
 
@@ -44,12 +44,12 @@ impl Term {
 
     /// The question that confirms heartbeats: to the coordinator, about the key; while the lease is unconfirmed to
     /// the ledger, about the epoch (rule 18): a transaction that it takes proves that nobody has taken over before.
-    pub(super) fn question(&self, id: ProofId) -> Effect {
+    pub(super) fn question(&self, id: ProofId, renewing: Vec<AgentInstance>) -> Effect {
         if self.suspended {
             let nothing = Arc::new(Transaction::new(self.epoch, self.now.wall));
             Effect::Call(CallId(id.0), Call::Commit(nothing))
         } else {
-            Effect::ProveLeadership(self.candidacy, id)
+            Effect::ProveLeadership(self.candidacy, id, renewing)
         }
     }
 

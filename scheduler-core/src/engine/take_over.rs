@@ -5,13 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::schedule;
-use crate::txn::{Call, CallId, Done, Failure, Snapshot, TakeOver, TookOver};
+use crate::txn::{Call, CallId, Done, Election, Failure, Snapshot, TakeOver, TookOver};
 
 use super::config::{LEDGER_RETRY, MAX_CLOCK_SKEW};
-use super::input::{Alert, Effect};
+use super::input::{Alert, Effect, ProofId};
 use super::random::Random;
 use super::term::{Beginning, Term};
 use super::{Engine, Phase};
+
+/// The ledger has an election that looks later than this node's: is it of an earlier history of the coordinator?
+pub(super) struct Doubt {
+    found: Election,
+    /// To the coordinator; `None`: answered, it is.
+    question: Option<ProofId>,
+}
 
 impl Engine {
     /// Asks for the ledger. Only a leader whose lease is confirmed does: another may have taken over since.
@@ -30,6 +37,8 @@ impl Engine {
             node: self.config.node.clone(),
             agent_ttl: self.config.agent_ttl,
             schedule_version: schedule::VERSION.clone(),
+            election: self.lease.as_ref().and_then(|lease| lease.election.clone()),
+            instead_of: self.doubt.take().filter(|doubt| doubt.question.is_none()).map(|doubt| doubt.found),
         };
         out.push(Effect::Call(call, Call::TakeOver(take_over)));
         self.phase = Phase::TakingOver { call: Some(call), retry_at: self.now.boot };
@@ -44,7 +53,31 @@ impl Engine {
                 self.phase = Phase::Loading { call, took_over };
             }
             Ok(_) => {}
+            Err(Failure::LaterElection(found)) => self.doubt_election(found, out),
             Err(failure) => self.begin_again(&failure, out),
+        }
+    }
+
+    /// Whether this node's key lives, and at which revision: what follows from the ledger's election hangs on that.
+    fn doubt_election(&mut self, found: Election, out: &mut Vec<Effect>) {
+        let question = ProofId(self.next_number());
+        if let Some(lease) = &self.lease {
+            out.push(Effect::ProveLeadership(lease.candidacy, question, Vec::new()));
+        }
+        self.doubt = Some(Doubt { found, question: Some(question) });
+        self.phase = Phase::TakingOver { call: None, retry_at: self.now.boot.saturating_add(LEDGER_RETRY) };
+    }
+
+    /// The key lives, and the coordinator has not come to the ledger's revision yet: that is of a history that is gone. Else
+    /// somebody was elected after this node, which stands again.
+    pub(super) fn judge_election(&mut self, id: ProofId, revision: Option<i64>, out: &mut Vec<Effect>) {
+        let Some(doubt) = self.doubt.as_mut().filter(|doubt| doubt.question == Some(id)) else { return };
+        if revision.is_some_and(|revision| revision < doubt.found.revision) {
+            doubt.question = None;
+            self.phase = Phase::TakingOver { call: None, retry_at: self.now.boot };
+        } else {
+            self.doubt = None;
+            self.depose("the ledger has a later election".to_owned(), out);
         }
     }
 

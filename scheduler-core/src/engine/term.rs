@@ -373,6 +373,7 @@ impl Term {
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
             self.walk.next_wakeup().filter(|_| self.leaving.is_none() && !self.ledger_fails),
             self.agents.first_loss(self.longest_agent_ttl),
+            self.next_loan(),
             self.in_flight.values().filter_map(|flight| flight.retry_at).min().filter(|_| self.leaving.is_none()),
             self.reloads.values().filter_map(|reload| reload.retry_at).min(),
             Some(self.watermark.last_emit.saturating_add(WATERMARK_IDLE))

@@ -9,6 +9,7 @@ mod changes;
 mod cordons;
 mod fires;
 mod found;
+mod leases;
 mod ledger;
 mod lives;
 mod nodes;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use coordination::{Coordinator, News};
+use coordination::{Coordinator, News, Peer};
 use ledger::Leader;
 use scheduler_core::engine::{
     Alert, Answer, CandidacyId, ClockJump, Config, Effect, Engine, Input, Refusal, RequestHandle,
@@ -47,6 +47,8 @@ pub struct Loop {
     effects: TaskTracker,
     streams: Streams,
     feed: Arc<Feed>,
+    /// Who leads, by the coordinator.
+    leader: Option<Peer>,
     waiting: BTreeMap<RequestHandle, oneshot::Sender<Result<Answer, Refusal>>>,
     /// Why the process must end.
     quits: Option<String>,
@@ -73,6 +75,7 @@ impl Loop {
             effects: TaskTracker::new(),
             streams: Streams::default(),
             feed,
+            leader: None,
             waiting: BTreeMap::new(),
             quits: None,
         };
@@ -97,7 +100,11 @@ impl Loop {
                 news = coordinator.news() => {
                     let input = match news {
                         News::Lost(candidacy) => Input::Unelected(candidacy),
-                        News::Standing(standing) => Input::Others(standing.others),
+                        News::Standing(standing) => {
+                            self.leader = standing.leader;
+                            Input::Others(standing.others)
+                        }
+                        News::LeasesEnded(agents) => Input::LeasesEnded(agents),
                     };
                     self.take(clock::now(), Message::Input(input), &mut effects);
                 }
@@ -181,11 +188,20 @@ impl Loop {
                         kept.ok().map(|()| Input::KeptAlive(id))
                     });
                 }
-                Effect::ProveLeadership(candidacy, id) => {
+                Effect::ProveLeadership(candidacy, id, renewing) => {
                     let coordinator = Arc::clone(&self.coordinator);
                     self.answer(async move {
-                        let proved = coordinator.prove(candidacy).await;
-                        proved.ok().map(|()| Input::LeadershipProved(id))
+                        let Ok(proof) = coordinator.prove(candidacy, &renewing).await else { return Vec::new() };
+                        let proved = Input::LeadershipProved(id, proof.revision);
+                        let ended = Some(proof.ended).filter(|ended| !ended.is_empty()).map(Input::LeasesEnded);
+                        ended.into_iter().chain([proved]).collect()
+                    });
+                }
+                Effect::LendLease(candidacy, id, agent, lasts) => {
+                    let coordinator = Arc::clone(&self.coordinator);
+                    self.answer(async move {
+                        let lent = coordinator.locks()?.lend(candidacy, agent, lasts).await;
+                        lent.ok().map(|()| Input::LeaseLent(id, agent))
                     });
                 }
                 Effect::Resign(candidacy) => {
@@ -195,6 +211,7 @@ impl Loop {
                         None
                     });
                 }
+                Effect::Bury(instance) => self.bury(&instance),
                 Effect::Quit(why) => self.quits = Some(why),
                 Effect::Call(id, call) => self.call(id, call),
                 Effect::Send(stream, message) => self.streams.send(stream, message, &self.node_id),
@@ -211,11 +228,24 @@ impl Loop {
         }
     }
 
+    fn bury(&self, instance: &str) {
+        let Some(leader) = self.leader.clone().filter(|leader| leader.instance == instance) else { return };
+        let coordinator = Arc::clone(&self.coordinator);
+        self.answer(async move {
+            match coordinator.bury(&leader).await {
+                Ok(true) => tracing::warn!(node = %leader.node, "a leader was found dead, and its leadership is ended"),
+                Ok(false) => {}
+                Err(error) => tracing::info!(%error, "a dead leader's lease is left to end by itself"),
+            }
+            None
+        });
+    }
+
     fn campaign(&self, candidacy: CandidacyId) {
         let coordinator = Arc::clone(&self.coordinator);
         self.answer(async move {
             match coordinator.campaign(candidacy).await {
-                Ok(()) => Some(Input::Elected(candidacy)),
+                Ok(election) => Some(Input::Elected(candidacy, election)),
                 Err(error) => {
                     tracing::info!(%error, "a candidacy is over");
                     Some(Input::Unelected(candidacy))
@@ -229,11 +259,14 @@ impl Loop {
         self.answer(async move { Some(Input::Called(id, ledger.call(call).await)) });
     }
 
-    /// Runs an effect beside the loop and feeds its answer back.
-    fn answer(&self, effect: impl Future<Output = Option<Input>> + Send + 'static) {
+    /// Runs an effect beside the loop and feeds its answers back, in their order.
+    fn answer<A>(&self, effect: impl Future<Output = A> + Send + 'static)
+    where
+        A: IntoIterator<Item = Input, IntoIter: Send> + Send,
+    {
         let answers = self.answers.clone();
         self.effects.spawn(async move {
-            if let Some(input) = effect.await {
+            for input in effect.await {
                 // A loop that has ended needs no answer.
                 let _ = answers.send(Message::Input(input)).await;
             }

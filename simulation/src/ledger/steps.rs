@@ -115,9 +115,12 @@ impl World {
             Call::Load { epoch, .. } | Call::LoadJob { epoch, .. } | Call::Purge { epoch, .. } => Some(*epoch),
             Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) => None,
         };
-        let refused = epoch.and_then(|epoch| self.ledger.tables.fence(epoch).err());
+        let refused = match &open.call {
+            Call::TakeOver(asked) => self.ledger.tables.judge(asked).err(),
+            _ => epoch.and_then(|epoch| self.ledger.tables.fence(epoch).err()),
+        };
         if let Some(failure) = refused.filter(|_| self.plant != Some(Plant::FenceRemoved)) {
-            self.tally.count("ledger", "fenced off");
+            self.tally.count("ledger", kind_of_failure(&failure));
             self.finish(number, Err(failure));
             return;
         }
@@ -397,9 +400,10 @@ pub(crate) fn short(id: RunId) -> String {
 
 fn kind_of_failure(failure: &Failure) -> &'static str {
     match failure {
-        Failure::Deposed { .. } => "deposed",
+        Failure::Deposed { .. } => "fenced off",
         Failure::Unavailable(_) => "unavailable",
         Failure::Unknown(_) => "unknown",
+        Failure::LaterElection(_) => "refused for a later election",
         Failure::Conflict { .. } => "conflict",
         Failure::Clock { .. } => "refused for its clock",
         Failure::Refused(_) => "refused",

@@ -11,8 +11,8 @@ use scheduler_core::job::Job;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    CalendarWrite, CordonWrite, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver,
-    Transaction,
+    CalendarWrite, CordonWrite, Election, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver,
+    TookOver, Transaction,
 };
 
 const TOKENS_PER_EPOCH: i64 = 1 << 20;
@@ -34,6 +34,7 @@ pub struct Tables {
     ceiling: FencingToken,
     longest_agent_ttl: Duration,
     schedule_version: Option<String>,
+    election: Option<Election>,
     pub(crate) jobs: BTreeMap<JobUid, Job>,
     /// The latest revision before the present one, for a planted bug.
     pub(crate) jobs_before: BTreeMap<JobUid, Job>,
@@ -56,6 +57,11 @@ impl Tables {
         if epoch == self.epoch { Ok(()) } else { Err(Failure::Deposed { current: self.epoch }) }
     }
 
+    /// Refuses whoever was elected before the one who has taken over last.
+    pub fn judge(&self, asked: &TakeOver) -> Result<(), Failure> {
+        asked.comes_after(self.election.clone()).map_or(Ok(()), |later| Err(Failure::LaterElection(later)))
+    }
+
     pub fn take_over(&mut self, asked: &TakeOver, clock: Timestamp, by_clock_alone: bool) -> TookOver {
         if self.epoch == Epoch::default() {
             self.watermark = clock;
@@ -67,6 +73,7 @@ impl Tables {
         self.ceiling = FencingToken::nth(self.epoch, TOKENS_PER_EPOCH - 1);
         self.longest_agent_ttl = self.longest_agent_ttl.max(asked.agent_ttl);
         self.schedule_version = Some(asked.schedule_version.clone());
+        self.election.clone_from(&asked.election);
         TookOver {
             epoch: self.epoch,
             watermark: self.watermark,

@@ -41,13 +41,13 @@ async fn who_gives_name_and_password_leads_and_nobody_else() {
     }
     let known = Etcd::new(Settings { user: user("secret"), ..settings() }).unwrap();
     known.campaign(FIRST).await.unwrap();
-    known.prove(FIRST).await.unwrap();
+    known.prove(FIRST, &[]).await.unwrap();
     // Its token is one of before the change, and then of before the restart.
     etcd.ctl(&["--user=root:root", "role", "add", "another"]);
-    known.prove(FIRST).await.unwrap();
+    known.prove(FIRST, &[]).await.unwrap();
     known.keep_alive(FIRST).await.unwrap();
     etcd.restart(0);
-    while known.prove(FIRST).await.is_err() {}
+    while known.prove(FIRST, &[]).await.is_err() {}
     known.keep_alive(FIRST).await.unwrap();
 }
 
@@ -99,7 +99,7 @@ async fn over_tls_both_ends_must_have_certificates_of_the_authority() {
     let settings = || settings("a", etcd.endpoints());
     let known = Etcd::new(Settings { tls: authority.tls(&authority), ..settings() }).unwrap();
     known.campaign(FIRST).await.unwrap();
-    known.prove(FIRST).await.unwrap();
+    known.prove(FIRST, &[]).await.unwrap();
     let no_certificate = Some(Tls { ca: authority.issuer.pem().into_bytes(), identity: None, server_name: None });
     for wrong in [no_certificate, authority.tls(&another), another.tls(&authority)] {
         let stranger = Etcd::new(Settings { tls: wrong, ..settings() }).unwrap();

@@ -16,7 +16,7 @@ use scheduler_core::agent::LogChunk;
 use scheduler_core::ids::{Epoch, FencingToken};
 use scheduler_core::run::TaskError;
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{RequestKey, RequestRow, TookOver};
+use scheduler_core::txn::{Election, RequestKey, RequestRow, TookOver};
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
@@ -41,6 +41,13 @@ pub(super) fn leadership(row: &SqliteRow) -> sqlx::Result<TookOver> {
         token_ceiling: FencingToken(row.try_get("token_ceiling")?),
         longest_agent_ttl: Duration::from_micros(row.try_get("longest_agent_ttl")?),
     })
+}
+
+/// What the last leader was elected by.
+pub(super) fn election(row: &SqliteRow) -> sqlx::Result<Option<Election>> {
+    let coordinator: Option<String> = row.try_get("coordinator")?;
+    let revision: Option<i64> = row.try_get("election_revision")?;
+    Ok(coordinator.zip(revision).map(|(coordinator, revision)| Election { coordinator, revision }))
 }
 
 pub(super) fn put_request(values: &mut Values, request: &RequestRow, forgotten_until: Timestamp) {

@@ -23,7 +23,7 @@ fn a_heartbeat_is_confirmed_only_when_leadership_is_proved_after_it() {
     assert!(world.assigned().is_empty(), "an agent without a confirmed heartbeat has no right to run");
     world.coordinator_works = true;
     let question = world.questions.remove(0);
-    world.input(Input::LeadershipProved(question));
+    world.input(Input::LeadershipProved(question, None));
     assert_eq!(confirmed(&world), 1);
     assert_eq!(world.assigned().len(), 1);
 }

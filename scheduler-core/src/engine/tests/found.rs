@@ -112,7 +112,7 @@ fn the_answer_to_a_question_of_an_earlier_term_confirms_nothing() {
         let mut out = Vec::new();
         world.engine.handle(world.now, Input::FromAgent(StreamId(1), FromAgent::Heartbeat { n: 1 }), &mut out);
         let asked = out.iter().find_map(|effect| match effect {
-            Effect::ProveLeadership(_, id) => Some(*id),
+            Effect::ProveLeadership(_, id, _) => Some(*id),
             _ => None,
         });
         asked.expect("a heartbeat asks")

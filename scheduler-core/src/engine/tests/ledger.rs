@@ -12,8 +12,8 @@ use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
 use crate::txn::{
-    CalendarWrite, Call, CordonWrite, Done, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TookOver,
-    Transaction, Unreadable,
+    CalendarWrite, Call, CordonWrite, Done, Election, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey,
+    TookOver, Transaction, Unreadable,
 };
 
 type Refuses = Box<dyn Fn(&Transaction) -> Option<Failure>>;
@@ -32,6 +32,7 @@ pub(super) struct Ledger {
     pub(super) cordons: BTreeMap<AgentId, Cordon>,
     pub(super) backfills: BTreeMap<BackfillId, Backfill>,
     pub(super) schedule_version: Option<String>,
+    pub(super) election: Option<Election>,
     /// Ahead of the node's clock.
     pub(super) ahead: Duration,
     pub(super) ceiling: FencingToken,
@@ -50,6 +51,10 @@ impl Ledger {
                 schedule_version: self.schedule_version.clone(),
             })),
             Call::TakeOver(take_over) => {
+                if let Some(later) = take_over.comes_after(self.election.clone()) {
+                    return Err(Failure::LaterElection(later));
+                }
+                self.election.clone_from(&take_over.election);
                 self.schedule_version = Some(take_over.schedule_version.clone());
                 self.epoch = Epoch((self.epoch.0 + 1).max(clock.as_millis()).max((self.ceiling.0 >> 20) + 1));
                 self.ceiling = FencingToken::nth(self.epoch, (1 << 20) - 1);

@@ -1,10 +1,10 @@
 //! Nodes of a cluster: who stands, who takes over, and who gives leadership up.
 
 use crate::agent::StreamId;
-use crate::engine::{Alert, Answer, Away, Bar, Command, Input, Other, Refusal};
+use crate::engine::{Alert, Answer, Away, Bar, Command, Input, Other, ProofId, Refusal};
 use crate::ids::{Epoch, NodeId};
 use crate::schedule;
-use crate::txn::{Call, Failure};
+use crate::txn::{Call, Election, Failure};
 
 use super::ledger::Ledger;
 use super::world::{LEASE, World, every, hello, job, seconds, trigger};
@@ -118,7 +118,7 @@ fn a_leader_whose_key_is_gone_steps_down_and_stands_again() {
     assert_eq!(world.closed, [StreamId(1)]);
     world.pass(seconds(1));
     assert!(world.candidacy.is_some_and(|candidacy| candidacy > first));
-    world.input(Input::Elected(first));
+    world.input(Input::Elected(first, None));
     assert!(!world.engine.is_leading(), "that candidacy is over");
     world.elect();
     assert!(world.engine.is_leading());
@@ -247,4 +247,89 @@ fn a_stopped_node_resigns_and_asks_for_nothing_more() {
     assert_eq!(candidate.resigned.len(), 1);
     candidate.elect();
     assert!(candidate.engine.has_ended());
+}
+
+/// A node in a cluster that is elected over a ledger with an election of revision 50.
+fn doubting() -> (World, ProofId) {
+    let mut world = World::in_cluster();
+    world.pass(seconds(1));
+    world.ledger.election = Some(Election { coordinator: "etcd".to_owned(), revision: 50 });
+    world.coordinator_works = false;
+    world.elect_by(7);
+    assert!(!world.engine.is_leading(), "the ledger has a later election");
+    let question = world.questions.pop().expect("a question about the key");
+    (world, question)
+}
+
+#[test]
+fn who_was_elected_before_the_ledgers_leader_stands_again() {
+    let (mut world, question) = doubting();
+    let first = world.candidacy.take();
+    world.input(Input::LeadershipProved(question, Some(50)));
+    assert_eq!(world.resigned, Vec::from_iter(first));
+    world.coordinator_works = true;
+    world.pass(seconds(1));
+    assert!(world.candidacy > first);
+    world.elect_by(51);
+    assert!(world.engine.is_leading());
+}
+
+#[test]
+fn an_election_of_a_new_history_of_the_coordinator_replaces_the_one_in_the_ledger() {
+    let (mut world, question) = doubting();
+    world.input(Input::LeadershipProved(question, Some(9)));
+    assert!(world.engine.is_leading());
+    assert_eq!(world.resigned, []);
+}
+
+#[test]
+fn a_doubted_election_is_judged_anew_when_nobody_answers_or_the_ledger_has_another_by_then() {
+    let (mut world, question) = doubting();
+    world.pass(seconds(1) / 2);
+    let again = world.questions.pop().expect("another question");
+    assert!(again > question);
+    world.ledger.election = Some(Election { coordinator: "etcd".to_owned(), revision: 60 });
+    world.input(Input::LeadershipProved(again, Some(9)));
+    assert!(!world.engine.is_leading(), "it judged another election");
+    let third = world.questions.pop().expect("a question about the ledger's new election");
+    world.input(Input::LeadershipProved(third, Some(10)));
+    assert!(world.engine.is_leading());
+}
+
+fn died(world: &mut World, epoch: i64) {
+    world.input(Input::LeaderDied { epoch: Epoch(epoch), instance: format!("leader of {epoch}") });
+}
+
+fn seen(world: &mut World, epoch: i64) {
+    world.input(Input::LeaderSeen { instance: format!("leader of {epoch}") });
+}
+
+#[test]
+fn a_dead_leader_is_buried_once_an_epoch() {
+    let mut world = World::in_cluster();
+    died(&mut world, 5);
+    died(&mut world, 5);
+    died(&mut world, 4);
+    assert_eq!(world.buried, ["leader of 5"]);
+    died(&mut world, 6);
+    assert_eq!(world.buried.len(), 2);
+    let mut leading = World::leading_in_cluster();
+    died(&mut leading, 7);
+    assert!(leading.buried.is_empty(), "whoever leads knows better");
+}
+
+#[test]
+fn who_buried_three_living_leaders_within_a_minute_leaves_it_to_the_lease() {
+    let mut world = World::in_cluster();
+    for epoch in 1..=3 {
+        died(&mut world, epoch);
+        seen(&mut world, epoch);
+        // Told twice, it is one wrong guess.
+        seen(&mut world, epoch);
+    }
+    died(&mut world, 4);
+    assert_eq!(world.buried.len(), 3);
+    world.skip(seconds(60));
+    died(&mut world, 5);
+    assert_eq!(world.buried.len(), 4);
 }

@@ -9,15 +9,15 @@ use crate::agent::{
 };
 use crate::audit::Origin;
 use crate::engine::{
-    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, Input, KeepAliveId, ProofId, Publication, Refusal,
-    Request, RequestHandle,
+    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, Input, KeepAliveId, LoanId, ProofId, Publication,
+    Refusal, Request, RequestHandle,
 };
 use crate::ids::{AgentInstance, AttemptId, FencingToken, NodeId};
 use crate::job::{Definition, Job, JobKey, Payload, Task};
 use crate::run::{Run, RunState, TaskError};
 use crate::schedule::Schedule;
 use crate::time::{Boot, Now, Timestamp};
-use crate::txn::{Call, CallId, Done, Failure, RequestKey};
+use crate::txn::{Call, CallId, Done, Election, Failure, RequestKey};
 
 use super::ledger::Ledger;
 
@@ -36,7 +36,13 @@ pub(super) struct World {
     /// The coordinator answers that this node leads.
     pub(super) coordinator_works: bool,
     /// Questions that it has not answered.
+    /// Whether the coordinator lends leases at once.
+    pub(super) lends: bool,
     pub(super) questions: Vec<ProofId>,
+    /// Agents whose leases were renewed, as often as they were.
+    pub(super) renewed: Vec<AgentInstance>,
+    /// Leases that were asked for.
+    pub(super) loans: Vec<(LoanId, AgentInstance)>,
     pub(super) sent: Vec<(StreamId, ToAgent)>,
     pub(super) closed: Vec<StreamId>,
     pub(super) answers: BTreeMap<RequestHandle, Result<Answer, Refusal>>,
@@ -45,6 +51,8 @@ pub(super) struct World {
     /// The candidacy that the coordinator was last asked for.
     pub(super) candidacy: Option<CandidacyId>,
     pub(super) resigned: Vec<CandidacyId>,
+    /// Processes whose keys were to be deleted.
+    pub(super) buried: Vec<String>,
     /// Keep-alives that it has not answered.
     pub(super) keep_alives: Vec<KeepAliveId>,
     pub(super) quit: Option<String>,
@@ -109,7 +117,10 @@ impl World {
             calls: Vec::new(),
             ledger_works: true,
             coordinator_works: true,
+            lends: true,
             questions: Vec::new(),
+            renewed: Vec::new(),
+            loans: Vec::new(),
             sent: Vec::new(),
             closed: Vec::new(),
             answers: BTreeMap::new(),
@@ -117,6 +128,7 @@ impl World {
             published: Vec::new(),
             candidacy: None,
             resigned: Vec::new(),
+            buried: Vec::new(),
             keep_alives: Vec::new(),
             quit: None,
             origin: None,
@@ -144,8 +156,14 @@ impl World {
     }
 
     /// The coordinator makes this node the leader.
+    pub(super) fn elect_by(&mut self, revision: i64) {
+        let election = Election { coordinator: "etcd".to_owned(), revision };
+        self.input(Input::Elected(self.candidacy.expect("it stands for election"), Some(election)));
+    }
+
+    /// The same without an election's place in a history.
     pub(super) fn elect(&mut self) {
-        self.input(Input::Elected(self.candidacy.expect("it stands for election")));
+        self.input(Input::Elected(self.candidacy.expect("it stands for election"), None));
     }
 
     /// The process dies and another takes its place over the same ledger.
@@ -177,9 +195,21 @@ impl World {
             Effect::Campaign(id) => self.candidacy = Some(id),
             Effect::KeepAlive(_, id) if self.coordinator_works => return Some(Input::KeptAlive(id)),
             Effect::KeepAlive(_, id) => self.keep_alives.push(id),
-            Effect::ProveLeadership(_, id) if self.coordinator_works => return Some(Input::LeadershipProved(id)),
-            Effect::ProveLeadership(_, id) => self.questions.push(id),
+            Effect::ProveLeadership(_, id, renewing) => {
+                self.renewed.extend(renewing);
+                if self.coordinator_works {
+                    return Some(Input::LeadershipProved(id, None));
+                }
+                self.questions.push(id);
+            }
+            Effect::LendLease(_, id, instance, _) => {
+                self.loans.push((id, instance));
+                if self.lends {
+                    return Some(Input::LeaseLent(id, instance));
+                }
+            }
             Effect::Resign(id) => self.resigned.push(id),
+            Effect::Bury(instance) => self.buried.push(instance),
             Effect::Quit(why) => self.quit = Some(why),
             Effect::Call(id, call) if self.ledger_works => {
                 return Some(Input::Called(id, self.ledger.call(&call, self.now.wall)));

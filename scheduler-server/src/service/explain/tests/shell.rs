@@ -102,12 +102,16 @@ impl Shell {
             for effect in effects {
                 match effect {
                     Effect::Call(id, call) => inputs.push_back(Input::Called(id, self.ledger.call(call).await)),
-                    Effect::Campaign(id) => inputs.push_back(Input::Elected(id)),
-                    Effect::ProveLeadership(_, id) => inputs.push_back(Input::LeadershipProved(id)),
+                    Effect::Campaign(id) => inputs.push_back(Input::Elected(id, None)),
+                    Effect::ProveLeadership(_, id, _) => inputs.push_back(Input::LeadershipProved(id, None)),
                     Effect::Send(_, ToAgent::Assign(assigned)) => self.assigned.extend(assigned),
                     Effect::Answer(handle, answer) => drop(self.answers.insert(handle, answer)),
                     Effect::Alert(Alert::TookOver { epoch, .. }) => self.epoch = epoch,
-                    Effect::KeepAlive(..) | Effect::Resign(_) | Effect::Quit(_) => {
+                    Effect::KeepAlive(..)
+                    | Effect::LendLease(..)
+                    | Effect::Bury(_)
+                    | Effect::Resign(_)
+                    | Effect::Quit(_) => {
                         unreachable!("it leads alone, and goes on")
                     }
                     Effect::Send(..) | Effect::Close(..) | Effect::Publish(_) | Effect::Alert(_) => {}
