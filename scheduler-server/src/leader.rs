@@ -15,6 +15,8 @@ use scheduler_core::agent::StreamId;
 use scheduler_core::engine::{Answer, Away, Input, Refusal, Request, RequestHandle, Stats};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::peers::Whereabouts;
+
 pub use connect::Executor;
 pub use run::{Loop, Stopped};
 pub(crate) use streams::Outbound;
@@ -45,6 +47,7 @@ pub struct Handle {
     messages: mpsc::Sender<Message>,
     numbers: Arc<AtomicU64>,
     glance: watch::Receiver<Glance>,
+    whereabouts: watch::Receiver<Whereabouts>,
 }
 
 impl fmt::Debug for Handle {
@@ -71,6 +74,11 @@ impl Handle {
     /// What the engine looks like from outside.
     pub fn glance(&self) -> Glance {
         *self.glance.borrow()
+    }
+
+    /// Where the leader is, and every change of that.
+    pub fn whereabouts(&self) -> watch::Receiver<Whereabouts> {
+        self.whereabouts.clone()
     }
 
     fn number(&self) -> u64 {

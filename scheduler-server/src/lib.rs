@@ -21,5 +21,6 @@ pub mod api;
 pub mod service;
 
 pub mod leader;
+pub mod peers;
 
 pub mod clock;

@@ -194,6 +194,7 @@ async fn surface(
     let ready = handle.clone();
     Surface {
         grpc: http::with_reflection(http::with_health(services).await),
+        forward: None,
         gate,
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
         ready: Arc::new(move || readiness(&ready)),

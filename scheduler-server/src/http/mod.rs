@@ -33,6 +33,7 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use crate::access::Gate;
+use crate::peers::Forward;
 
 pub use grpc::{with_health, with_reflection};
 pub use guard::HostPolicy;
@@ -43,6 +44,8 @@ pub use probes::{Metrics, Readiness, Ready};
 pub struct Surface {
     /// All gRPC services, with health and reflection (see [`with_health`], [`with_reflection`]).
     pub grpc: Routes,
+    /// In a cluster: how calls get to the leader when that is another node.
+    pub forward: Option<Arc<Forward>>,
     /// Under which names clients may reach the server.
     pub hosts: HostPolicy,
     /// Who may come in, and do what.
@@ -57,7 +60,7 @@ impl Surface {
     /// The one router of the port.
     pub fn into_router(self) -> Router {
         let gate = Arc::new(self.gate);
-        let calls = grpc::calls(self.grpc, Arc::clone(&gate));
+        let calls = grpc::calls(self.grpc, Arc::clone(&gate), self.forward);
         let rest = Arc::new(rest::Transcoder::new(calls.clone()));
         let grpc = grpc::with_web(calls);
         let (ready, metrics) = (self.ready, self.metrics);

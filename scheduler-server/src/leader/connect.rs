@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coordination::Peer;
 use futures::StreamExt;
 use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId};
@@ -13,6 +14,8 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 use v1::agent_message::Message as Wire;
 use v1::executor_service_server::ExecutorService;
+
+use crate::peers::Whereabouts;
 
 use super::{Handle, Message, Outbound};
 use crate::access::{Admission, Caller};
@@ -103,6 +106,14 @@ impl Reader {
         let hello = agent_wire::hello(hello).map_err(malformed)?;
         self.caller.may_be(&hello).map_err(Status::permission_denied)?;
         tracing::info!(stream = self.id.0, agent = %hello.agent_id, instance = %hello.instance, "an agent says Hello");
+        if let Some(peer) = self.leader_elsewhere().await {
+            tracing::info!(stream = self.id.0, agent = %hello.agent_id, leader = %peer.node, "an agent is sent to the leader");
+            let redirect = v1::Redirect { leader_address: peer.address, node_id: peer.node.to_string() };
+            let message = v1::ServerMessage { message: Some(v1::server_message::Message::Redirect(redirect)) };
+            // An agent that does not read it has gone elsewhere already.
+            let _ = self.messages.try_send(Ok(message));
+            return Ok(());
+        }
         let outbound = Outbound { messages: self.messages.clone(), closed: self.closed.clone() };
         self.pass_on(Message::Opened(self.id, outbound)).await?;
         self.pass_on(Message::Input(Input::Hello(self.id, hello))).await?;
@@ -115,6 +126,17 @@ impl Reader {
             self.pass_on(Message::Input(Input::FromAgent(self.id, message))).await?;
         }
         Ok(())
+    }
+
+    /// Holds the agent until it is known who leads (rule 22); `None`: this node does.
+    async fn leader_elsewhere(&self) -> Option<Peer> {
+        let mut whereabouts = self.handle.whereabouts();
+        let known = whereabouts.wait_for(|known| *known != Whereabouts::Nowhere).await;
+        match known.as_deref() {
+            Ok(Whereabouts::There(peer)) => Some(peer.clone()),
+            // The loop is gone, which whoever passes the Hello on will find.
+            Ok(Whereabouts::Here | Whereabouts::Nowhere) | Err(_) => None,
+        }
     }
 
     /// Puts an Inventory that came in parts together.

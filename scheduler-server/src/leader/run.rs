@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::feed::Feed;
+use crate::peers::Whereabouts;
 
 use super::streams::Streams;
 use super::{Glance, Handle, Message, QUEUE};
@@ -43,6 +44,7 @@ pub struct Loop {
     /// Answers to effects come back this way.
     answers: mpsc::Sender<Message>,
     glance: watch::Sender<Glance>,
+    whereabouts: watch::Sender<Whereabouts>,
     /// Effects under way.
     effects: TaskTracker,
     streams: Streams,
@@ -63,7 +65,9 @@ impl Loop {
     ) -> (Self, Handle) {
         let (messages, inputs) = mpsc::channel(QUEUE);
         let (glance, glanced) = watch::channel(Glance::default());
-        let handle = Handle { messages: messages.clone(), numbers: Arc::new(AtomicU64::new(1)), glance: glanced };
+        let (whereabouts, known) = watch::channel(Whereabouts::default());
+        let numbers = Arc::new(AtomicU64::new(1));
+        let handle = Handle { messages: messages.clone(), numbers, glance: glanced, whereabouts: known };
         let this = Self {
             node_id: config.node.to_string(),
             engine: Engine::new(config, clock::now()),
@@ -72,6 +76,7 @@ impl Loop {
             inputs,
             answers: messages,
             glance,
+            whereabouts,
             effects: TaskTracker::new(),
             streams: Streams::default(),
             feed,
@@ -119,6 +124,7 @@ impl Loop {
                 ledger_fails: self.engine.ledger_fails(),
                 stats: self.engine.stats(),
             });
+            self.tell_whereabouts();
         }
         if let Some(why) = self.quits.take() {
             return Stopped::Deposed(why);
@@ -126,6 +132,21 @@ impl Loop {
         self.effects.close();
         self.drain().await;
         Stopped::Asked
+    }
+
+    fn tell_whereabouts(&self) {
+        let whereabouts = match &self.leader {
+            _ if self.engine.is_leading() => Whereabouts::Here,
+            Some(peer) if peer.node.as_str() != self.node_id => Whereabouts::There(peer.clone()),
+            // It is about to take over, or the key is that of an earlier process.
+            Some(_) | None => Whereabouts::Nowhere,
+        };
+        self.whereabouts.send_if_modified(|told| {
+            *told != whereabouts && {
+                *told = whereabouts;
+                true
+            }
+        });
     }
 
     /// Waits for the effects under way, the resignation among them; nobody is served any more.

@@ -68,6 +68,7 @@ impl Node {
         let surface = Surface {
             grpc: http::with_reflection(services),
             gate,
+            forward: None,
             hosts: HostPolicy::Loopback,
             ready: Arc::new(|| Readiness::Ready),
             metrics: Arc::new(String::new),

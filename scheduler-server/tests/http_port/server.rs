@@ -36,6 +36,7 @@ impl Server {
         let asked = readiness.clone();
         let surface = Surface {
             grpc: with_reflection(with_health(grpc).await),
+            forward: None,
             gate: Gate::open(),
             hosts,
             ready: Arc::new(move || asked.lock().expect("not poisoned").clone()),

@@ -18,6 +18,7 @@ use tonic_web::GrpcWebLayer;
 
 use super::rest;
 use crate::access::Gate;
+use crate::peers::{Forward, pass_on};
 
 /// Adds health of the server, and of each service of `punctual.v1` by its name: who gets an answer at all is served.
 pub async fn with_health(routes: Routes) -> Routes {
@@ -40,9 +41,14 @@ pub fn with_reflection(routes: Routes) -> Routes {
     routes.add_service(builder().build_v1().expect(built)).add_service(builder().build_v1alpha().expect(built))
 }
 
-/// The services as both gRPC clients and the transcoder call them, each behind its rule.
-pub(super) fn calls(routes: Routes, gate: Arc<Gate>) -> Router {
-    let services = routes.prepare().into_axum_router().layer(from_fn(unreadable::explain));
+/// The services as both gRPC clients and the transcoder call them, each behind its rule; behind that, a call that needs
+/// the leader of a cluster goes to it.
+pub(super) fn calls(routes: Routes, gate: Arc<Gate>, forward: Option<Arc<Forward>>) -> Router {
+    let mut services = routes.prepare().into_axum_router();
+    if let Some(forward) = forward {
+        services = services.layer(from_fn_with_state(forward, pass_on));
+    }
+    let services = services.layer(from_fn(unreadable::explain));
     services.layer(from_fn_with_state(gate, admission::ask)).layer(from_fn(deadline::keep))
 }
 

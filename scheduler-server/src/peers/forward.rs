@@ -1,0 +1,147 @@
+//! Passing a call on to the leader, and again to the next one if that is safe.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use punctual_proto::v1::ErrorReason;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tonic::transport::ClientTlsConfig;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::leaders::{Carried, Leaders, NoAnswer};
+use super::methods::{self, Method};
+use super::{Whereabouts, numbering};
+
+/// Says that a call was passed on, and by whom: it is passed on once.
+const FORWARDED: HeaderName = HeaderName::from_static("punctual-forwarded-by");
+const LEADER_WAIT: Duration = Duration::from_secs(10);
+/// Before a leader that has not taken the call is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The largest message that the services take, in its frame.
+const LARGEST: usize = (4 << 20) + 5;
+
+/// What it takes to pass calls on.
+pub struct Forward {
+    node_id: HeaderValue,
+    whereabouts: watch::Receiver<Whereabouts>,
+    leaders: Leaders,
+    /// How long a call waits where no leader is known.
+    pub(super) patience: Duration,
+}
+
+impl Forward {
+    /// `tls` is for leaders that advertise an https address.
+    pub fn new(node_id: &str, whereabouts: watch::Receiver<Whereabouts>, tls: Option<ClientTlsConfig>) -> Self {
+        let node_id = HeaderValue::from_str(node_id).unwrap_or(HeaderValue::from_static("unnamed"));
+        Self { node_id, whereabouts, leaders: Leaders::new(tls), patience: LEADER_WAIT }
+    }
+}
+
+/// Middleware of the gRPC services: a call that needs the leader goes to it.
+pub async fn pass_on(State(forward): State<Arc<Forward>>, request: Request, next: Next) -> Response {
+    let Some(method) = methods::of_leader(request.uri().path()) else { return next.run(request).await };
+    let is_here = *forward.whereabouts.borrow() == Whereabouts::Here;
+    if is_here {
+        return next.run(request).await;
+    }
+    if request.headers().contains_key(FORWARDED) {
+        return no_leader("this node does not lead").into_http();
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LARGEST).await else { return too_large().into_http() };
+    let body = numbering::numbered(body, &method.descriptor.input());
+    let mut headers = parts.headers.clone();
+    headers.insert(FORWARDED, forward.node_id.clone());
+    let call = Carried { path: parts.uri.clone(), headers, body: body.clone() };
+    match forward.carry(method, &call).await {
+        Carry::Answered(answer) => answer,
+        Carry::Refused(status) => status.into_http(),
+        Carry::Here => next.run(Request::from_parts(parts, Body::from(body))).await,
+    }
+}
+
+/// What becomes of a call that was to be passed on.
+enum Carry {
+    Answered(Response),
+    Refused(Status),
+    /// This node leads by now.
+    Here,
+}
+
+impl Forward {
+    async fn carry(&self, method: &Method, call: &Carried) -> Carry {
+        let mut whereabouts = self.whereabouts.clone();
+        let patience = sleep(self.patience);
+        tokio::pin!(patience);
+        loop {
+            let leader = whereabouts.borrow_and_update().clone();
+            let is_known = leader != Whereabouts::Nowhere;
+            match leader {
+                Whereabouts::Here => return Carry::Here,
+                Whereabouts::Nowhere => {}
+                Whereabouts::There(peer) => {
+                    let asked = self.leaders.ask(&peer.address, call);
+                    let answer = tokio::select! {
+                        biased;
+                        answer = asked => answer,
+                        // Another one leads, to whom it can be said again.
+                        Ok(()) = whereabouts.changed(), if method.is_repeatable => continue,
+                    };
+                    match answer {
+                        Ok(answer) if is_not_taken(&answer) => {}
+                        Ok(answer) => return Carry::Answered(answer),
+                        Err(NoAnswer::NotSent) => {}
+                        Err(NoAnswer::Broken) if method.is_repeatable => {}
+                        Err(NoAnswer::Broken) => return Carry::Refused(outcome_unknown()),
+                    }
+                }
+            }
+            tokio::select! {
+                biased;
+                changed = whereabouts.changed() => {
+                    if changed.is_err() {
+                        // The engine's loop is gone.
+                        return Carry::Refused(no_leader("this server is stopping"));
+                    }
+                }
+                () = sleep(PAUSE), if is_known => {}
+                () = &mut patience => {
+                    return Carry::Refused(no_leader("no leader is known, and none was found in time"));
+                }
+            }
+        }
+    }
+}
+
+/// The node asked does not lead, or not any more, and has not done it.
+fn is_not_taken(answer: &Response) -> bool {
+    let status = Status::from_header_map(answer.headers()).filter(|status| status.code() == Code::Unavailable);
+    let info = status.and_then(|status| status.get_details_error_info());
+    let reasons = [ErrorReason::NoLeader, ErrorReason::ShuttingDown];
+    info.is_some_and(|info| reasons.iter().any(|reason| reason.as_str_name() == info.reason))
+}
+
+pub(super) fn no_leader(message: &str) -> Status {
+    refusal(Code::Unavailable, ErrorReason::NoLeader, message)
+}
+
+fn outcome_unknown() -> Status {
+    let message = "the connection to the leader broke; whether this was done is not known: look before you repeat it";
+    refusal(Code::Unknown, ErrorReason::OutcomeUnknown, message)
+}
+
+fn too_large() -> Status {
+    refusal(Code::ResourceExhausted, ErrorReason::TooLarge, "the message is larger than 4 MiB")
+}
+
+fn refusal(code: Code, reason: ErrorReason, message: &str) -> Status {
+    let details = ErrorDetails::with_error_info(reason.as_str_name(), "punctual", []);
+    Status::with_error_details(code, message, details)
+}

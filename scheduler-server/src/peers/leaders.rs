@@ -1,0 +1,98 @@
+//! Connections to other nodes, kept from call to call.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version, header};
+use bytes::Bytes;
+use http_body_util::Full;
+use tonic::ConnectError;
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tower::ServiceExt;
+
+/// How long a new connection may take.
+const CONNECT: Duration = Duration::from_secs(1);
+/// A node that says nothing while it has a call is asked whether it lives, and is given up together 3 s later.
+const PING: Duration = Duration::from_millis(1_500);
+/// More than any cluster has nodes: those that are gone are forgotten.
+const MOST: usize = 64;
+/// What belongs to the connection that a call came on, not to the call.
+const OF_CONNECTIONS: [HeaderName; 4] =
+    [header::HOST, header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING];
+
+/// A call on its way to the leader.
+pub(super) struct Carried {
+    pub(super) path: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// It has not been sent.
+    NotSent,
+    /// It may have been received, and carried out.
+    Broken,
+}
+
+pub(super) struct Leaders {
+    tls: Option<ClientTlsConfig>,
+    channels: Mutex<HashMap<String, Channel>>,
+}
+
+impl Leaders {
+    /// `tls` is for nodes that advertise an https address.
+    pub(super) fn new(tls: Option<ClientTlsConfig>) -> Self {
+        Self { tls, channels: Mutex::default() }
+    }
+
+    pub(super) async fn ask(&self, address: &str, call: &Carried) -> Result<Response<Body>, NoAnswer> {
+        let channel = self.channel(address).map_err(|error| {
+            tracing::error!(address, %error, "the leader's address cannot be used: check its --advertise");
+            NoAnswer::NotSent
+        })?;
+        let mut request = Request::new(tonic::body::Body::new(Full::new(call.body.clone())));
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = call.path.clone();
+        *request.headers_mut() = call.headers.clone();
+        for name in OF_CONNECTIONS {
+            request.headers_mut().remove(name);
+        }
+        match channel.oneshot(request).await {
+            Ok(response) => Ok(response.map(Body::new)),
+            Err(error) if is_unsent(&error) => Err(NoAnswer::NotSent),
+            Err(_) => Err(NoAnswer::Broken),
+        }
+    }
+
+    fn channel(&self, address: &str) -> Result<Channel, tonic::transport::Error> {
+        let mut channels = self.channels.lock().expect("because no holder panics");
+        if let Some(channel) = channels.get(address) {
+            return Ok(channel.clone());
+        }
+        let mut endpoint = Endpoint::from_shared(address.to_owned())?
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .tcp_nodelay(true);
+        if let Some(tls) = self.tls.as_ref().filter(|_| address.starts_with("https:")) {
+            endpoint = endpoint.tls_config(tls.clone())?;
+        }
+        if channels.len() == MOST {
+            channels.clear();
+        }
+        let channel = endpoint.connect_lazy();
+        channels.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+}
+
+/// Nothing was sent when there was no connection.
+fn is_unsent(error: &(dyn Error + 'static)) -> bool {
+    error.is::<ConnectError>() || error.source().is_some_and(is_unsent)
+}

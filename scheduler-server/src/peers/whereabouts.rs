@@ -1,0 +1,14 @@
+//! Where the leader is.
+
+use coordination::Peer;
+
+/// As far as this node knows. It may be wrong for a moment: whoever goes by it asks again.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Whereabouts {
+    /// There is none, or one that has not taken over yet.
+    #[default]
+    Nowhere,
+    /// This node leads.
+    Here,
+    There(Peer),
+}
