@@ -5,9 +5,10 @@ use punctual_cli::app::App;
 use punctual_cli::settings::{Flags, Settings as Held};
 use punctual_tests::{File, Flag, Key, Settings, hold};
 
-const FLAGS: [Flag; 3] = [
+const FLAGS: [Flag; 4] = [
     Flag::new("server", Key::Text, ["http://one.example", "http://other.example"]),
     Flag::new("namespace", Key::Text, ["one", "other"]),
+    Flag::new("token-file", Key::Text, ["one", "other"]),
     Flag::new("output", Key::Text, ["json", "table"]),
 ];
 

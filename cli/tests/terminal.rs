@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 
+#[allow(dead_code, reason = "others of its users need the rest")]
 mod fake;
 
 use std::process::Command;

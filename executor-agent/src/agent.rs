@@ -339,7 +339,8 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, id, labels, queues, slots, task_types, pass_env, secrets, state_dir, handlers } = self;
+        let Self { servers, id, labels, queues, slots, task_types, pass_env, secrets, state_dir, token_file, handlers } =
+            self;
         let handlers: Vec<&String> = handlers.iter().map(|(task_type, _)| task_type).collect();
         f.debug_struct("Builder")
             .field("servers", servers)
@@ -351,6 +352,7 @@ impl fmt::Debug for Builder {
             .field("pass_env", pass_env)
             .field("secrets", secrets)
             .field("state_dir", state_dir)
+            .field("token_file", token_file)
             .field("handlers", &handlers)
             .finish()
     }

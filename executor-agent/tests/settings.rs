@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser as _};
 use executor_agent::settings::Flags;
 use punctual_tests::{File, Flag, Key, Settings, hold};
 
-const FLAGS: [Flag; 11] = [
+const FLAGS: [Flag; 12] = [
     Flag::new("server", Key::List, ["http://one.example", "http://other.example"]),
     Flag::new("id", Key::Text, ["one", "other"]),
     Flag::new("label", Key::Table, ["zone=one", "zone=other"]),
@@ -15,6 +15,7 @@ const FLAGS: [Flag; 11] = [
     Flag::new("secret-env", Key::List, ["ONE", "OTHER"]),
     Flag::new("secret-dir", Key::Text, ["one", "other"]),
     Flag::new("state-dir", Key::Text, ["one", "other"]),
+    Flag::new("token-file", Key::Text, ["one", "other"]),
     Flag::new("log-format", Key::Text, ["json", "text"]),
 ];
 

@@ -182,8 +182,16 @@ pub struct BootstrapFlags {
     expires_in: Option<Duration>,
 
     /// Although there is an admin already
-    #[arg(long, env = "PUNCTUAL_NODE_ANOTHER")]
-    another: bool,
+    #[arg(
+        long,
+        env = "PUNCTUAL_NODE_ANOTHER",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    another: Option<bool>,
 
     /// Write it to a new file that only its owner can read, rather than print it
     #[arg(long, env = "PUNCTUAL_NODE_OUT", value_name = "FILE")]
@@ -303,7 +311,8 @@ impl MigrateFlags {
 
 impl BootstrapFlags {
     pub fn resolve(self) -> Result<BootstrapSettings> {
-        let asked = Bootstrap { display_name: self.name, expires_in: self.expires_in, another: self.another };
+        let another = self.another.unwrap_or(false);
+        let asked = Bootstrap { display_name: self.name, expires_in: self.expires_in, another };
         Ok(BootstrapSettings { ledger: self.ledger.resolve()?, asked, out: self.out })
     }
 }

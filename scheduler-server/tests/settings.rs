@@ -2,17 +2,18 @@
 
 use clap::{CommandFactory as _, Parser as _};
 use punctual_tests::{File, Flag, Key, Settings, hold};
-use scheduler_server::settings::{Command, Program};
+use scheduler_server::settings::{Command, Program, TokenCommand};
 
 /// A ledger that nobody opens.
 const LEDGER: &str = "--database-url=sqlite://ledger.db";
 
 /// What all ways to run a server share.
-const NODE: [Flag; 5] = [
+const NODE: [Flag; 6] = [
     Flag::new("listen", Key::Text, ["127.0.0.1:1", "127.0.0.1:2"]),
     Flag::new("node-id", Key::Text, ["one", "other"]),
     Flag::new("agent-ttl", Key::Text, ["7s", "1m 8s"]),
     Flag::new("min-every", Key::Text, ["3s", "250ms"]),
+    Flag::new("audit-retention", Key::Text, ["30days", "60days"]),
     Flag::new("log-format", Key::Text, ["json", "text"]),
 ];
 
@@ -22,13 +23,16 @@ fn read(call: &[String]) -> Result<String, String> {
         Command::Dev(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
         Command::Serve(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
         Command::Migrate(flags) => flags.resolve().map(|ledger| format!("{ledger:?}")),
+        Command::Token(TokenCommand::Bootstrap(flags)) => flags.resolve().map(|settings| format!("{settings:#?}")),
     };
     settings.map_err(|refusal| format!("{refusal:#}"))
 }
 
 fn settings<'a>(test: &'a str, call: &'a [&'a str]) -> Settings<'a> {
-    let program = Program::command();
-    let command = program.find_subcommand(call[1]).expect("because the test names a command").clone();
+    let names = call[1..].iter().filter(|part| !part.starts_with("--"));
+    let command = names.fold(Program::command(), |command, name| {
+        command.find_subcommand(name).expect("because the test names a command").clone()
+    });
     Settings { test, command, prefix: "PUNCTUAL_NODE_", call, file: File::Config, read }
 }
 
@@ -48,6 +52,8 @@ fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
         Flag::new("advertise", Key::Text, ["http://one.example", "http://other.example"]),
         // Elsewhere than on loopback, for that is what it allows.
         Flag::switch("insecure", &["--listen=192.0.2.1:1"]),
+        Flag::switch("sign-in", &[]),
+        Flag::new("token-rate", Key::Bare, ["7", "8"]),
         Flag::switch("no-migrate", &[]),
     ];
     hold(
@@ -60,4 +66,17 @@ fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
 fn every_setting_of_migrate_is_a_flag_a_variable_and_a_key() {
     let own = [Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"])];
     hold(&settings("every_setting_of_migrate_is_a_flag_a_variable_and_a_key", &["scheduler-server", "migrate"]), &own);
+}
+
+#[test]
+fn every_setting_of_token_bootstrap_is_a_flag_and_a_variable() {
+    let own = [
+        Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"]),
+        Flag::new("name", Key::Text, ["one", "other"]).of_a_call(),
+        Flag::new("expires-in", Key::Text, ["1h", "2h"]).of_a_call(),
+        Flag::switch("another", &[]).of_a_call(),
+        Flag::new("out", Key::Text, ["one", "other"]).of_a_call(),
+    ];
+    let call = ["scheduler-server", "token", "bootstrap", LEDGER];
+    hold(&settings("every_setting_of_token_bootstrap_is_a_flag_and_a_variable", &call), &own);
 }

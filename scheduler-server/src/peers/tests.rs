@@ -66,7 +66,7 @@ impl Others {
 }
 
 fn there(address: &str) -> Whereabouts {
-    Whereabouts::There(Peer { node: "other".into(), instance: "1".to_owned(), address: address.to_owned() })
+    Whereabouts::There(Peer { node: "other".into(), instance: "1".to_owned(), address: address.to_owned(), elected: 1 })
 }
 
 /// This node: what it serves itself, it answers with OUT_OF_RANGE.
