@@ -2,20 +2,27 @@
 //! what happened.
 //!
 //! One crate knows SQL, behind narrow traits: [`Leader`] for the one writer, [`Reader`] for everybody, and [`Tokens`] and
-//! [`Audit`] for what any node writes. What the leader writes is decided by the engine and comes in as data ([`scheduler_core::txn`]); here it
-//! becomes a transaction that checks the leader's epoch, or nothing.
+//! [`Audit`] for what any node writes. What the leader writes is decided by the engine and comes in as data
+//! ([`scheduler_core::txn`]); here it becomes a transaction that checks the leader's epoch, or nothing.
 
 mod audit;
+mod bounds;
 mod fire;
 mod leader;
+mod open;
+mod paging;
 mod reader;
+mod rows;
 pub mod sqlite;
 mod stats;
+mod tally;
 mod tokens;
+mod walk;
 
 pub use audit::{Audit, AuditFilter};
 pub use fire::FireRecord;
 pub use leader::Leader;
+pub use open::OpenError;
 pub use reader::{
     JobFilter, JobOrder, LoggedChunk, Namespace, Page, PageOf, Reader, Revision, RunFilter, Since, StoredRun,
     Unreadable,

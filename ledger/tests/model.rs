@@ -56,7 +56,7 @@ impl Backend for Model {
         Arc::new(self.clone())
     }
 
-    fn set_clock(&self, time: Timestamp) {
+    async fn set_clock(&self, time: Timestamp) {
         self.with(|state| state.clock = time);
     }
 }

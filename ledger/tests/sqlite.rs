@@ -51,7 +51,7 @@ impl Backend for File {
         Arc::new(self.open().await)
     }
 
-    fn set_clock(&self, time: Timestamp) {
+    async fn set_clock(&self, time: Timestamp) {
         self.clock.store(time.as_micros(), Ordering::SeqCst);
     }
 }

@@ -7,10 +7,11 @@ use scheduler_core::time::Timestamp;
 use scheduler_core::txn::Failure;
 use sqlx::QueryBuilder;
 
-use super::reads::{one_more, page_of, past_prefix};
-use super::{Sqlite, failure, rows, sql, writer};
+use super::{Sqlite, failure, sql, writer};
 use crate::audit::{Audit, AuditFilter};
+use crate::paging::{one_more, page_of, past_prefix};
 use crate::reader::{Page, PageOf, Unreadable};
+use crate::rows;
 
 #[async_trait]
 impl Audit for Sqlite {

@@ -3,7 +3,9 @@
 //! `json_each`, which parses and searches every row's JSON once for each column.)
 
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, Encode, Sqlite, SqliteConnection, Type};
+use sqlx::{Arguments, SqliteConnection};
+
+use crate::rows::{Cell, Values};
 
 /// Rows of the longest piece: 64 rows of the widest statement stay below half of SQLite's 32,766 parameters.
 const LONGEST: usize = 64;
@@ -34,14 +36,14 @@ impl Batch {
         &'static self,
         connection: &mut SqliteConnection,
         mut rows: &[T],
-        encode: impl Fn(&mut Values, &T),
+        encode: impl Fn(&mut Parameters, &T),
     ) -> Result<u64, sqlx::Error> {
         let mut written = 0;
         while !rows.is_empty() {
             let log = rows.len().min(LONGEST).ilog2();
             let (piece, rest) = rows.split_at(1 << log);
             rows = rest;
-            let mut values = Values::with_capacity(piece.len() * self.columns);
+            let mut values = Parameters::with_capacity(piece.len() * self.columns);
             for row in piece {
                 encode(&mut values, row);
             }
@@ -60,23 +62,16 @@ impl Batch {
 }
 
 /// What is bound to a statement, in the order of its parameters.
-pub(super) struct Values {
+pub(super) struct Parameters {
     arguments: SqliteArguments,
     failed: Option<sqlx::error::BoxDynError>,
 }
 
-impl Values {
+impl Parameters {
     pub(super) fn with_capacity(values: usize) -> Self {
         let mut arguments = SqliteArguments::default();
         arguments.reserve(values, 0);
         Self { arguments, failed: None }
-    }
-
-    pub(super) fn put<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
-        if let Err(error) = self.arguments.add(value) {
-            self.failed.get_or_insert(error);
-        }
-        self
     }
 
     fn arguments(self) -> Result<SqliteArguments, sqlx::Error> {
@@ -84,5 +79,14 @@ impl Values {
             None => Ok(self.arguments),
             Some(error) => Err(sqlx::Error::Encode(error)),
         }
+    }
+}
+
+impl Values for Parameters {
+    fn put<'v, T: Cell<'v>>(&mut self, value: T) -> &mut Self {
+        if let Err(error) = self.arguments.add(value) {
+            self.failed.get_or_insert(error);
+        }
+        self
     }
 }

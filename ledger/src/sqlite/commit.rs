@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use scheduler_core::ids::{AttemptId, JobUid, RunId};
-use scheduler_core::job::Counts;
+use scheduler_core::ids::RunId;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{CalendarWrite, CordonWrite, Failure, LateOutcome, Transaction};
 use sqlx::SqliteConnection;
 
-use super::{failure, leadership, requests, rows, sql};
+use super::{failure, leadership, requests, sql};
+use crate::rows::{self, Values as _};
 
 /// Writes all of `transaction` that is not there already. The caller commits, or rolls back on an error.
 pub(super) async fn write(
@@ -24,7 +24,7 @@ pub(super) async fn write(
     sql::WRITE_AUDIT_EVENTS.run(connection, &transaction.audit, rows::put_audit_event).await.map_err(refused)?;
     sql::WRITE_JOBS.run(connection, &transaction.jobs, rows::put_job).await.map_err(refused)?;
     sql::WRITE_JOB_REVISIONS.run(connection, &transaction.jobs, rows::put_job_revision).await.map_err(refused)?;
-    write_counts(connection, &transaction.counts).await.map_err(refused)?;
+    sql::WRITE_COUNTS.run(connection, &transaction.counts, rows::put_counts).await.map_err(refused)?;
     write_calendars(connection, &transaction.calendars).await.map_err(refused)?;
     write_cordons(connection, &transaction.cordons).await.map_err(refused)?;
     sql::BEGIN_BACKFILLS.run(connection, &transaction.backfills, rows::put_backfill).await.map_err(refused)?;
@@ -39,14 +39,6 @@ pub(super) async fn write(
     note_late_outcomes(connection, &transaction.late_outcomes).await.map_err(refused)?;
     sql::WRITE_LOGS.run(connection, &transaction.logs, rows::put_log).await.map_err(refused)?;
     advance(connection, transaction).await.map_err(refused)
-}
-
-async fn write_counts(connection: &mut SqliteConnection, counts: &[(JobUid, Counts)]) -> sqlx::Result<u64> {
-    sql::WRITE_COUNTS
-        .run(connection, counts, |values, (uid, counts)| {
-            values.put(uid.0).put(rows::stored_count(counts.fires)).put(counts.failures);
-        })
-        .await
 }
 
 async fn write_calendars(connection: &mut SqliteConnection, writes: &[CalendarWrite]) -> sqlx::Result<()> {
@@ -65,11 +57,7 @@ async fn write_calendars(connection: &mut SqliteConnection, writes: &[CalendarWr
         })
         .collect();
     sql::WRITE_CALENDARS.run(connection, &put, |values, calendar| rows::put_calendar(values, calendar)).await?;
-    sql::DELETE_CALENDARS
-        .run(connection, &deleted, |values, key| {
-            values.put(key.namespace.as_str()).put(key.calendar_id.as_str());
-        })
-        .await?;
+    sql::DELETE_CALENDARS.run(connection, &deleted, |values, key| rows::put_calendar_key(values, key)).await?;
     Ok(())
 }
 
@@ -77,12 +65,7 @@ async fn write_cordons(connection: &mut SqliteConnection, writes: &[CordonWrite]
     let put: Vec<_> =
         writes.iter().filter_map(|write| write.cordon.as_ref().map(|cordon| (&write.agent, cordon))).collect();
     let deleted: Vec<_> = writes.iter().filter(|write| write.cordon.is_none()).collect();
-    sql::WRITE_CORDONS
-        .run(connection, &put, |values, (agent, cordon)| {
-            values.put(agent.as_str()).put(cordon.note.as_str()).put(cordon.author.as_str());
-            values.put(cordon.time.as_micros());
-        })
-        .await?;
+    sql::WRITE_CORDONS.run(connection, &put, |values, written| rows::put_cordon(values, *written)).await?;
     sql::DELETE_CORDONS
         .run(connection, &deleted, |values, write| {
             values.put(write.agent.as_str());
@@ -144,7 +127,7 @@ async fn name_agents(connection: &mut SqliteConnection, transaction: &Transactio
     let named: Vec<_> = first.chain(later).collect();
     sql::NAME_AGENTS
         .run(connection, &named, |values, (run, attempt)| {
-            values.put(run.0).put(attempt.number).put(attempt.agent_id.as_str());
+            values.put(run.0).put(i64::from(attempt.number)).put(attempt.agent_id.as_str());
         })
         .await?;
     Ok(())
@@ -157,12 +140,7 @@ async fn note_late_outcomes(connection: &mut SqliteConnection, notes: &[LateOutc
             values.put(note.attempt.run.0).put(note.outcome.as_str()).put(note.time.as_micros());
         })
         .await?;
-    sql::NOTE_LATE
-        .run(connection, &later, |values, note| {
-            let AttemptId { run, number } = note.attempt;
-            values.put(run.0).put(number).put(note.outcome.as_str()).put(note.time.as_micros());
-        })
-        .await?;
+    sql::NOTE_LATE.run(connection, &later, |values, note| rows::put_late_outcome(values, note)).await?;
     Ok(())
 }
 

@@ -5,7 +5,9 @@ use scheduler_core::time::{Timestamp, micros};
 use scheduler_core::txn::{Failure, TakeOver, TookOver};
 use sqlx::{Row, SqliteConnection};
 
-use super::{LONGEST_LOOKAHEAD, MAX_CLOCK_SKEW, failure, rows, sql};
+use super::{failure, sql};
+use crate::bounds::FURTHEST_AHEAD;
+use crate::rows;
 
 /// Bits of a fencing token below the epoch.
 const TOKENS_PER_EPOCH: i64 = 1 << 20;
@@ -76,7 +78,7 @@ pub(super) async fn fence(connection: &mut SqliteConnection, epoch: Epoch) -> Re
 /// that are not due.
 pub(super) fn check_clock(now: Timestamp, decided_at: Timestamp, watermark: Option<Timestamp>) -> Result<(), Failure> {
     let latest = watermark.map_or(decided_at, |watermark| watermark.max(decided_at));
-    if latest > now.saturating_add(LONGEST_LOOKAHEAD).saturating_add(MAX_CLOCK_SKEW) {
+    if latest > now.saturating_add(FURTHEST_AHEAD) {
         return Err(Failure::Clock { ledger_time: now });
     }
     Ok(())

@@ -18,7 +18,6 @@ mod plans;
 mod purge;
 mod reads;
 mod requests;
-mod rows;
 mod sql;
 mod tokens;
 mod writer;
@@ -30,17 +29,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::time::Timestamp;
-use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
+use crate::open::OpenError;
 use writer::Writer;
-
-/// A deleted job is known to leaders for this long.
-const DELETED_JOB_EXPIRY: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Rule 6: how far a decision may be ahead of the ledger's clock, by intent and by clocks that differ.
-const LONGEST_LOOKAHEAD: Duration = Duration::from_millis(250);
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// How long a statement waits for another process that has the file locked (a backup, a shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,17 +53,6 @@ const WRITER_CACHE: &str = "-65536";
 
 /// Where the ledger's clock is read.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Why a ledger cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("cannot open the ledger: {0}")]
-    Connect(#[source] sqlx::Error),
-    #[error("cannot bring the ledger's tables up to date: {0}")]
-    Migrate(#[source] MigrateError),
-    #[error("the ledger's tables are not up to date: run scheduler-server migrate")]
-    NotMigrated,
-}
 
 /// A ledger in one file.
 pub struct Sqlite {

@@ -10,11 +10,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::reads::{id_list, jobs_of_id, push_names};
 use super::sql;
-
-/// Rows that are later than this before the watermark stay (rule 10).
-const STAYS: std::time::Duration = std::time::Duration::from_secs(3_600);
-/// Expired jobs that one batch looks at.
-const JOBS: u32 = 16;
+use crate::bounds::{EXPIRED_JOBS, STAYS};
 
 #[derive(Default)]
 pub(super) struct Chosen {
@@ -57,7 +53,7 @@ pub(super) async fn choose(connection: &mut SqliteConnection, purge: &Purge, mos
                 let left = left(&chosen, most);
                 find(&Of::Job(uid), before, None, &[], left, connection, &mut chosen.runs).await?;
             }
-            chosen.more = chosen.jobs.len() == JOBS as usize;
+            chosen.more = chosen.jobs.len() == EXPIRED_JOBS as usize;
         }
         Purge::Requests { before } => {
             let old = sqlx::query(sql::OLD_REQUESTS).bind(before.as_micros()).bind(most).fetch_all(connection).await?;
@@ -167,7 +163,7 @@ fn ended_runs(of: &Of<'_>, before: Timestamp) -> QueryBuilder<Sqlite> {
 }
 
 async fn expired(connection: &mut SqliteConnection, deleted_until: Timestamp) -> sqlx::Result<Vec<JobUid>> {
-    let query = sqlx::query(sql::EXPIRED_JOBS).bind(deleted_until.as_micros()).bind(JOBS);
+    let query = sqlx::query(sql::EXPIRED_JOBS).bind(deleted_until.as_micros()).bind(EXPIRED_JOBS);
     query.fetch_all(connection).await?.iter().map(|row| row.try_get("uid").map(JobUid)).collect()
 }
 

@@ -1,24 +1,24 @@
 //! The memory of numbered requests.
 
-use std::time::Duration;
-
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{Failure, RequestKey, RequestRow};
 use sqlx::SqliteConnection;
 
-use super::{failure, rows, sql};
-
-/// A number that is older may be used again.
-const MEMORY: Duration = Duration::from_secs(24 * 3600);
+use super::{failure, sql};
+use crate::bounds::REQUEST_MEMORY;
+use crate::rows::{self, Values as _};
 
 pub(super) async fn remember(
     connection: &mut SqliteConnection,
     requests: &[RequestRow],
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let forgotten_until = now.saturating_sub(MEMORY);
+    let forgotten_until = now.saturating_sub(REQUEST_MEMORY);
     let written = sql::REMEMBER_REQUESTS
-        .run(connection, requests, |values, request| rows::put_request(values, request, forgotten_until))
+        .run(connection, requests, |values, request| {
+            rows::put_request(values, request);
+            values.put(forgotten_until.as_micros());
+        })
         .await
         .map_err(failure::before_commit)?;
     if written < requests.len() as u64 {
@@ -32,7 +32,7 @@ pub(super) async fn find(
     keys: &[RequestKey],
     now: Timestamp,
 ) -> sqlx::Result<Vec<RequestRow>> {
-    let forgotten_until = now.saturating_sub(MEMORY);
+    let forgotten_until = now.saturating_sub(REQUEST_MEMORY);
     let mut found = Vec::new();
     for key in keys {
         let row = sqlx::query(sql::FIND_REQUEST)

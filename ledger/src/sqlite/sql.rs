@@ -90,7 +90,8 @@ pub(super) const TOKENS: &str = concat!(
     " FROM api_tokens WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR (revoke_time IS NULL AND \
      (expire_time IS NULL OR expire_time > ?2))) ORDER BY id DESC LIMIT ?3"
 );
-pub(super) const WRITE_TOKEN: &str = include_str!("sql/write_token.sql");
+pub(super) static WRITE_TOKENS: LazyLock<Batch> =
+    LazyLock::new(|| Batch::new(include_str!("sql/write_tokens.sql"), 11));
 pub(super) const REVOKE_TOKEN: &str = "UPDATE api_tokens SET revoke_time = ? WHERE id = ? AND revoke_time IS NULL";
 
 pub(super) const AUDIT_EVENTS: &str = "SELECT id, time, principal, token_id, address, method, namespace, resource, \

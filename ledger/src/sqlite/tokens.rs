@@ -8,9 +8,10 @@ use scheduler_core::time::Timestamp;
 use scheduler_core::txn::Failure;
 use sqlx::SqliteConnection;
 
-use super::reads::{one_more, page_of};
-use super::{Sqlite, failure, requests, rows, sql, writer};
+use super::{Sqlite, failure, requests, sql, writer};
+use crate::paging::{one_more, page_of};
 use crate::reader::{Page, PageOf, Unreadable};
+use crate::rows;
 use crate::tokens::{Created, NewToken, SecretHash, Tokens};
 
 #[async_trait]
@@ -46,8 +47,9 @@ impl Tokens for Sqlite {
             return Ok(made.map_or(Created::NumberTaken, |token| Created::Repeated(Box::new(token))));
         }
         requests::remember(&mut writing, std::slice::from_ref(&new.request), now).await?;
-        let insert = rows::bind_token(sqlx::query(sql::WRITE_TOKEN), &new.token, &new.hash);
-        insert.execute(&mut *writing).await.map_err(failure::before_commit)?;
+        let put = |values: &mut _, new: &NewToken| rows::put_token(values, &new.token, &new.hash);
+        let insert = sql::WRITE_TOKENS.run(&mut writing, std::slice::from_ref(new), put);
+        insert.await.map_err(failure::before_commit)?;
         record(&mut writing, std::slice::from_ref(&new.event)).await.map_err(failure::before_commit)?;
         writer::commit(writing).await?;
         Ok(Created::New)

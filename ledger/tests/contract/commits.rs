@@ -205,9 +205,9 @@ pub(crate) async fn requests_are_found_for_a_day(backend: &dyn Backend) {
     term.commit(|transaction| transaction.requests.push(known.clone())).await;
     let keys = [unknown.key.clone(), known.key.clone()];
     let day = Duration::from_secs(24 * 3600);
-    backend.set_clock(NOW.saturating_add(day).saturating_sub(Duration::from_micros(1)));
+    backend.set_clock(NOW.saturating_add(day).saturating_sub(Duration::from_micros(1))).await;
     assert_eq!(term.ledger.find_requests(&keys).await, Ok(vec![known.clone()]));
-    backend.set_clock(NOW.saturating_add(day));
+    backend.set_clock(NOW.saturating_add(day)).await;
     assert_eq!(term.ledger.find_requests(&keys).await, Ok(vec![]));
     // A forgotten number may be used again.
     let reused = RequestRow { digest: "d2".to_owned(), time: NOW.saturating_add(day), ..known.clone() };

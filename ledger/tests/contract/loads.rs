@@ -157,9 +157,9 @@ pub(crate) async fn deleted_jobs_are_loaded_until_they_expire(backend: &dyn Back
     let live = job(2, "default", "b");
     term.commit_jobs([created(deleted.clone()), created(live.clone())]).await;
     let expiry = NOW.saturating_add(Duration::from_secs(30 * 24 * 3600));
-    backend.set_clock(expiry.saturating_sub(Duration::from_micros(1)));
+    backend.set_clock(expiry.saturating_sub(Duration::from_micros(1))).await;
     assert_eq!(term.load().await.jobs.len(), 2);
-    backend.set_clock(expiry);
+    backend.set_clock(expiry).await;
     let loaded = term.load().await;
     assert_eq!(loaded.jobs, [live]);
     assert_eq!(loaded.last_change_seq, 9, "numbers of changes must not be used again");

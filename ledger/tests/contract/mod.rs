@@ -35,7 +35,7 @@ pub(crate) trait Backend: Send + Sync {
     async fn connect(&self) -> Arc<dyn Ledger>;
 
     /// Sets the ledger's own clock, which begins at [`samples::NOW`].
-    fn set_clock(&self, time: Timestamp);
+    async fn set_clock(&self, time: Timestamp);
 }
 
 /// What any node writes, beside what the leader does.

@@ -27,7 +27,7 @@ fn old(n: u64, job: &Job) -> Run {
 
 async fn begin(backend: &dyn Backend, jobs: &[&Job], runs: Vec<Run>) -> Term {
     let term = Term::begin(backend).await;
-    backend.set_clock(seconds_after(WATERMARK));
+    backend.set_clock(seconds_after(WATERMARK)).await;
     term.commit(|transaction| {
         transaction.jobs = jobs.iter().map(|job| created((*job).clone())).collect();
         transaction.entered = runs;
@@ -160,16 +160,16 @@ pub(crate) async fn old_numbers_of_requests_go_a_batch_at_a_time_and_those_of_a_
     let keys: Vec<_> = requests.iter().map(|request| request.key.clone()).collect();
     // 25 h after the first three and 23 h after the last; by an earlier clock the ledger would tell all of them.
     let old = || Purge::Requests { before: hours(25).saturating_sub(Duration::from_secs(24 * 3_600)) };
-    backend.set_clock(hours(25));
+    backend.set_clock(hours(25)).await;
     let earlier = Epoch(term.epoch().0 - 1);
     assert!(matches!(term.ledger.purge(earlier, &old(), 9).await, Err(Failure::Deposed { .. })));
     assert_eq!(purge(&term, old(), 2).await, purged(0, true));
-    backend.set_clock(hours(3));
+    backend.set_clock(hours(3)).await;
     assert_eq!(term.ledger.find_requests(&keys).await.map(|found| found.len()), Ok(2), "no more than asked for");
-    backend.set_clock(hours(25));
+    backend.set_clock(hours(25)).await;
     assert_eq!(purge(&term, old(), 2).await, purged(0, false));
     assert_eq!(purge(&term, old(), 2).await, purged(0, false));
-    backend.set_clock(hours(3));
+    backend.set_clock(hours(3)).await;
     assert_eq!(term.ledger.find_requests(&keys).await, Ok(vec![requests[3].clone()]));
 }
 

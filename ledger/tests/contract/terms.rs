@@ -19,7 +19,7 @@ pub(crate) async fn a_new_ledger_begins_at_its_own_clock(backend: &dyn Backend) 
 
 pub(crate) async fn epochs_and_tokens_grow_when_the_clock_steps_back(backend: &dyn Backend) {
     let first = Term::begin(backend).await.began;
-    backend.set_clock(NOW.saturating_sub(Duration::from_secs(3600)));
+    backend.set_clock(NOW.saturating_sub(Duration::from_secs(3600))).await;
     let second = Term::begin(backend).await.began;
     assert!(second.epoch > first.epoch, "{:?} after {:?}", second.epoch, first.epoch);
     assert!(FencingToken::nth(second.epoch, 0) > first.token_ceiling);
@@ -48,7 +48,7 @@ pub(crate) async fn the_longest_agent_ttl_is_never_forgotten(backend: &dyn Backe
 pub(crate) async fn a_survey_tells_the_ledgers_clock_and_the_last_leaders_schedule_version(backend: &dyn Backend) {
     let ledger = backend.connect().await;
     let clock = seconds_after(3);
-    backend.set_clock(clock);
+    backend.set_clock(clock).await;
     assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version: None });
     for version in ["2026a-001", "2025b-001"] {
         let take_over = TakeOver { schedule_version: version.to_owned(), ..take_over("a") };
@@ -145,7 +145,7 @@ pub(crate) async fn a_decision_beyond_the_clock_is_refused(backend: &dyn Backend
     ahead.jobs.push(created(job));
     assert_eq!(term.ledger.commit(&ahead).await, Err(Failure::Clock { ledger_time: NOW }));
     assert_eq!(term.load().await.jobs, []);
-    backend.set_clock(seconds_after(1));
+    backend.set_clock(seconds_after(1)).await;
     assert_eq!(term.ledger.commit(&ahead).await, Ok(()), "the ledger's clock has caught up");
 }
 

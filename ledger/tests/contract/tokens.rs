@@ -59,7 +59,7 @@ pub(crate) async fn a_token_asked_for_again_is_the_one_that_was_made(backend: &d
     assert_eq!(ledger.create_token(&other).await.unwrap(), Created::NumberTaken);
     assert_eq!(ledger.token(other.token.id).await.unwrap(), None, "neither made a second");
     assert_eq!(events(&*ledger).await.len(), 1);
-    backend.set_clock(seconds_after(25 * 3_600));
+    backend.set_clock(seconds_after(25 * 3_600)).await;
     assert_eq!(ledger.create_token(&other).await.unwrap(), Created::New, "numbers are remembered for a day");
 }
 

@@ -6,9 +6,10 @@ use scheduler_core::run::Run;
 use scheduler_core::time::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::{rows, runs, sql};
+use super::{runs, sql};
 use crate::fire::FireRecord;
 use crate::reader::{Revision, StoredRun};
+use crate::rows;
 
 pub(super) async fn read(
     connection: &mut SqliteConnection,

@@ -3,7 +3,8 @@
 use scheduler_core::job::JobState;
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::{one_more, past_prefix, push_labels, sql};
+use super::{push_labels, sql};
+use crate::paging::{one_more, past_prefix};
 use crate::reader::{JobFilter, JobOrder};
 
 pub(super) fn query(filter: &JobFilter, order: &JobOrder, size: u32) -> QueryBuilder<Sqlite> {

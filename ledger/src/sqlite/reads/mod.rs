@@ -17,11 +17,13 @@ use scheduler_core::time::Timestamp;
 use scheduler_core::txn::PurgeFilter;
 use sqlx::{QueryBuilder, Row};
 
-use super::{Sqlite, purge, rows, sql};
+use super::{Sqlite, purge, sql};
 use crate::fire::FireRecord;
+use crate::paging::{one_more, page_of};
 use crate::reader::{
     JobFilter, JobOrder, LoggedChunk, Namespace, Page, PageOf, Reader, Revision, RunFilter, StoredRun, Unreadable,
 };
+use crate::rows;
 use crate::stats::{Span, Stats};
 
 pub(super) use runs::{jobs_of_id, push_names};
@@ -122,7 +124,7 @@ impl Reader for Sqlite {
         let mut stored = runs::with_later_attempts(&mut snapshot, run.into_iter().collect()).await?.pop();
         if let Some(stored) = &mut stored {
             for row in sqlx::query(sql::LATE_OUTCOMES).bind(id.0).fetch_all(&mut *snapshot).await? {
-                stored.late_outcomes.insert(row.try_get("number")?, row.try_get("outcome")?);
+                stored.late_outcomes.insert(rows::count(&row, "number")?, row.try_get("outcome")?);
             }
         }
         Ok(stored)
@@ -170,23 +172,6 @@ impl Reader for Sqlite {
     }
 }
 
-/// One item past the page tells whether there is more.
-pub(super) fn one_more(size: u32) -> i64 {
-    i64::from(size) + 1
-}
-
-pub(super) fn page_of<T>(mut items: Vec<T>, size: u32) -> PageOf<T> {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let more = items.len() > size;
-    items.truncate(size);
-    PageOf { items, more }
-}
-
-/// Above every text that begins with `prefix` and holds no character of the last plane's end.
-pub(super) fn past_prefix(prefix: &str) -> String {
-    format!("{prefix}{}", char::MAX)
-}
-
 /// Ids as the JSON that a statement takes a list in.
 pub(super) fn id_list(ids: impl Iterator<Item = uuid::Uuid>) -> String {
     let ids: Vec<String> = ids.map(|id| format!("\"{}\"", id.simple())).collect();
@@ -206,8 +191,8 @@ fn push_labels(query: &mut QueryBuilder<sqlx::Sqlite>, labels: &BTreeMap<String,
 pub(super) mod texts {
     //! The statements that are put together, for who asks SQLite about them.
 
-    use super::runs::Walk;
     use super::{JobFilter, JobOrder, JobUid, Page, RunFilter, RunId, Span, jobs, runs, sql, stats};
+    use crate::walk::Walk;
 
     pub(in crate::sqlite) fn job_list(filter: &JobFilter, order: &JobOrder) -> String {
         jobs::query(filter, order, 50).into_string()

@@ -1,78 +1,17 @@
-//! Lists of runs, newest first: each walks down one index that has the ids in order, chosen by what the
-//! filter says, and passes over the rows that the rest of the filter excludes.
+//! Lists of runs, newest first.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use scheduler_core::ids::{BackfillId, JobUid, RunId};
-use scheduler_core::run::{Attempt, Run, RunState, Trigger};
+use scheduler_core::ids::{JobUid, RunId};
+use scheduler_core::run::{Attempt, Run};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::{id_list, one_more, past_prefix, push_labels, rows, sql};
+use super::{id_list, push_labels, sql};
+use crate::paging::{one_more, past_prefix};
 use crate::reader::{Page, RunFilter, Since, StoredRun};
-
-/// A prefix of more jobs than this is looked for among all runs.
-const MOST_JOBS_OF_PREFIX: usize = 64;
-/// A run that is entered longer than this before its time is in an index of its own; of all others the ids
-/// tell that they are not of an earlier time than that.
-pub(super) const AHEAD: Duration = Duration::from_secs(1);
-
-/// The index that a list walks.
-#[derive(Clone, Copy)]
-pub(super) enum Walk<'f> {
-    OfJob(JobUid),
-    OfBackfill(BackfillId),
-    /// By scheduled time.
-    FiresOfJob(JobUid),
-    Unended,
-    /// Those of no schedule.
-    AskedFor,
-    NotSucceeded,
-    OfAgent(&'f str),
-    OfNamespace(&'f str),
-    /// By scheduled time: entered long before it.
-    Ahead,
-    All,
-}
-
-impl<'f> Walk<'f> {
-    /// The walk that should pass over the fewest rows, for a filter that names no job.
-    pub(super) fn of(filter: &'f RunFilter) -> Self {
-        let only =
-            |states: fn(RunState) -> bool| !filter.states.is_empty() && filter.states.iter().copied().all(states);
-        if let Some(backfill) = filter.backfill_id {
-            Self::OfBackfill(backfill)
-        } else if only(|state| !state.is_ended()) {
-            Self::Unended
-        } else if !filter.triggers.is_empty() && !filter.triggers.contains(&Trigger::Schedule) {
-            Self::AskedFor
-        } else if only(|state| state.is_ended() && state != RunState::Succeeded) {
-            Self::NotSucceeded
-        } else if let Some(agent) = &filter.agent_id {
-            Self::OfAgent(agent.as_str())
-        } else if let Some(namespace) = &filter.namespace {
-            Self::OfNamespace(namespace)
-        } else {
-            Self::All
-        }
-    }
-
-    pub(super) fn push(self, query: &mut QueryBuilder<Sqlite>) {
-        match self {
-            Self::OfJob(uid) => query.push(sql::WALK_OF_JOB).push_bind(uid.0),
-            Self::OfBackfill(id) => query.push(sql::WALK_OF_BACKFILL).push_bind(id.0),
-            Self::FiresOfJob(uid) => query.push(sql::WALK_FIRES_OF_JOB).push_bind(uid.0),
-            Self::Unended => query.push(sql::WALK_UNENDED),
-            Self::AskedFor => query.push(sql::WALK_ASKED_FOR),
-            Self::NotSucceeded => query.push(sql::WALK_NOT_SUCCEEDED),
-            Self::OfAgent(agent) => query.push(sql::WALK_OF_AGENT).push_bind(agent.to_owned()),
-            Self::OfNamespace(namespace) => query.push(sql::WALK_OF_NAMESPACE).push_bind(namespace.to_owned()),
-            Self::Ahead => query.push(sql::WALK_AHEAD),
-            Self::All => query.push(sql::WALK_ALL),
-        };
-    }
-}
+use crate::rows;
+use crate::walk::{AHEAD, MOST_JOBS_OF_PREFIX, Walk};
 
 /// Up to one run more than the page has.
 pub(super) async fn list(
@@ -110,7 +49,7 @@ async fn jobs_named(connection: &mut SqliteConnection, filter: &RunFilter) -> sq
     }
     let found = prefix_query(namespace, &filter.query).build().fetch_all(connection).await?;
     let jobs: Vec<_> = found.iter().map(|row| row.try_get("uid").map(JobUid)).collect::<sqlx::Result<_>>()?;
-    Ok(Some(jobs).filter(|jobs| jobs.len() <= MOST_JOBS_OF_PREFIX))
+    Ok(Some(jobs).filter(|jobs| jobs.len() <= MOST_JOBS_OF_PREFIX as usize))
 }
 
 /// One job more than are looked at each.
@@ -123,7 +62,7 @@ pub(super) fn prefix_query(namespace: Option<&str>, prefix: &str) -> QueryBuilde
         query.push_bind(namespace.to_owned()).push(" AND job_id >= ");
     }
     query.push_bind(prefix.to_owned()).push(" AND job_id < ").push_bind(past_prefix(prefix));
-    query.push(" LIMIT ").push_bind(one_more(u32::try_from(MOST_JOBS_OF_PREFIX).unwrap_or(u32::MAX)));
+    query.push(" LIMIT ").push_bind(one_more(MOST_JOBS_OF_PREFIX));
     query
 }
 
@@ -150,7 +89,7 @@ async fn walk(
 
 pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(sql::RUNS);
-    walk.push(&mut query);
+    push_walk(&mut query, walk);
     if let Some(namespace) = &filter.namespace {
         // Past the first restriction of a walk, a `+` keeps SQLite from weighing another index.
         query.push(" AND +r.namespace = ").push_bind(namespace.as_str());
@@ -193,6 +132,21 @@ pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> Q
     }
     query.push(" ORDER BY r.id DESC LIMIT ").push_bind(one_more(page.size));
     query
+}
+
+pub(super) fn push_walk(query: &mut QueryBuilder<Sqlite>, walk: Walk<'_>) {
+    match walk {
+        Walk::OfJob(uid) => query.push(sql::WALK_OF_JOB).push_bind(uid.0),
+        Walk::OfBackfill(id) => query.push(sql::WALK_OF_BACKFILL).push_bind(id.0),
+        Walk::FiresOfJob(uid) => query.push(sql::WALK_FIRES_OF_JOB).push_bind(uid.0),
+        Walk::Unended => query.push(sql::WALK_UNENDED),
+        Walk::AskedFor => query.push(sql::WALK_ASKED_FOR),
+        Walk::NotSucceeded => query.push(sql::WALK_NOT_SUCCEEDED),
+        Walk::OfAgent(agent) => query.push(sql::WALK_OF_AGENT).push_bind(agent.to_owned()),
+        Walk::OfNamespace(namespace) => query.push(sql::WALK_OF_NAMESPACE).push_bind(namespace.to_owned()),
+        Walk::Ahead => query.push(sql::WALK_AHEAD),
+        Walk::All => query.push(sql::WALK_ALL),
+    };
 }
 
 pub(in crate::sqlite) fn push_names(

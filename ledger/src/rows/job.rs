@@ -3,13 +3,13 @@ use std::sync::Arc;
 use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Counts, Job, JobKey};
 use scheduler_core::txn::JobWrite;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Values, id, json, optional_json, optional_time, stored_json, stored_time, text, time};
+use super::{
+    Columns, Values, count, id, json, optional_json, optional_time, stored_count, stored_json, stored_time, text, time,
+};
 use crate::reader::Revision;
 
-pub(in crate::sqlite) fn put_job(values: &mut Values, write: &JobWrite) {
+pub(crate) fn put_job(values: &mut impl Values, write: &JobWrite) {
     let job = &write.job;
     values
         .put(job.uid.0)
@@ -25,7 +25,7 @@ pub(in crate::sqlite) fn put_job(values: &mut Values, write: &JobWrite) {
         .put(stored_time(job.delete_time));
 }
 
-pub(in crate::sqlite) fn put_job_revision(values: &mut Values, write: &JobWrite) {
+pub(crate) fn put_job_revision(values: &mut impl Values, write: &JobWrite) {
     let job = &write.job;
     values
         .put(job.uid.0)
@@ -40,27 +40,26 @@ pub(in crate::sqlite) fn put_job_revision(values: &mut Values, write: &JobWrite)
         .put(job.update_time.as_micros());
 }
 
-pub(in crate::sqlite) fn revision(row: &SqliteRow) -> sqlx::Result<Revision> {
-    Ok(Revision {
-        job: job(row)?,
-        change: text(row, "change")?,
-        author: row.try_get("author")?,
-        note: row.try_get("note")?,
-    })
+pub(crate) fn put_counts(values: &mut impl Values, (uid, counts): &(JobUid, Counts)) {
+    values.put(uid.0).put(stored_count(counts.fires)).put(i64::from(counts.failures));
 }
 
-pub(in crate::sqlite) fn job(row: &SqliteRow) -> sqlx::Result<Job> {
+pub(crate) fn revision(row: &impl Columns) -> sqlx::Result<Revision> {
+    Ok(Revision { job: job(row)?, change: text(row, "change")?, author: row.get("author")?, note: row.get("note")? })
+}
+
+pub(crate) fn job(row: &impl Columns) -> sqlx::Result<Job> {
     Ok(Job {
         uid: id(row, "uid", JobUid)?,
-        key: JobKey { namespace: row.try_get("namespace")?, job_id: row.try_get("job_id")? },
+        key: JobKey { namespace: row.get("namespace")?, job_id: row.get("job_id")? },
         definition: Arc::new(json(row, "definition")?),
         pause: optional_json(row, "pause")?,
-        revision: row.try_get("revision")?,
-        change_seq: row.try_get("change_seq")?,
+        revision: row.get("revision")?,
+        change_seq: row.get("change_seq")?,
         effective_from: time(row, "effective_from")?,
         create_time: time(row, "create_time")?,
         update_time: time(row, "update_time")?,
         delete_time: optional_time(row, "delete_time")?,
-        counts: Counts { fires: row.try_get("fires")?, failures: row.try_get("failures")? },
+        counts: Counts { fires: count(row, "fires")?, failures: count(row, "failures")? },
     })
 }

@@ -1,11 +1,9 @@
 use scheduler_core::audit::{Event, Origin};
 use scheduler_core::ids::{AuditEventId, TokenId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Values, id, optional, optional_json, stored_json, time};
+use super::{Columns, Values, id, optional, optional_json, stored_json, time};
 
-pub(in crate::sqlite) fn put_audit_event(values: &mut Values, event: &Event) {
+pub(crate) fn put_audit_event(values: &mut impl Values, event: &Event) {
     let Origin { principal, token, address, method } = &event.origin;
     values
         .put(event.id.0)
@@ -22,20 +20,20 @@ pub(in crate::sqlite) fn put_audit_event(values: &mut Values, event: &Event) {
         .put(event.after.as_ref().map(stored_json));
 }
 
-pub(in crate::sqlite) fn audit_event(row: &SqliteRow) -> sqlx::Result<Event> {
+pub(crate) fn audit_event(row: &impl Columns) -> sqlx::Result<Event> {
     Ok(Event {
         id: id(row, "id", AuditEventId)?,
         time: time(row, "time")?,
         origin: Origin {
-            principal: row.try_get("principal")?,
+            principal: row.get("principal")?,
             token: optional(row, "token_id", TokenId)?,
-            address: row.try_get("address")?,
-            method: row.try_get("method")?,
+            address: row.get("address")?,
+            method: row.get("method")?,
         },
-        namespace: row.try_get("namespace")?,
-        resource: row.try_get("resource")?,
-        request_id: row.try_get("request_id")?,
-        refusal: row.try_get("refusal")?,
+        namespace: row.get("namespace")?,
+        resource: row.get("resource")?,
+        request_id: row.get("request_id")?,
+        refusal: row.get("refusal")?,
         before: optional_json(row, "before")?,
         after: optional_json(row, "after")?,
     })

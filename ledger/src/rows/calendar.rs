@@ -1,10 +1,8 @@
 use scheduler_core::calendar::{Calendar, CalendarKey};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Values, json, stored_json, time};
+use super::{Columns, Values, json, stored_json, time};
 
-pub(in crate::sqlite) fn put_calendar(values: &mut Values, calendar: &Calendar) {
+pub(crate) fn put_calendar(values: &mut impl Values, calendar: &Calendar) {
     values
         .put(calendar.key.namespace.as_str())
         .put(calendar.key.calendar_id.as_str())
@@ -15,12 +13,16 @@ pub(in crate::sqlite) fn put_calendar(values: &mut Values, calendar: &Calendar) 
         .put(calendar.update_time.as_micros());
 }
 
-pub(in crate::sqlite) fn calendar(row: &SqliteRow) -> sqlx::Result<Calendar> {
+pub(crate) fn put_calendar_key(values: &mut impl Values, key: &CalendarKey) {
+    values.put(key.namespace.as_str()).put(key.calendar_id.as_str());
+}
+
+pub(crate) fn calendar(row: &impl Columns) -> sqlx::Result<Calendar> {
     Ok(Calendar {
-        key: CalendarKey { namespace: row.try_get("namespace")?, calendar_id: row.try_get("calendar_id")? },
+        key: CalendarKey { namespace: row.get("namespace")?, calendar_id: row.get("calendar_id")? },
         definition: json(row, "definition")?,
-        revision: row.try_get("revision")?,
-        change_seq: row.try_get("change_seq")?,
+        revision: row.get("revision")?,
+        change_seq: row.get("change_seq")?,
         create_time: time(row, "create_time")?,
         update_time: time(row, "update_time")?,
     })

@@ -1,18 +1,16 @@
 use scheduler_core::ids::{AgentId, AgentInstance, FencingToken, RunId};
 use scheduler_core::run::Attempt;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Values, id, optional_text, optional_time, put_error, stored_time, task_error, text, time};
+use super::{Columns, Values, count, id, optional_text, optional_time, put_error, stored_time, task_error, text, time};
 
-pub(in crate::sqlite) fn put_attempt(values: &mut Values, run: RunId, attempt: &Attempt) {
+pub(crate) fn put_attempt(values: &mut impl Values, run: RunId, attempt: &Attempt) {
     values
         .put(run.0)
-        .put(attempt.number)
+        .put(i64::from(attempt.number))
         .put(attempt.state.as_str())
         .put(attempt.agent_id.as_str())
         .put(attempt.agent_instance.0)
-        .put(attempt.slot)
+        .put(i64::from(attempt.slot))
         .put(attempt.fencing_token.0)
         .put(attempt.assign_time.as_micros())
         .put(stored_time(attempt.start_time))
@@ -22,20 +20,20 @@ pub(in crate::sqlite) fn put_attempt(values: &mut Values, run: RunId, attempt: &
     values.put(attempt.exit_code);
 }
 
-pub(in crate::sqlite) fn attempt(row: &SqliteRow) -> sqlx::Result<(RunId, Attempt)> {
+pub(crate) fn attempt(row: &impl Columns) -> sqlx::Result<(RunId, Attempt)> {
     let attempt = Attempt {
-        number: row.try_get("number")?,
+        number: count(row, "number")?,
         state: text(row, "state")?,
-        agent_id: AgentId(row.try_get("agent_id")?),
+        agent_id: AgentId(row.get("agent_id")?),
         agent_instance: id(row, "agent_instance", AgentInstance)?,
-        slot: row.try_get("slot")?,
-        fencing_token: FencingToken(row.try_get("fencing_token")?),
+        slot: count(row, "slot")?,
+        fencing_token: FencingToken(row.get("fencing_token")?),
         assign_time: time(row, "assign_time")?,
         start_time: optional_time(row, "start_time")?,
         end_time: optional_time(row, "end_time")?,
         reason: optional_text(row, "reason")?,
         error: task_error(row, "error_code", "error_message")?,
-        exit_code: row.try_get("exit_code")?,
+        exit_code: row.get("exit_code")?,
     };
     Ok((id(row, "run_id", RunId)?, attempt))
 }
