@@ -1,5 +1,5 @@
 //! The migrations are built in; a new file there must rebuild this crate.
 
 fn main() {
-    println!("cargo:rerun-if-changed=../migrations/sqlite");
+    println!("cargo:rerun-if-changed=../migrations");
 }

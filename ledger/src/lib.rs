@@ -11,6 +11,7 @@ mod fire;
 mod leader;
 mod open;
 mod paging;
+pub mod postgres;
 mod reader;
 mod rows;
 pub mod sqlite;

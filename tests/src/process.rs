@@ -35,18 +35,24 @@ impl Process {
     /// The same of a program that is on the machine.
     #[track_caller]
     pub fn start_other(name: &str, folder: &Path, of: impl AsRef<Path>, args: &[&str]) -> Self {
-        let of = of.as_ref();
-        let log = folder.join(format!("{name}.log"));
-        let output = File::options().create(true).append(true).open(&log).expect("because the folder is the test's");
-        let errors = output.try_clone().expect("because a file can be opened twice");
-        let mut command = Command::new(of);
-        command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+        let mut command = Command::new(of.as_ref());
+        command.args(args).current_dir(folder);
         undisturbed(&mut command, folder);
         let clock = folder.join("clock");
         if clock.exists() {
             command.env("PUNCTUAL_TEST_CLOCK", clock);
         }
-        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", of.display()));
+        Self::run(name, folder, command)
+    }
+
+    /// Starts any program, with its log in `folder`.
+    #[track_caller]
+    pub(crate) fn run(name: &str, folder: &Path, mut command: Command) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::options().create(true).append(true).open(&log).expect("because the folder is the test's");
+        let errors = output.try_clone().expect("because a file can be opened twice");
+        command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let watchdog = watchdog(child.id());
         Self { name: name.to_owned(), log, child, watchdog, ended: None }
     }

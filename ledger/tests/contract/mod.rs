@@ -36,6 +36,11 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Sets the ledger's own clock, which begins at [`samples::NOW`].
     async fn set_clock(&self, time: Timestamp);
+
+    /// Whether a transaction stands still while its future does: not where another process carries it out.
+    fn stops_with_its_caller(&self) -> bool {
+        true
+    }
 }
 
 /// What any node writes, beside what the leader does.

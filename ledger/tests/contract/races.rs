@@ -1,7 +1,7 @@
 //! Two leaders on one ledger, with a barrier between any two statements of one of them (PROTOCOL.md, rules 4, 5, 31).
 //!
 //! The barrier is the future itself: it is polled so many times, and then stands still, with its transaction open, while
-//! the other leader goes on.
+//! the other leader goes on. A back end whose transactions are carried out elsewhere has barriers of its own beside these.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -140,5 +140,6 @@ pub(crate) async fn a_reader_sees_all_or_nothing_of_a_write_under_way(backend: &
         }
         assert!(sees(&reader, &job).await);
     }
-    assert!(1 < unseen && unseen < BARRIERS, "some reads came before the commit and some after: {unseen}");
+    let least = if backend.stops_with_its_caller() { 2 } else { 1 };
+    assert!(least <= unseen && unseen < BARRIERS, "some reads came before the commit and some after: {unseen}");
 }

@@ -1,0 +1,81 @@
+//! What a new leader reads, in one snapshot. The snapshot has the epoch too, so that it needs no lock: who is deposed
+//! while it is read finds out with the first write.
+
+use futures::TryStreamExt;
+use scheduler_core::ids::{Epoch, JobUid, RunId};
+use scheduler_core::time::{Timestamp, micros};
+use scheduler_core::txn::{Failure, Snapshot};
+use sqlx::{PgConnection, Row};
+
+use super::sql;
+use crate::bounds::DELETED_JOB_EXPIRY;
+use crate::rows;
+
+pub(super) async fn snapshot(
+    connection: &mut PgConnection,
+    epoch: Epoch,
+    entered_since: Timestamp,
+) -> sqlx::Result<Result<Snapshot, Failure>> {
+    let clock = match fence(connection, epoch).await? {
+        Ok(clock) => clock,
+        Err(deposed) => return Ok(Err(deposed)),
+    };
+    let calendars = sqlx::query(sql::LOAD_CALENDARS).fetch_all(&mut *connection).await?;
+    let cordons = sqlx::query(sql::LOAD_CORDONS).fetch_all(&mut *connection).await?;
+    let backfills = sqlx::query(sql::LOAD_BACKFILLS).fetch_all(&mut *connection).await?;
+    let entered_from = RunId::at(entered_since, 0);
+    let covered = sqlx::query(sql::LOAD_COVERED).bind(entered_from.0).fetch_all(&mut *connection).await?;
+    let attempts = sqlx::query(sql::LOAD_UNENDED_ATTEMPTS).fetch_all(&mut *connection).await?;
+    let runs = sqlx::query(sql::LOAD_UNENDED).fetch_all(&mut *connection).await?;
+    let mut snapshot = Snapshot {
+        last_change_seq: sqlx::query_scalar(sql::LAST_CHANGE_SEQ).fetch_one(&mut *connection).await?,
+        cordons: cordons.iter().map(rows::cordon).collect::<sqlx::Result<_>>()?,
+        ..Snapshot::default()
+    };
+    // One by one: together the rows would take more memory than all that is made of them.
+    let expired_until = clock - micros(DELETED_JOB_EXPIRY);
+    let mut jobs = sqlx::query(sql::LOAD_JOBS).bind(expired_until).fetch(connection);
+    while let Some(row) = jobs.try_next().await? {
+        rows::read_job(&mut snapshot, &row);
+    }
+    rows::read_calendars(&mut snapshot, &calendars);
+    rows::read_covered(&mut snapshot, &covered)?;
+    rows::read_backfills(&mut snapshot, &backfills);
+    rows::read_unended(&mut snapshot, &runs, &attempts);
+    Ok(Ok(snapshot))
+}
+
+/// The same of one job.
+pub(super) async fn job(
+    connection: &mut PgConnection,
+    epoch: Epoch,
+    uid: JobUid,
+    entered_since: Timestamp,
+) -> sqlx::Result<Result<Snapshot, Failure>> {
+    if let Err(deposed) = fence(connection, epoch).await? {
+        return Ok(Err(deposed));
+    }
+    let jobs = sqlx::query(sql::JOB_BY_UID).bind(uid.0).fetch_all(&mut *connection).await?;
+    let entered_from = RunId::at(entered_since, 0);
+    let covered = sqlx::query(sql::LOAD_COVERED_OF_JOB).bind(uid.0).bind(entered_from.0);
+    let covered = covered.fetch_all(&mut *connection).await?;
+    let attempts = sqlx::query(sql::LOAD_UNENDED_ATTEMPTS_OF_JOB).bind(uid.0).fetch_all(&mut *connection).await?;
+    let runs = sqlx::query(sql::LOAD_UNENDED_OF_JOB).bind(uid.0).fetch_all(&mut *connection).await?;
+    let backfills = sqlx::query(sql::LOAD_BACKFILLS).fetch_all(connection).await?;
+    let mut snapshot = Snapshot::default();
+    jobs.iter().for_each(|row| rows::read_job(&mut snapshot, row));
+    rows::read_covered(&mut snapshot, &covered)?;
+    rows::read_backfills(&mut snapshot, &backfills);
+    snapshot.backfills.retain(|backfill| backfill.job_uid == uid);
+    rows::read_unended(&mut snapshot, &runs, &attempts);
+    Ok(Ok(snapshot))
+}
+
+/// The ledger's clock, for who has its epoch.
+async fn fence(connection: &mut PgConnection, epoch: Epoch) -> sqlx::Result<Result<i64, Failure>> {
+    let Some(row) = sqlx::query(sql::EPOCH_AND_CLOCK).fetch_optional(connection).await? else {
+        return Ok(Err(Failure::Deposed { current: Epoch::default() }));
+    };
+    let current = Epoch(row.try_get("epoch")?);
+    Ok(if current == epoch { Ok(row.try_get("clock")?) } else { Err(Failure::Deposed { current }) })
+}

@@ -1,0 +1,126 @@
+//! The ledger in a Postgres database, for one node or many.
+//!
+//! What the leader writes is one call of a function for each transaction, committed by itself, under the advisory lock
+//! EPOCH (PROTOCOL.md, rules 4 and 5): a leader that freezes between two calls holds nothing, and one whose session is
+//! stuck is ended by the next leader. The ledger's clock is the database's. One ledger has one database: its advisory
+//! locks are the database's too.
+
+mod call;
+mod failure;
+mod leader;
+mod load;
+mod lock;
+mod purge;
+mod reads;
+mod records;
+mod sessions;
+mod sql;
+mod tables;
+
+use std::fmt;
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection, Row};
+
+use crate::open::OpenError;
+use sessions::{Sessions, application_name, within};
+
+pub use lock::{Hold, Lock, LockError};
+
+/// The oldest version that still gets cures, when this was written.
+const LEAST_VERSION: u32 = 14;
+/// At most 3 transactions are in flight, and purges beside them.
+const LEADER_SESSIONS: usize = 6;
+const READER_SESSIONS: usize = 8;
+/// A take-over that has waited so many milliseconds for EPOCH ends the sessions that hold it (rule 5).
+const DEPOSES_AFTER_MS: &str = "200";
+
+/// What every session sets. Statements are written for the indexes that there are, and never want a table gone through:
+/// how much is in it is not known to a plan that is made early and kept. A peer that is gone is noticed in seconds.
+const SESSION: [(&str, &str); 8] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("default_transaction_isolation", "read committed"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+];
+/// What bounds the harm that a leader does that is stuck: its calls wait for no lock and last no time.
+const LEADER_SESSION: [(&str, &str); 3] =
+    [("lock_timeout", "2s"), ("statement_timeout", "5s"), ("idle_in_transaction_session_timeout", "500ms")];
+/// Readers may take a while, and hold up nobody.
+const READER_SESSION: [(&str, &str); 3] =
+    [("lock_timeout", "2s"), ("statement_timeout", "60s"), ("idle_in_transaction_session_timeout", "60s")];
+
+/// A ledger in one database.
+pub struct Postgres {
+    node: String,
+    leading: Sessions,
+    reading: Sessions,
+}
+
+impl Postgres {
+    /// Opens the database of a `postgres://` URL and applies the migrations it lacks; `node` is who sessions are named
+    /// after.
+    pub async fn open(url: &str, node: &str) -> Result<Self, OpenError> {
+        let options = options_of(url)?;
+        tables::migrate(&options).await?;
+        Self::over(options, node).await
+    }
+
+    /// Opens one that lacks no migration.
+    pub async fn open_migrated(url: &str, node: &str) -> Result<Self, OpenError> {
+        let options = options_of(url)?;
+        tables::check(&options).await?;
+        Self::over(options, node).await
+    }
+
+    async fn over(options: PgConnectOptions, node: &str) -> Result<Self, OpenError> {
+        let mut connection = connect(&options).await?;
+        // What was acknowledged is durable, whatever this database's default is.
+        let syncs = sqlx::query(sql::COMMITS_AT_ONCE).fetch_one(&mut connection).await;
+        let syncs: bool = syncs.and_then(|row| row.try_get("syncs")).map_err(OpenError::Connect)?;
+        let durable = (!syncs).then_some(("synchronous_commit", "on"));
+        let leading = options
+            .clone()
+            .options(LEADER_SESSION)
+            .options(durable)
+            .application_name(&application_name(Default::default(), node));
+        let reading = options.options(READER_SESSION).application_name(&sessions::named(&format!("punctual/-/{node}")));
+        Ok(Self {
+            node: node.to_owned(),
+            leading: Sessions::new(leading, LEADER_SESSIONS, false),
+            reading: Sessions::new(reading, READER_SESSIONS, true),
+        })
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").finish_non_exhaustive()
+    }
+}
+
+/// What a URL says, TLS included (`sslmode`, `sslrootcert`, `sslcert`, `sslkey`).
+fn options_of(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url).map_err(OpenError::Url)?;
+    Ok(options.options(SESSION).statement_cache_capacity(PREPARED_STATEMENTS).disable_statement_logging())
+}
+
+/// Lists are put together from parts; those that come again stay prepared.
+const PREPARED_STATEMENTS: usize = 256;
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    let connection = within(CONNECT, options.connect()).await.map_err(OpenError::Connect)?;
+    let found = connection.server_version_num().unwrap_or_default() / 10_000;
+    if found < LEAST_VERSION {
+        return Err(OpenError::TooOld { found, least: LEAST_VERSION });
+    }
+    Ok(connection)
+}
+
+/// How long the first connection may take.
+const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);

@@ -1,0 +1,29 @@
+//! The contract suite against a real Postgres, and what only it has. Where there is no Postgres, the tests say so.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+#[path = "../contract/mod.rs"]
+mod contract;
+mod database;
+mod failures;
+mod lock;
+mod plans;
+mod plants;
+mod races;
+mod sessions;
+mod tables;
+
+use database::Database;
+
+macro_rules! case {
+    ($module:ident::$name:ident) => {
+        #[tokio::test]
+        async fn $name() {
+            if let Some(database) = Database::new().await {
+                contract::$module::$name(&database).await;
+            }
+        }
+    };
+}
+
+for_each_case!(case);

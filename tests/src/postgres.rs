@@ -1,0 +1,154 @@
+//! A Postgres of one test: its own folder, its own port, dead when the test ends.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Signal, getuid};
+
+use crate::tools::missing;
+use crate::{Port, Process, until};
+
+/// Postgres refuses to be run by root; this user (`nobody`) is on every machine.
+const SOMEBODY: u32 = 65_534;
+const USER: &str = "punctual";
+
+/// One server with one database that has nothing in it; `None` where Postgres is not on the machine.
+pub struct Postgres {
+    process: Option<Process>,
+    programs: PathBuf,
+    port: Port,
+    settings: Vec<&'static str>,
+    /// Deleted last.
+    folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// One that does not sync: a test that needs no loss of power is faster so.
+    #[track_caller]
+    pub fn start() -> Option<Self> {
+        Self::with(&["fsync=off"])
+    }
+
+    /// With lines of `postgresql.conf`.
+    #[track_caller]
+    pub fn with(settings: &[&'static str]) -> Option<Self> {
+        let programs = programs()?;
+        let folder = crate::folder();
+        own(folder.path());
+        let mut initdb = command(&programs.join("initdb"), folder.path());
+        // Words are sorted as people do it, so that whatever takes them for bytes is found out.
+        initdb.args(["--pgdata=data", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]);
+        initdb.args(["--locale-provider=icu", "--icu-locale=en-US", "--username", USER]);
+        let said = initdb.output().expect("because initdb is there");
+        assert!(said.status.success(), "initdb: {}", String::from_utf8_lossy(&said.stderr));
+        let mut postgres = Self { process: None, programs, port: Port::free(), settings: settings.to_vec(), folder };
+        postgres.come_back();
+        Some(postgres)
+    }
+
+    /// `kill -9` of all that it is.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("because the test knows that its Postgres runs");
+        let children = children(process.pid());
+        process.kill();
+        // They would see the end of their parent, and end: but when?
+        for child in children {
+            if let Some(pid) = rustix::process::Pid::from_raw(child) {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+
+    /// Starts it again, and waits until it takes connections.
+    #[track_caller]
+    pub fn come_back(&mut self) {
+        let port = self.port.number().to_string();
+        let mut command = command(&self.programs.join("postgres"), self.folder.path());
+        command.args(["-D", "data", "-p", &port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+        command.args(["-c", "max_connections=60", "-c", "shared_buffers=64MB"]);
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
+        let mut process = Process::run("postgres", self.folder.path(), command);
+        until("a Postgres that takes connections", 60, || {
+            assert!(process.status().is_none(), "Postgres has ended: {}", process.log());
+            self.answers().then_some(())
+        });
+        self.process = Some(process);
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port.number())
+    }
+
+    /// Its data, and what it needs beside them.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    fn answers(&self) -> bool {
+        let mut ready = Command::new(self.programs.join("pg_isready"));
+        ready.args(["--quiet", "--host=127.0.0.1", &format!("--port={}", self.port.number())]);
+        ready.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+}
+
+/// Gives a file or folder to who runs Postgres.
+pub(crate) fn own(path: &Path) {
+    if getuid().is_root() {
+        chown(path, Some(SOMEBODY), Some(SOMEBODY)).expect("because root may give away what is its own");
+    }
+}
+
+fn command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
+    if getuid().is_root() {
+        command.uid(SOMEBODY).gid(SOMEBODY);
+    }
+    command
+}
+
+/// The folder of the newest server that is installed: `PUNCTUAL_TEST_POSTGRES`, where Debian puts them, or on PATH.
+fn programs() -> Option<PathBuf> {
+    if let Some(given) = std::env::var_os("PUNCTUAL_TEST_POSTGRES") {
+        return Some(given.into());
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|version| Some((version.file_name().to_str()?.parse::<u32>().ok()?, version.path().join("bin"))))
+        .filter(|(_, programs)| programs.join("initdb").exists())
+        .max();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).find(|folder| folder.join("initdb").exists());
+    newest.map(|(_, programs)| programs).or(on_path).or_else(|| missing("the server of Postgres"))
+}
+
+fn children(parent: u32) -> Vec<i32> {
+    let file = format!("/proc/{parent}/task/{parent}/children");
+    let listed = fs::read_to_string(file).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_comes_back_after_it_was_killed() {
+        let Some(mut postgres) = Postgres::start() else { return };
+        assert!(postgres.answers());
+        postgres.kill();
+        assert!(!postgres.answers());
+        postgres.come_back();
+        assert!(postgres.answers());
+    }
+}
