@@ -36,10 +36,11 @@ const READER_SESSIONS: usize = 8;
 /// A take-over that has waited so many milliseconds for EPOCH ends the sessions that hold it (rule 5).
 const DEPOSES_AFTER_MS: &str = "200";
 
-/// What every session sets. Statements are written for the indexes that there are, and never want a table gone through:
-/// how much is in it is not known to a plan that is made early and kept. A peer that is gone is noticed in seconds.
-const SESSION: [(&str, &str); 8] = [
+/// What every session sets. Statements are written to walk the indexes that there are: what Postgres believes of how much
+/// is in a table may be long out of date when a plan rests on it. A peer that is gone is noticed in seconds.
+const SESSION: [(&str, &str); 9] = [
     ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
@@ -48,12 +49,21 @@ const SESSION: [(&str, &str); 8] = [
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "3"),
 ];
-/// What bounds the harm that a leader does that is stuck: its calls wait for no lock and last no time.
-const LEADER_SESSION: [(&str, &str); 3] =
-    [("lock_timeout", "2s"), ("statement_timeout", "5s"), ("idle_in_transaction_session_timeout", "500ms")];
-/// Readers may take a while, and hold up nobody.
-const READER_SESSION: [(&str, &str); 3] =
-    [("lock_timeout", "2s"), ("statement_timeout", "60s"), ("idle_in_transaction_session_timeout", "60s")];
+/// What bounds the harm that a leader does that is stuck: its calls wait for no lock and last no time. They find rows by
+/// their keys, so that one plan is right for all.
+const LEADER_SESSION: [(&str, &str); 4] = [
+    ("lock_timeout", "2s"),
+    ("statement_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "500ms"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+/// Readers may take a while, and hold up nobody. A list is planned for the values that it is asked for.
+const READER_SESSION: [(&str, &str); 4] = [
+    ("lock_timeout", "2s"),
+    ("statement_timeout", "60s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("plan_cache_mode", "force_custom_plan"),
+];
 
 /// A ledger in one database.
 pub struct Postgres {

@@ -154,16 +154,12 @@ async fn find(
 
 fn ended_runs(of: &Of<'_>, before: Timestamp, below: RunId) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(sql::ENDED_RUNS);
-    for (comparison, id) in [(">= (", Uuid::nil()), ("< (", below.0)] {
-        match of {
-            Of::Job(uid) => query.push("(r.job_uid, r.id) ").push(comparison).push_bind(uid.0),
-            Of::Namespace(namespace) => {
-                query.push("(r.namespace, r.id) ").push(comparison).push_bind((*namespace).to_owned())
-            }
-        };
-        query.push(", ").push_bind(id).push(") AND ");
-    }
-    query.push("r.state NOT IN ('PENDING', 'RUNNING') AND r.scheduled_time <= ").push_bind(before.as_micros());
+    match of {
+        Of::Job(uid) => query.push(sql::OF_JOB).push_bind(vec![uid.0]),
+        Of::Namespace(namespace) => query.push(sql::OF_NAMESPACE).push_bind(vec![(*namespace).to_owned()]),
+    };
+    query.push(") AND r.id < ").push_bind(below.0);
+    query.push(" AND r.state NOT IN ('PENDING', 'RUNNING') AND r.scheduled_time <= ").push_bind(before.as_micros());
     query
 }
 

@@ -1,8 +1,9 @@
 //! Every statement of this back end that is not a function of its migrations.
 //!
-//! Postgres is told no index by name. Where several indexes have rows in the order of their ids, a list restricts and
-//! orders by the pair of the column and the id, which one index only has: an equality would let the planner walk all
-//! ids, and pass over everybody else's rows for the few that are wanted.
+//! Postgres is told no index by name. Where several indexes have rows in the order of their ids, a list orders by the
+//! pair of a column and the id, which one index only has. The column is restricted to a list of one value, not to be
+//! equal to it: then the planner would see that it makes no difference to the order, might walk all ids, and pass over
+//! everybody else's rows for the few that are wanted.
 
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 pub(super) const END_SNAPSHOT: &str = "COMMIT";
@@ -50,7 +51,7 @@ pub(super) const END_SESSION: &str = "SELECT pg_terminate_backend($1)";
 
 pub(super) const ENDED_RUNS: &str = "SELECT r.id FROM runs r WHERE ";
 /// The newest run of a job that is not among its newest so many.
-pub(super) const NEWEST_BEYOND: &str = "SELECT id FROM runs WHERE (job_uid, id) <= ($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND job_uid >= $1 \
+pub(super) const NEWEST_BEYOND: &str = "SELECT id FROM runs WHERE job_uid = ANY (ARRAY[$1]) \
      ORDER BY job_uid DESC, id DESC LIMIT 1 OFFSET $2";
 pub(super) const EXPIRED_JOBS: &str = "SELECT uid FROM jobs \
      WHERE delete_time IS NOT NULL AND delete_time <= $1 ORDER BY delete_time LIMIT $2";
@@ -180,7 +181,7 @@ pub(super) const LAST_RUNS: &str = concat!(
     "SELECT ",
     run_columns!(),
     " FROM unnest($1::uuid[]) AS wanted (uid) CROSS JOIN LATERAL (SELECT * FROM runs \
-     WHERE (job_uid, id) <= (wanted.uid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND job_uid >= wanted.uid \
+     WHERE job_uid = ANY (ARRAY[wanted.uid]) \
      ORDER BY job_uid DESC, id DESC LIMIT 1) AS r"
 );
 
@@ -265,18 +266,22 @@ pub(super) const COUNT_RUNS_FROM: &str =
     "SELECT count(*) FROM (SELECT 1 FROM runs WHERE id >= $1 ORDER BY id LIMIT $2) AS counted";
 pub(super) const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE ");
 
-// How a list of runs goes through them: the column that comes before the id in its index, or what the migration says of
-// the rows of a partial one.
+// How a list of runs goes through them; the words that name a partial index's rows are the migration's own.
 
-pub(super) const OF_JOB: &str = "r.job_uid";
-pub(super) const OF_BACKFILL: &str = "r.backfill_id";
-pub(super) const OF_AGENT: &str = "r.agent_id";
-pub(super) const OF_NAMESPACE: &str = "r.namespace";
+pub(super) const OF_JOB: &str = "r.job_uid = ANY (";
+pub(super) const OF_BACKFILL: &str = "r.backfill_id IS NOT NULL AND r.backfill_id = ANY (";
+pub(super) const OF_AGENT: &str = "r.agent_id IS NOT NULL AND r.agent_id = ANY (";
+pub(super) const OF_NAMESPACE: &str = "r.namespace = ANY (";
+pub(super) const FIRES_OF_JOB: &str = "r.job_uid = ";
 pub(super) const ASKED_FOR: &str = "r.trigger <> 'SCHEDULE'";
 pub(super) const AHEAD: &str = "r.scheduled_time > r.decided_at + 1000000";
 pub(super) const UNENDED: &str = "r.state IN ('PENDING', 'RUNNING')";
 pub(super) const NOT_SUCCEEDED: &str = "r.state NOT IN ('PENDING', 'RUNNING', 'SUCCEEDED')";
 pub(super) const ALL: &str = "TRUE";
+
+/// Of columns that have an index of their own, without using it.
+pub(super) const AND_NAMESPACE: &str = " AND r.namespace || '' = ";
+pub(super) const AND_AGENT: &str = " AND r.agent_id || '' = ";
 
 /// What is measured of a run; of one that has not got there, nothing.
 pub(super) const DURATION: &str = "r.end_time - coalesce(r.first_start_time, r.start_time)";

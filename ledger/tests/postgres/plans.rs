@@ -34,8 +34,10 @@ const RUNS: &str = include_str!("runs.sql");
 
 /// Pages that a statement of a list may look at: a hundredth of what one that goes through all runs would.
 const MOST_PAGES: u64 = 1_500;
+/// What a new leader needs whole.
+const LOADS_ALL: &[&str] = &["FROM jobs WHERE delete_time IS NULL OR delete_time >"];
 /// Which tables hold so little that they may be gone through.
-const SMALL: &[&str] = &["leadership", "calendars", "agents", "backfills", "noted"];
+const SMALL: &[&str] = &["leadership", "calendars", "agents", "backfills"];
 
 fn rare_job() -> JobUid {
     JobUid(Uuid::from_u128(0x7000_8000_0000_0000_ffff))
@@ -173,9 +175,8 @@ async fn nothing_that_is_asked_all_day_goes_through_a_million_runs() {
     let rare = Job { uid: rare_job(), ..job(1, "rare", "rare") };
     first.commit_jobs([created(rare)]).await;
     database.execute(RUNS).await;
-    // Before Postgres knows how much there is, when it does, and with plans that are made for any values.
-    let generic = "ALTER ROLE CURRENT_USER SET plan_cache_mode = force_generic_plan";
-    for (round, prepare) in [(1, "SELECT 1"), (2, "ANALYZE"), (3, generic)] {
+    // Before Postgres knows how much there is, and after.
+    for (round, prepare) in [(1, "SELECT 1"), (2, "ANALYZE")] {
         database.execute(prepare).await;
         let begin = database.server.log().len();
         let term = Term { ledger: database.connect().await, began: first.began.clone() };
@@ -207,17 +208,18 @@ fn plans(log: &str) -> Vec<Value> {
 
 fn judge(statement: &Value) {
     let text = statement["Query Text"].as_str().unwrap_or_default();
+    if LOADS_ALL.iter().any(|loads| text.contains(loads)) {
+        return;
+    }
     let plan = &statement["Plan"];
     walk(plan, &mut |node| {
         let table = node["Relation Name"].as_str().unwrap_or_default();
         let scans = node["Node Type"].as_str() == Some("Seq Scan") && !SMALL.contains(&table);
         assert!(!scans, "goes through {table}: {text}\n{plan:#}");
     });
-    // What a new leader loads is as much as it is: all jobs, and the runs that have not ended.
-    let loads_all = text.contains("FROM jobs WHERE delete_time IS NULL OR delete_time >");
     let pages = ["Shared Hit Blocks", "Shared Read Blocks"].map(|kind| plan[kind].as_u64().unwrap_or(0));
     let pages: u64 = pages.iter().sum();
-    assert!(loads_all || pages < MOST_PAGES, "looks at {pages} pages: {text}\n{plan:#}");
+    assert!(pages < MOST_PAGES, "looks at {pages} pages: {text}\n{plan:#}");
 }
 
 fn walk(plan: &Value, look: &mut impl FnMut(&Value)) {

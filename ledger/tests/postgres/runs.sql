@@ -4,7 +4,7 @@ INSERT INTO jobs (
     uid, namespace, job_id, definition, pause, revision, change_seq, effective_from, create_time, update_time, delete_time
 )
 SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'default', 'job-' || n,
-    (SELECT definition FROM jobs LIMIT 1), CASE WHEN n % 100 = 5 THEN '{}' END, 1, n, 0, 1, 1770091506789012 - n,
+    (SELECT definition FROM jobs LIMIT 1), CASE WHEN n % 100 = 5 THEN '{"note": "", "author": "", "time": 0}' END, 1, n, 0, 1, 1770091506789012 - n,
     CASE WHEN n % 100 = 6 THEN 1770091506789012 END
 FROM generate_series(1000, 1999) AS n;
 

@@ -26,16 +26,10 @@ pub(super) fn query(filter: &JobFilter, order: &JobOrder, size: u32) -> QueryBui
             query.push(sql::ALL_JOBS);
             // Before the first page there is nothing.
             let (time, uid) = after.map_or((i64::MAX, Uuid::max()), |(time, uid)| (time.as_micros(), uid.0));
-            match &filter.namespace {
-                Some(namespace) => {
-                    query.push(" AND namespace >= ").push_bind(namespace.as_str());
-                    query.push(" AND (namespace, update_time, uid) < (").push_bind(namespace.as_str()).push(", ");
-                }
-                None => {
-                    query.push(" AND (update_time, uid) < (");
-                }
+            if let Some(namespace) = &filter.namespace {
+                query.push(" AND namespace = ANY (").push_bind(vec![namespace.clone()]).push(")");
             }
-            query.push_bind(time).push(", ").push_bind(uid).push(")");
+            query.push(" AND (update_time, uid) < (").push_bind(time).push(", ").push_bind(uid).push(")");
         }
     }
     if !filter.query.is_empty() {

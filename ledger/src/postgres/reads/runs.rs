@@ -93,10 +93,11 @@ pub(super) fn query(walk: Walk<'_>, filter: &RunFilter, page: &Page<RunId>) -> Q
     }
     let order = push_walk(&mut query, walk, from, below);
     if let (Some(namespace), false) = (&filter.namespace, matches!(walk, Walk::OfNamespace(_))) {
-        query.push(" AND r.namespace = ").push_bind(namespace.as_str());
+        // Past what a walk restricts by, nothing may tempt Postgres to another index.
+        query.push(sql::AND_NAMESPACE).push_bind(namespace.as_str());
     }
     if let (Some(agent), false) = (&filter.agent_id, matches!(walk, Walk::OfAgent(_))) {
-        query.push(" AND r.agent_id = ").push_bind(agent.as_str());
+        query.push(sql::AND_AGENT).push_bind(agent.as_str());
     }
     if let (Some(job_id), Walk::OfBackfill(_)) = (&filter.job_id, walk) {
         query.push(" AND r.job_id = ").push_bind(job_id.as_str());
@@ -131,52 +132,26 @@ pub(super) fn push_walk(
     let from = from.map_or(Uuid::nil(), |id| id.0);
     let below = below.map_or(Uuid::max(), |id| id.0);
     match walk {
-        Walk::OfJob(uid) => push_pair(query, sql::OF_JOB, from, below, |query| {
-            query.push_bind(uid.0);
-        }),
-        Walk::OfBackfill(id) => push_pair(query, sql::OF_BACKFILL, from, below, |query| {
-            query.push_bind(id.0);
-        }),
-        Walk::OfAgent(agent) => push_pair(query, sql::OF_AGENT, from, below, |query| {
-            query.push_bind(agent.to_owned());
-        }),
-        Walk::OfNamespace(namespace) => push_pair(query, sql::OF_NAMESPACE, from, below, |query| {
-            query.push_bind(namespace.to_owned());
-        }),
+        Walk::OfJob(uid) => query.push(sql::OF_JOB).push_bind(vec![uid.0]).push(")"),
+        Walk::OfBackfill(id) => query.push(sql::OF_BACKFILL).push_bind(vec![id.0]).push(")"),
+        Walk::FiresOfJob(uid) => query.push(sql::FIRES_OF_JOB).push_bind(uid.0),
+        Walk::Unended => query.push(sql::UNENDED),
+        Walk::AskedFor => query.push(sql::ASKED_FOR),
+        Walk::NotSucceeded => query.push(sql::NOT_SUCCEEDED),
+        Walk::OfAgent(agent) => query.push(sql::OF_AGENT).push_bind(vec![agent.to_owned()]).push(")"),
+        Walk::OfNamespace(namespace) => query.push(sql::OF_NAMESPACE).push_bind(vec![namespace.to_owned()]).push(")"),
+        Walk::Ahead => query.push(sql::AHEAD),
+        Walk::All => query.push(sql::ALL),
+    };
+    query.push(" AND r.id >= ").push_bind(from).push(" AND r.id < ").push_bind(below);
+    match walk {
+        Walk::OfJob(_) => "r.job_uid DESC, r.id DESC",
+        Walk::OfBackfill(_) => "r.backfill_id DESC, r.id DESC",
+        Walk::OfAgent(_) => "r.agent_id DESC, r.id DESC",
+        Walk::OfNamespace(_) => "r.namespace DESC, r.id DESC",
         Walk::FiresOfJob(_) | Walk::Unended | Walk::AskedFor | Walk::NotSucceeded | Walk::Ahead | Walk::All => {
-            match walk {
-                Walk::FiresOfJob(uid) => query.push(sql::OF_JOB).push(" = ").push_bind(uid.0),
-                Walk::Unended => query.push(sql::UNENDED),
-                Walk::AskedFor => query.push(sql::ASKED_FOR),
-                Walk::NotSucceeded => query.push(sql::NOT_SUCCEEDED),
-                Walk::Ahead => query.push(sql::AHEAD),
-                _ => query.push(sql::ALL),
-            };
-            query.push(" AND r.id >= ").push_bind(from).push(" AND r.id < ").push_bind(below);
             "r.id DESC"
         }
-    }
-}
-
-fn push_pair(
-    query: &mut QueryBuilder<Postgres>,
-    column: &'static str,
-    from: Uuid,
-    below: Uuid,
-    push_value: impl Fn(&mut QueryBuilder<Postgres>),
-) -> &'static str {
-    // An index of the rows that have one.
-    query.push(column).push(" IS NOT NULL");
-    for (comparison, id) in [(" >= (", from), (" < (", below)] {
-        query.push(" AND (").push(column).push(", r.id)").push(comparison);
-        push_value(query);
-        query.push(", ").push_bind(id).push(")");
-    }
-    match column {
-        sql::OF_JOB => "r.job_uid DESC, r.id DESC",
-        sql::OF_BACKFILL => "r.backfill_id DESC, r.id DESC",
-        sql::OF_AGENT => "r.agent_id DESC, r.id DESC",
-        _ => "r.namespace DESC, r.id DESC",
     }
 }
 

@@ -74,7 +74,7 @@ fn push_span(query: &mut QueryBuilder<Postgres>, walk: Walk<'_>, span: &Span) {
         _ => push_walk(query, walk, None, None),
     };
     if let (Some(namespace), false) = (&span.namespace, matches!(walk, Walk::OfNamespace(_))) {
-        query.push(" AND r.namespace = ").push_bind(namespace.as_str());
+        query.push(sql::AND_NAMESPACE).push_bind(namespace.as_str());
     }
     query.push(" AND r.scheduled_time >= ").push_bind(span.start.as_micros());
     query.push(" AND r.scheduled_time < ").push_bind(span.end.as_micros());
