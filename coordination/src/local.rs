@@ -1,6 +1,8 @@
-//! The coordinator of a single node: whoever holds the lock beside the ledger's file leads, until its process
-//! ends. The kernel gives the lock back when the process dies, however it dies (PROTOCOL.md, rule 16).
+//! The coordinator of a node without etcd: whoever holds the lock on the ledger leads, until its process ends
+//! (PROTOCOL.md, rule 16). Of a ledger in a file the lock is a file beside it, which the kernel gives back when the
+//! process dies, however it dies. Another ledger brings its own.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -31,11 +33,33 @@ pub enum LockError {
     Io { ledger: PathBuf, source: std::io::Error },
 }
 
-/// The lock, held while this lives.
-#[derive(Debug)]
+/// The lock on a ledger, which nobody else has while this lives, as long as it can be had at all.
+#[async_trait]
+pub trait Lock: Send + Sync {
+    /// Whether it was held at some instant after the call.
+    async fn prove(&self) -> Result<(), Error>;
+}
+
+/// Leads while it has the lock.
 pub struct Local {
-    _lock: File,
+    lock: Box<dyn Lock>,
     leading: Mutex<Option<CandidacyId>>,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("leading", &self.leading).finish_non_exhaustive()
+    }
+}
+
+/// The file is locked while it is open.
+struct Locked(#[expect(dead_code, reason = "it is closed when it is dropped")] File);
+
+#[async_trait]
+impl Lock for Locked {
+    async fn prove(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 impl Local {
@@ -63,7 +87,12 @@ impl Local {
         file.set_len(0).map_err(failed)?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         file.write_all(holder.as_bytes()).map_err(failed)?;
-        Ok(Self { _lock: file, leading: Mutex::new(None) })
+        Ok(Self::over(Locked(file)))
+    }
+
+    /// Leads by a lock that has been taken.
+    pub fn over(lock: impl Lock + 'static) -> Self {
+        Self { lock: Box::new(lock), leading: Mutex::new(None) }
     }
 }
 
@@ -93,6 +122,7 @@ impl Coordinator for Local {
 
     /// Nobody else can have the lock.
     async fn campaign(&self, candidacy: CandidacyId) -> Result<Option<Election>, Error> {
+        self.lock.prove().await?;
         *self.leading() = Some(candidacy);
         Ok(None)
     }
@@ -102,7 +132,9 @@ impl Coordinator for Local {
     }
 
     async fn prove(&self, candidacy: CandidacyId, _: &[AgentInstance]) -> Result<Proof, Error> {
-        self.leads(candidacy).map(|()| Proof::default())
+        self.leads(candidacy)?;
+        self.lock.prove().await?;
+        Ok(Proof::default())
     }
 
     /// There is no other node.

@@ -5,17 +5,14 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use anyhow::{Context as _, Result};
-use coordination::local::Local;
 
 use crate::access::bootstrap;
 use crate::settings::BootstrapSettings;
-use crate::{clock, server};
+use crate::{clock, store};
 
 /// Makes the token and prints it, and nothing else, on standard output.
 pub async fn run(settings: BootstrapSettings) -> Result<()> {
-    // Where no server runs, the tables may be brought up to date; a server that runs has done so.
-    let lock = Local::lock(&settings.ledger, &format!("a bootstrap (pid {})", std::process::id())).ok();
-    let ledger = server::open(&settings.ledger, lock.is_some()).await?;
+    let (ledger, _lock) = store::tokens(&settings.ledger, &format!("a bootstrap (pid {})", std::process::id())).await?;
     let mut file = match &settings.out {
         // Before the token is made: one that nobody can be given is of no use.
         Some(path) => {
@@ -24,7 +21,7 @@ pub async fn run(settings: BootstrapSettings) -> Result<()> {
         }
         None => None,
     };
-    let made = bootstrap(&ledger, &settings.asked, clock::wall()).await;
+    let made = bootstrap(&*ledger, &settings.asked, clock::wall()).await;
     let secret = match (made, &settings.out) {
         (Ok(secret), _) => secret,
         (Err(error), Some(path)) => {

@@ -8,6 +8,7 @@ pub mod settings;
 
 pub mod bootstrap;
 pub mod server;
+pub mod store;
 mod tasks;
 
 mod metrics;

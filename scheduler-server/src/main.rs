@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use scheduler_server::settings::{Command, LogFormat, Program, TokenCommand};
-use scheduler_server::{bootstrap, server};
+use scheduler_server::{bootstrap, server, store};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -27,7 +27,7 @@ fn run() -> Result<()> {
     let settings = match Program::parse().command {
         Command::Dev(flags) => flags.resolve()?,
         Command::Serve(flags) => flags.resolve()?,
-        Command::Migrate(flags) => return runtime.block_on(server::migrate(&flags.resolve()?)),
+        Command::Migrate(flags) => return runtime.block_on(store::migrate(&flags.resolve()?)),
         Command::Token(TokenCommand::Bootstrap(flags)) => return runtime.block_on(bootstrap::run(flags.resolve()?)),
     };
     log_to_stderr(settings.log_format);

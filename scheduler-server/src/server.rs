@@ -8,9 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_trait::async_trait;
 use coordination::Coordinator;
-use coordination::local::Local;
 use executor_agent::{Agent, Running};
-use ledger::sqlite::Sqlite;
 use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
 use scheduler_core::engine::{Answer, Config, Refusal, Request};
 use scheduler_core::ids::NodeId;
@@ -26,7 +24,7 @@ use crate::leader::{Executor, Handle, Loop, Stopped};
 use crate::service::{Access, LeaderPort, Node, Service};
 use crate::settings::Settings;
 use crate::tasks::{TaskKind, Tasks};
-use crate::{api, clock, metrics};
+use crate::{api, clock, metrics, store};
 
 /// How long the embedded agent may take to kill its tasks and to report that.
 const AGENT_STOP: Duration = Duration::from_secs(5);
@@ -36,31 +34,33 @@ const STOP: Duration = Duration::from_secs(15);
 /// Runs a server until a signal ends it, or something that it cannot do without fails.
 pub async fn run(settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
-    let lock = lock(&settings)?;
-    let ledger = Arc::new(open(&settings.ledger, settings.migrates).await?);
+    let opened = store::open(&settings).await?;
     let listener = bind(&settings).await?;
     let drain = CancellationToken::new();
     let stop = CancellationToken::new();
     let mut tasks = Tasks::default();
 
     let feed = Arc::new(Feed::default());
-    let config = engine_config(&settings, &lock);
-    let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock), Arc::clone(&feed));
+    let config = engine_config(&settings, &*opened.coordinator);
+    let (engine, handle) = Loop::new(config, opened.leader, opened.coordinator, Arc::clone(&feed));
     tasks.spawn(TaskKind::Leader, lead(engine, stop.clone()));
+    if let Some(lock) = opened.lock {
+        tasks.spawn(TaskKind::LedgerLock, lock.keep(stop.clone()));
+    }
 
     let clocks: Clocks = Arc::new(clock::now);
-    let tokens = Arc::new(Proved::new(Arc::clone(&ledger) as _));
+    let tokens = Arc::new(Proved::new(opened.tokens));
     let (refusals, refused) = Refusals::new(Arc::clone(&clocks));
     let keeping = Keeping::of(settings.audit_retention);
-    let keeper = access::keep(Arc::clone(&ledger) as _, Arc::clone(&clocks), keeping, refused);
+    let keeper = access::keep(Arc::clone(&opened.audit), Arc::clone(&clocks), keeping, refused);
     tasks.spawn(TaskKind::Audit, async move {
         keeper.await;
         Ok(())
     });
     let sign_in = settings.sign_in.then(|| SignIn::new(Arc::clone(&tokens), clocks, settings.token_rate));
     let service = Service::new(
-        Arc::clone(&ledger) as _,
-        Access { tokens, audit: ledger },
+        opened.reader,
+        Access { tokens, audit: opened.audit },
         Arc::new(handle.clone()),
         feed,
         Arc::new(clock::wall),
@@ -87,12 +87,6 @@ pub async fn run(settings: Settings) -> Result<()> {
         }
     }
     ended
-}
-
-/// Brings the tables of a ledger up to date, and nothing else.
-pub async fn migrate(ledger: &Path) -> Result<()> {
-    let _lock = Local::lock(ledger, &format!("a migration (pid {})", std::process::id()))?;
-    open(ledger, true).await.map(drop)
 }
 
 /// Goes on until a signal comes (the embedded agent is stopped then) or a task ends by itself.
@@ -150,18 +144,6 @@ async fn lead(engine: Loop, stop: CancellationToken) -> Result<(), String> {
         Stopped::Asked => Ok(()),
         Stopped::Deposed(why) => Err(why),
     }
-}
-
-fn lock(settings: &Settings) -> Result<Local> {
-    let pid = std::process::id();
-    let holder = format!("server {} (pid {pid}) at {}", settings.node_id, settings.advertise);
-    Ok(Local::lock(&settings.ledger, &holder)?)
-}
-
-pub(crate) async fn open(ledger: &Path, migrates: bool) -> Result<Sqlite> {
-    let clock = Arc::new(clock::wall);
-    let opened = if migrates { Sqlite::open(ledger, clock).await } else { Sqlite::open_migrated(ledger, clock).await };
-    opened.with_context(|| format!("the ledger {}", ledger.display()))
 }
 
 async fn bind(settings: &Settings) -> Result<TcpListener> {

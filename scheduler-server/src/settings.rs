@@ -1,6 +1,7 @@
 //! The settings of the `scheduler-server` program: flag beats variable beats file beats default.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -108,8 +109,8 @@ pub struct ServeFlags {
     #[command(flatten)]
     node: NodeFlags,
 
-    /// The ledger: sqlite://FILE
-    #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", value_name = "URL")]
+    /// The ledger: sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
 
     /// Address at which clients reach this node [default: http:// and --listen]
@@ -159,8 +160,8 @@ pub struct ServeFlags {
 
 #[derive(Debug, Default, Args)]
 pub struct MigrateFlags {
-    /// The ledger: sqlite://FILE
-    #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", value_name = "URL")]
+    /// The ledger: sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
 
     /// TOML file with these settings; keys are named like the flags
@@ -201,7 +202,7 @@ pub struct BootstrapFlags {
 /// What holds for a bootstrap.
 #[derive(Debug)]
 pub struct BootstrapSettings {
-    pub ledger: PathBuf,
+    pub ledger: Ledger,
     pub asked: Bootstrap,
     pub out: Option<PathBuf>,
 }
@@ -239,6 +240,36 @@ struct File {
     no_migrate: Option<bool>,
 }
 
+/// Where the ledger is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Ledger {
+    /// A file, for one node.
+    Sqlite(PathBuf),
+    /// The URL of a database, for one node or many.
+    Postgres(String),
+}
+
+/// Without what else the URL says: a password.
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(file) => write!(f, "{}", file.display()),
+            Self::Postgres(url) => {
+                let place = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+                let place = place.split_once('?').map_or(place, |(place, _)| place);
+                let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+                write!(f, "postgres://{place}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// What holds for a server, all sources considered.
 #[derive(Debug)]
 pub struct Settings {
@@ -247,7 +278,7 @@ pub struct Settings {
     pub names: Option<BTreeSet<String>>,
     pub advertise: String,
     pub node_id: String,
-    pub ledger: PathBuf,
+    pub ledger: Ledger,
     pub migrates: bool,
     pub agent_ttl: Duration,
     pub min_every: Duration,
@@ -267,7 +298,7 @@ impl DevFlags {
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("--data-dir {} cannot be made", data_dir.display()))?;
         let no_agent = self.no_agent.or(file.no_agent).unwrap_or(false);
-        let mut settings = self.node.resolve(&file, data_dir.join("ledger.db"))?;
+        let mut settings = self.node.resolve(&file, Ledger::Sqlite(data_dir.join("ledger.db")))?;
         if !settings.listen.ip().is_loopback() {
             bail!("--listen {}: dev has no sign-in and listens on loopback only", settings.listen);
         }
@@ -302,8 +333,7 @@ impl ServeFlags {
 }
 
 impl MigrateFlags {
-    /// The ledger's file.
-    pub fn resolve(self) -> Result<PathBuf> {
+    pub fn resolve(self) -> Result<Ledger> {
         let file = File::read(self.config.as_deref())?;
         ledger_of(self.database_url.or(file.database_url))
     }
@@ -318,7 +348,7 @@ impl BootstrapFlags {
 }
 
 impl NodeFlags {
-    fn resolve(self, file: &File, ledger: PathBuf) -> Result<Settings> {
+    fn resolve(self, file: &File, ledger: Ledger) -> Result<Settings> {
         let listen = self.listen.as_deref().or(file.listen.as_deref()).unwrap_or(DEFAULT_LISTEN);
         let address = listen.to_socket_addrs().ok().and_then(|mut found| found.next());
         let address = address.with_context(|| format!("--listen {listen}: write it as ADDRESS:PORT"))?;
@@ -356,13 +386,15 @@ impl File {
     }
 }
 
-/// The file of a `sqlite:` URL.
-fn ledger_of(url: Option<String>) -> Result<PathBuf> {
-    let url = url.context("no ledger: give one with --database-url sqlite://FILE")?;
+fn ledger_of(url: Option<String>) -> Result<Ledger> {
+    const FORMS: &str = "sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE";
+    let url = url.with_context(|| format!("no ledger: give one with --database-url {FORMS}"))?;
     let file = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     match file {
-        Some(file) if !file.is_empty() => Ok(PathBuf::from(file)),
-        _ => bail!("--database-url {url}: this version keeps its ledger in SQLite, write sqlite://FILE"),
+        Some(file) if !file.is_empty() => Ok(Ledger::Sqlite(PathBuf::from(file))),
+        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(Ledger::Postgres(url)),
+        // It may be a URL with a password that is only misspelt.
+        _ => bail!("--database-url: write it as {FORMS}"),
     }
 }
 
@@ -451,8 +483,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_the_ledger_is_refused() {
-        for url in ["--database-url=postgres://x/y", "--database-url=sqlite://", "--agent-ttl=3s"] {
+        for url in ["--database-url=mysql://x/y", "--database-url=sqlite://", "--agent-ttl=3s"] {
             assert!(serve(&[url]).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn the_ledger_is_shown_without_its_password() {
+        let url = "--database-url=postgres://me:s3cret@db.example:5432/jobs?sslmode=verify-full&password=s3cret";
+        let shown = format!("{:?}", serve(&[url]).unwrap());
+        assert!(shown.contains("postgres://db.example:5432/jobs"), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 }

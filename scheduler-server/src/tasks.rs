@@ -15,6 +15,8 @@ pub(crate) enum TaskKind {
     Port,
     /// Writes refused attempts to the audit, deletes old events. Woken by refusals and every ten minutes. Ends with the port.
     Audit,
+    /// Looks after the lock on a ledger in Postgres, which ends with its session. Its end: another server has it.
+    LedgerLock,
     /// Executes tasks in this process (`dev` only). Its end: nothing runs.
     EmbeddedAgent,
 }
@@ -25,6 +27,7 @@ impl TaskKind {
             Self::Leader => "leader",
             Self::Port => "port",
             Self::Audit => "audit",
+            Self::LedgerLock => "lock on the ledger",
             Self::EmbeddedAgent => "embedded agent",
         }
     }

@@ -1,7 +1,7 @@
 //! A Postgres of one test: its own folder, its own port, dead when the test ends.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,13 +35,28 @@ impl Postgres {
     /// With lines of `postgresql.conf`.
     #[track_caller]
     pub fn with(settings: &[&'static str]) -> Option<Self> {
+        Self::with_files(settings, &[])
+    }
+
+    /// With files that only its own user may read, beside its data.
+    #[track_caller]
+    pub fn with_files(settings: &[&'static str], files: &[(&str, String)]) -> Option<Self> {
         let programs = programs()?;
         let folder = crate::folder();
         own(folder.path());
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("because the folder is the test's");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("because it is ours");
+            own(&path);
+        }
         let mut initdb = command(&programs.join("initdb"), folder.path());
         // Words are sorted as people do it, so that whatever takes them for bytes is found out.
         initdb.args(["--pgdata=data", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]);
-        initdb.args(["--locale-provider=icu", "--icu-locale=en-US", "--username", USER]);
+        if knows_icu(&programs) {
+            initdb.args(["--locale-provider=icu", "--icu-locale=en-US"]);
+        }
+        initdb.args(["--username", USER]);
         let said = initdb.output().expect("because initdb is there");
         assert!(said.status.success(), "initdb: {}", String::from_utf8_lossy(&said.stderr));
         let mut postgres = Self { process: None, programs, port: Port::free(), settings: settings.to_vec(), folder };
@@ -84,6 +99,14 @@ impl Postgres {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port.number())
     }
 
+    /// A shell that is told to do something, all of it in one session.
+    #[track_caller]
+    pub fn psql(&self, text: &str) -> Process {
+        let mut command = Command::new(self.programs.join("psql"));
+        command.args(["--no-psqlrc", "--quiet", "--dbname", &self.url(), "--command", text]);
+        Process::run("psql", self.folder.path(), command)
+    }
+
     /// Its data, and what it needs beside them.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -102,7 +125,7 @@ impl Postgres {
 }
 
 /// Gives a file or folder to who runs Postgres.
-pub(crate) fn own(path: &Path) {
+fn own(path: &Path) {
     if getuid().is_root() {
         chown(path, Some(SOMEBODY), Some(SOMEBODY)).expect("because root may give away what is its own");
     }
@@ -130,6 +153,12 @@ fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).find(|folder| folder.join("initdb").exists());
     newest.map(|(_, programs)| programs).or(on_path).or_else(|| missing("the server of Postgres"))
+}
+
+/// From Postgres 15 on.
+fn knows_icu(programs: &Path) -> bool {
+    let help = Command::new(programs.join("initdb")).arg("--help").output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--locale-provider"))
 }
 
 fn children(parent: u32) -> Vec<i32> {

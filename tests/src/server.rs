@@ -28,6 +28,12 @@ impl Server {
         Self::of("serve", folder, &[&[ledger.as_str()], flags].concat())
     }
 
+    /// `scheduler-server serve` with its ledger in a database.
+    #[track_caller]
+    pub fn on_database(folder: &Path, url: &str, flags: &[&str]) -> Self {
+        Self::of("serve", folder, &[&["--database-url", url], flags].concat())
+    }
+
     /// One that lets nobody in without a token.
     #[track_caller]
     pub fn signed_in(folder: &Path) -> Self {

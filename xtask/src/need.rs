@@ -47,6 +47,13 @@ pub(crate) const TEST: &[Need] = &[
         why: "it brings the gRPC-Web client and buf",
     },
     Need {
+        name: "Postgres's server",
+        probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"],
+        // The cluster that Debian makes with it, on its own port, is in nobody's way.
+        packages: &["postgresql"],
+        why: "the tests run ledgers in private Postgres servers",
+    },
+    Need {
         name: "SQLite's shell",
         probe: &["sqlite3", "--version"],
         packages: &["sqlite3"],

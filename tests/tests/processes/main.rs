@@ -20,6 +20,7 @@ mod load;
 mod outgoing;
 mod output;
 mod pages;
+mod postgres;
 mod refusals;
 mod secrets;
 mod server_killed;

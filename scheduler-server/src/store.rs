@@ -1,0 +1,132 @@
+//! The ledger that the settings name, opened, and the coordinator of a node that is alone on it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use coordination::Coordinator;
+use coordination::local::{self, Local};
+use ledger::postgres::{Hold, Lock, LockError, Postgres};
+use ledger::sqlite::Sqlite;
+use ledger::{Audit, Leader, OpenError, Reader, Tokens};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::settings::{Ledger, Settings};
+
+/// How often a lock in Postgres is looked after. What is written meanwhile is guarded by the epoch.
+const LOOKED_AFTER: Duration = Duration::from_secs(1);
+
+pub(crate) struct Opened {
+    pub(crate) leader: Arc<dyn Leader>,
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) tokens: Arc<dyn Tokens>,
+    pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) coordinator: Arc<dyn Coordinator>,
+    /// A lock that may have to be taken again.
+    pub(crate) lock: Option<SessionLock>,
+}
+
+impl Opened {
+    fn over<L: Leader + Reader + Tokens + Audit + 'static>(
+        ledger: L,
+        coordinator: Local,
+        lock: Option<SessionLock>,
+    ) -> Self {
+        let ledger = Arc::new(ledger);
+        Self {
+            leader: Arc::clone(&ledger) as _,
+            reader: Arc::clone(&ledger) as _,
+            tokens: Arc::clone(&ledger) as _,
+            audit: ledger,
+            coordinator: Arc::new(coordinator),
+            lock,
+        }
+    }
+}
+
+/// Takes the lock on the ledger, then opens it.
+pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
+    let holder = format!("server {} (pid {}) at {}", settings.node_id, std::process::id(), settings.advertise);
+    match &settings.ledger {
+        Ledger::Sqlite(file) => {
+            let lock = Local::lock(file, &holder)?;
+            Ok(Opened::over(sqlite(file, settings.migrates).await?, lock, None))
+        }
+        Ledger::Postgres(url) => {
+            let about = || format!("the ledger {}", settings.ledger);
+            let lock = SessionLock(Arc::new(Lock::take(url, Hold::Alone, &holder).await.with_context(about)?));
+            let ledger = postgres(url, &settings.node_id, settings.migrates).await.with_context(about)?;
+            Ok(Opened::over(ledger, Local::over(lock.clone()), Some(lock)))
+        }
+    }
+}
+
+/// The tokens of a ledger that a server may be running on, and the lock that keeps others off meanwhile where there is
+/// none. Then the tables may be brought up to date; a server that runs has done so.
+pub(crate) async fn tokens(ledger: &Ledger, holder: &str) -> Result<(Arc<dyn Tokens>, Option<Local>)> {
+    match ledger {
+        Ledger::Sqlite(file) => {
+            let lock = Local::lock(file, holder).ok();
+            Ok((Arc::new(sqlite(file, lock.is_some()).await?), lock))
+        }
+        Ledger::Postgres(url) => {
+            let opened = postgres(url, holder, true).await.with_context(|| format!("the ledger {ledger}"))?;
+            Ok((Arc::new(opened), None))
+        }
+    }
+}
+
+/// Brings the tables of a ledger up to date, and nothing else. A database may be in use meanwhile, a file may not.
+pub async fn migrate(ledger: &Ledger) -> Result<()> {
+    let name = format!("a migration (pid {})", std::process::id());
+    match ledger {
+        Ledger::Sqlite(file) => {
+            let _lock = Local::lock(file, &name)?;
+            sqlite(file, true).await.map(drop)
+        }
+        Ledger::Postgres(url) => {
+            postgres(url, &name, true).await.map(drop).with_context(|| format!("the ledger {ledger}"))
+        }
+    }
+}
+
+async fn sqlite(file: &Path, migrates: bool) -> Result<Sqlite> {
+    let clock = Arc::new(clock::wall);
+    let opened = if migrates { Sqlite::open(file, clock).await } else { Sqlite::open_migrated(file, clock).await };
+    opened.with_context(|| format!("the ledger {}", file.display()))
+}
+
+async fn postgres(url: &str, node: &str, migrates: bool) -> Result<Postgres, OpenError> {
+    if migrates { Postgres::open(url, node).await } else { Postgres::open_migrated(url, node).await }
+}
+
+/// The lock of a server that is alone on a database.
+#[derive(Clone)]
+pub(crate) struct SessionLock(Arc<Lock>);
+
+impl SessionLock {
+    /// Takes the lock again where Postgres was away, until it is asked to stop; ends badly when another server has
+    /// been faster.
+    pub(crate) async fn keep(self, stop: CancellationToken) -> Result<(), String> {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOOKED_AFTER) => {}
+            }
+            if let Err(held @ LockError::Held(_)) = self.0.prove().await {
+                return Err(held.to_string());
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl local::Lock for SessionLock {
+    async fn prove(&self) -> Result<(), coordination::Error> {
+        self.0.prove().await.map_err(|error| coordination::Error::NotLeading(error.to_string()))
+    }
+}
