@@ -19,7 +19,11 @@ mod tables;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
+use scheduler_core::ids::Epoch;
+use scheduler_core::time::Timestamp;
+use scheduler_core::txn::Transaction;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, Row};
 
@@ -36,15 +40,21 @@ const READER_SESSIONS: usize = 8;
 /// A take-over that has waited so many milliseconds for EPOCH ends the sessions that hold it (rule 5).
 const DEPOSES_AFTER_MS: &str = "200";
 
+/// How long the first connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Lists are put together from parts; those that come again stay prepared.
+const PREPARED_STATEMENTS: usize = 256;
+
 /// What every session sets. Statements are written to walk the indexes that there are: what Postgres believes of how much
 /// is in a table may be long out of date when a plan rests on it. A peer that is gone is noticed in seconds.
-const SESSION: [(&str, &str); 9] = [
+const SESSION: [(&str, &str); 10] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
     ("default_transaction_isolation", "read committed"),
+    ("idle_session_timeout", "0"),
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "3"),
@@ -98,13 +108,25 @@ impl Postgres {
             .clone()
             .options(LEADER_SESSION)
             .options(durable)
-            .application_name(&application_name(Default::default(), node));
+            .application_name(&application_name(Epoch::default(), node));
         let reading = options.options(READER_SESSION).application_name(&sessions::named(&format!("punctual/-/{node}")));
-        Ok(Self {
+        let this = Self {
             node: node.to_owned(),
             leading: Sessions::new(leading, LEADER_SESSIONS, false),
             reading: Sessions::new(reading, READER_SESSIONS, true),
-        })
+        };
+        // It decides nothing: whoever cannot rehearse is only slower the first time.
+        let _ = this.rehearse().await;
+        Ok(this)
+    }
+
+    /// Commits nothing, under an epoch that nobody has: the types of the arguments are asked for one by one, once a
+    /// connection, and the first commit of a term should not have to wait for that.
+    async fn rehearse(&self) -> sqlx::Result<()> {
+        let mut session = self.leading.take().await?;
+        let nobody = Transaction::new(Epoch(-1), Timestamp::MIN);
+        let answer = within(CONNECT, call::commit(&mut session, &nobody)).await;
+        session.after(answer).map(drop)
     }
 }
 
@@ -120,9 +142,6 @@ fn options_of(url: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(options.options(SESSION).statement_cache_capacity(PREPARED_STATEMENTS).disable_statement_logging())
 }
 
-/// Lists are put together from parts; those that come again stay prepared.
-const PREPARED_STATEMENTS: usize = 256;
-
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
     let connection = within(CONNECT, options.connect()).await.map_err(OpenError::Connect)?;
     let found = connection.server_version_num().unwrap_or_default() / 10_000;
@@ -131,6 +150,3 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> 
     }
     Ok(connection)
 }
-
-/// How long the first connection may take.
-const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);

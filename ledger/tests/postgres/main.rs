@@ -12,6 +12,7 @@ mod plants;
 mod races;
 mod sessions;
 mod tables;
+mod tls;
 
 use database::Database;
 
