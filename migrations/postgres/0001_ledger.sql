@@ -208,3 +208,39 @@ CREATE TABLE requests (
 );
 
 CREATE INDEX requests_by_time ON requests (time);
+
+-- Who may call, and who changed what.
+
+CREATE TABLE api_tokens (
+    id UUID NOT NULL PRIMARY KEY,
+    -- SHA-256 of the secret, which is nowhere.
+    hash BYTEA NOT NULL,
+    display_name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    -- Lists; empty: any.
+    namespaces TEXT NOT NULL,
+    agent_ids TEXT NOT NULL,
+    queues TEXT NOT NULL,
+    expire_time BIGINT,
+    author TEXT NOT NULL,
+    create_time BIGINT NOT NULL,
+    revoke_time BIGINT
+);
+
+CREATE TABLE audit_events (
+    id UUID NOT NULL PRIMARY KEY,
+    time BIGINT NOT NULL,
+    principal TEXT COLLATE "C" NOT NULL,
+    token_id UUID,
+    address TEXT NOT NULL,
+    method TEXT NOT NULL,
+    namespace TEXT COLLATE "C" NOT NULL,
+    resource TEXT COLLATE "C" NOT NULL,
+    request_id TEXT NOT NULL,
+    refusal TEXT NOT NULL,
+    before TEXT,
+    after TEXT
+);
+
+CREATE INDEX audit_events_of_namespace ON audit_events (namespace, id);
+CREATE INDEX audit_events_of_principal ON audit_events (principal, id);

@@ -123,16 +123,28 @@ CREATE TYPE written_attempt AS (
     exit_code INTEGER
 );
 CREATE TYPE late_word AS (run_id UUID, number BIGINT, outcome TEXT, time BIGINT);
+CREATE TYPE written_audit_event AS (
+    id UUID, time BIGINT, principal TEXT, token_id UUID, address TEXT, method TEXT, namespace TEXT, resource TEXT,
+    request_id TEXT, refusal TEXT, before TEXT, after TEXT
+);
 CREATE TYPE written_log AS (
     run_id UUID, attempt BIGINT, sequence BIGINT, source TEXT, time BIGINT, data BYTEA, cut_bytes BIGINT
 );
+
+CREATE FUNCTION write_audit_events(audited written_audit_event[]) RETURNS void LANGUAGE sql VOLATILE AS $$
+    INSERT INTO audit_events (
+        id, time, principal, token_id, address, method, namespace, resource, request_id, refusal, before, after
+    )
+    SELECT v.* FROM unnest(audited) v
+    ON CONFLICT (id) DO NOTHING
+$$;
 
 -- Writes all of a transaction that is not there already, or nothing: `deposed_by` another epoch, refused by the
 -- `ledger_time`, or with an error. SQLSTATE PN001 is an error in the data.
 CREATE FUNCTION commit_transaction(
     term BIGINT, decided BIGINT, new_watermark BIGINT, new_ceiling BIGINT,
     furthest_ahead BIGINT, request_memory BIGINT,
-    remembered remembered_request[], job_writes written_job[], revisions written_job_revision[],
+    remembered remembered_request[], audited written_audit_event[], job_writes written_job[], revisions written_job_revision[],
     job_counts counted_job[], calendar_writes written_calendar[], calendar_deletes deleted_calendar[],
     cordon_writes written_cordon[], cordon_deletes TEXT[], begun begun_backfill[], moved moved_backfill[],
     entered entered_run[], updated updated_run[], attempt_writes written_attempt[], late late_word[],
@@ -170,6 +182,10 @@ BEGIN
         IF written < cardinality(remembered) THEN
             RAISE EXCEPTION 'a request of this number is there with other content' USING ERRCODE = 'PN001';
         END IF;
+    END IF;
+
+    IF cardinality(audited) > 0 THEN
+        PERFORM write_audit_events(audited);
     END IF;
 
     -- In the order of the changes: of several to one job the last one stays.

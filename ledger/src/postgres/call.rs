@@ -50,6 +50,7 @@ pub(super) async fn commit(
         .bind(micros(FURTHEST_AHEAD))
         .bind(micros(REQUEST_MEMORY))
         .bind(records::<records::RememberedRequest>(&transaction.requests))
+        .bind(records::<records::WrittenAuditEvent>(&transaction.audit))
         .bind(records::<records::WrittenJob>(&transaction.jobs))
         .bind(records::<records::WrittenJobRevision>(&transaction.jobs))
         .bind(records::<records::CountedJob>(&transaction.counts))

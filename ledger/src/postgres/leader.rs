@@ -18,7 +18,7 @@ use crate::rows;
 
 /// How long a call that writes may take: longer than the server's own limits, so that it is reached only when nothing
 /// comes back at all.
-const WRITE: Duration = Duration::from_secs(8);
+pub(super) const WRITE: Duration = Duration::from_secs(8);
 /// How long a load of everything may take.
 const LOAD: Duration = Duration::from_secs(120);
 

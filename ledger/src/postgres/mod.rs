@@ -5,6 +5,7 @@
 //! stuck is ended by the next leader. The ledger's clock is the database's. One ledger has one database: its advisory
 //! locks are the database's too.
 
+mod audit;
 mod call;
 mod failure;
 mod leader;
@@ -16,6 +17,7 @@ mod records;
 mod sessions;
 mod sql;
 mod tables;
+mod tokens;
 
 use std::fmt;
 use std::str::FromStr;
@@ -104,11 +106,9 @@ impl Postgres {
         let syncs = sqlx::query(sql::COMMITS_AT_ONCE).fetch_one(&mut connection).await;
         let syncs: bool = syncs.and_then(|row| row.try_get("syncs")).map_err(OpenError::Connect)?;
         let durable = (!syncs).then_some(("synchronous_commit", "on"));
-        let leading = options
-            .clone()
-            .options(LEADER_SESSION)
-            .options(durable)
-            .application_name(&application_name(Epoch::default(), node));
+        let options = options.options(durable);
+        let leading =
+            options.clone().options(LEADER_SESSION).application_name(&application_name(Epoch::default(), node));
         let reading = options.options(READER_SESSION).application_name(&sessions::named(&format!("punctual/-/{node}")));
         let this = Self {
             node: node.to_owned(),

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use scheduler_core::agent::{Cordon, LogChunk};
+use scheduler_core::audit::Event;
 use scheduler_core::backfill::{Backfill, Progress};
 use scheduler_core::calendar::{Calendar, CalendarKey};
 use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
@@ -15,6 +16,7 @@ use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo};
 use sqlx::{Encode, Postgres, Type};
 
 use crate::rows::{self, Cell, Values};
+use crate::tokens::NewToken;
 
 /// A composite type, and what its values are made from.
 pub(super) trait Kind {
@@ -42,6 +44,8 @@ macro_rules! kinds {
 
 kinds! {
     RememberedRequest = "remembered_request", <'r> &'r RequestRow: |fields, request| rows::put_request(fields, request);
+    WrittenAuditEvent = "written_audit_event", <'r> &'r Event: |fields, event| rows::put_audit_event(fields, event);
+    WrittenToken = "written_token", <'r> &'r NewToken: |fields, new| rows::put_token(fields, &new.token, &new.hash);
     WrittenJob = "written_job", <'r> &'r JobWrite: |fields, write| rows::put_job(fields, write);
     WrittenJobRevision = "written_job_revision", <'r> &'r JobWrite: |fields, write| rows::put_job_revision(fields, write);
     CountedJob = "counted_job", <'r> &'r (JobUid, Counts): |fields, counted| rows::put_counts(fields, counted);

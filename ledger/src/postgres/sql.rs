@@ -15,7 +15,7 @@ pub(super) const COMMITS_AT_ONCE: &str = "SELECT current_setting('synchronous_co
 pub(super) const TAKE_OVER: &str =
     "SELECT epoch, watermark, token_ceiling, longest_agent_ttl FROM take_over($1, $2, $3, $4)";
 pub(super) const COMMIT_TRANSACTION: &str = "SELECT deposed_by, ledger_time FROM commit_transaction(\
-     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 pub(super) const PURGE_CHOSEN: &str =
     "SELECT deposed_by, runs_deleted, jobs_deleted FROM purge_chosen($1, $2, $3, $4, $5, $6)";
 pub(super) const FORGET_REQUESTS: &str = "SELECT deposed_by FROM forget_requests($1, $2, $3)";
@@ -34,6 +34,32 @@ pub(super) const FIND_REQUESTS: &str = "SELECT r.namespace, r.method, r.request_
      FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS wanted (namespace, method, request_id, n) \
      JOIN requests r ON r.namespace = wanted.namespace AND r.method = wanted.method \
      AND r.request_id = wanted.request_id WHERE r.time > ledger_clock() - $4 ORDER BY wanted.n";
+
+// Tokens and the audit.
+
+macro_rules! token_columns {
+    () => {
+        "id, hash, display_name, role, namespaces, agent_ids, queues, expire_time, author, create_time, revoke_time"
+    };
+}
+
+pub(super) const TOKEN: &str = concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE id = $1");
+/// There are few, and those that have ended stay.
+pub(super) const TOKENS: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    " FROM api_tokens WHERE ($1::uuid IS NULL OR id < $1) AND ($2::bigint IS NULL OR (revoke_time IS NULL AND \
+     (expire_time IS NULL OR expire_time > $2))) ORDER BY id DESC LIMIT $3"
+);
+pub(super) const CREATE_TOKEN: &str = "SELECT had_digest, had_resource FROM create_token(($1::written_token[])[1], \
+     ($2::remembered_request[])[1], $3, $4)";
+pub(super) const REVOKE_TOKEN: &str = "SELECT revoke_token($1, $2, $3)";
+
+pub(super) const WRITE_AUDIT_EVENTS: &str = "SELECT write_audit_events($1)";
+pub(super) const AUDIT_EVENTS: &str = "SELECT id, time, principal, token_id, address, method, namespace, resource, \
+     request_id, refusal, before, after FROM audit_events WHERE ";
+pub(super) const FORGET_AUDIT_EVENTS: &str =
+    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)";
 
 // The lock of rule 16.
 

@@ -9,7 +9,7 @@ use scheduler_core::time::Timestamp;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use crate::contract::{Backend, Ledger, samples};
+use crate::contract::{Access, AccessBackend, Backend, Ledger, samples};
 
 /// How often a condition is looked at.
 const PROBE: Duration = Duration::from_millis(5);
@@ -124,6 +124,13 @@ pub(crate) struct Barrier {
 impl Barrier {
     pub(crate) async fn lift(self) {
         self.session.close().await.unwrap();
+    }
+}
+
+#[async_trait]
+impl AccessBackend for Database {
+    async fn access(&self) -> Arc<dyn Access> {
+        Arc::new(self.open().await)
     }
 }
 

@@ -28,3 +28,4 @@ macro_rules! case {
 }
 
 for_each_case!(case);
+for_each_access_case!(case);

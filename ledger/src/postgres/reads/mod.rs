@@ -33,14 +33,14 @@ pub(super) use runs::{jobs_of_id, push_names};
 
 impl Postgres {
     /// The rows of one statement.
-    async fn rows(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>, Unreadable> {
+    pub(super) async fn rows(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>, Unreadable> {
         let mut session = self.reading.take().await?;
         let rows = query.fetch_all(&mut *session).await;
         Ok(session.after(rows)?)
     }
 
     /// The row of one that finds one at most.
-    async fn row(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Option<PgRow>, Unreadable> {
+    pub(super) async fn row(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Option<PgRow>, Unreadable> {
         Ok(self.rows(query).await?.into_iter().next())
     }
 
