@@ -9,7 +9,10 @@ CREATE TABLE leadership (
     watermark BIGINT NOT NULL,
     token_ceiling BIGINT NOT NULL,
     longest_agent_ttl BIGINT NOT NULL,
-    schedule_version TEXT NOT NULL
+    schedule_version TEXT NOT NULL,
+    -- Of the leader, where it was elected.
+    coordinator TEXT,
+    election_revision BIGINT
 );
 
 CREATE TABLE jobs (

@@ -24,11 +24,14 @@ BEGIN
 END
 $$;
 
--- Ends the term that is in the ledger and begins the next. Sessions of earlier terms that hold EPOCH for longer than
+-- Ends the term that is in the ledger and begins the next, unless somebody who was elected later by the same coordinator
+-- has begun it: then it answers that election, and nothing is written. Sessions of earlier terms that hold EPOCH for longer than
 -- `patience` milliseconds are ended: their leader is frozen.
 CREATE FUNCTION take_over(
     by_node TEXT, own_agent_ttl BIGINT, own_schedule_version TEXT, patience TEXT,
-    OUT epoch BIGINT, OUT watermark BIGINT, OUT token_ceiling BIGINT, OUT longest_agent_ttl BIGINT
+    own_coordinator TEXT, own_revision BIGINT, judged_coordinator TEXT, judged_revision BIGINT,
+    OUT epoch BIGINT, OUT watermark BIGINT, OUT token_ceiling BIGINT, OUT longest_agent_ttl BIGINT,
+    OUT later_coordinator TEXT, OUT later_revision BIGINT
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     last leadership%ROWTYPE;
@@ -50,22 +53,33 @@ BEGIN
         PERFORM pg_advisory_xact_lock(epoch_lock());
     END;
     SELECT * INTO last FROM leadership l WHERE l.id = 1;
+    IF last.coordinator = own_coordinator AND last.election_revision > own_revision
+        AND (judged_coordinator, judged_revision) IS DISTINCT FROM (last.coordinator, last.election_revision)
+    THEN
+        later_coordinator := last.coordinator;
+        later_revision := last.election_revision;
+        RETURN;
+    END IF;
     clock := ledger_clock();
     epoch := greatest(clock / 1000, coalesce(last.epoch, 0) + 1, coalesce(last.token_ceiling, 0) / 1048576 + 1);
     watermark := coalesce(last.watermark, clock);
     -- The last token of the epoch: the new leader raises it if it needs more.
     token_ceiling := (epoch << 20) + 1048575;
     longest_agent_ttl := greatest(own_agent_ttl, last.longest_agent_ttl);
-    INSERT INTO leadership AS l (id, epoch, node, watermark, token_ceiling, longest_agent_ttl, schedule_version)
+    INSERT INTO leadership AS l (
+        id, epoch, node, watermark, token_ceiling, longest_agent_ttl, schedule_version, coordinator, election_revision
+    )
     VALUES (1, take_over.epoch, by_node, take_over.watermark, take_over.token_ceiling, take_over.longest_agent_ttl,
-        own_schedule_version)
+        own_schedule_version, own_coordinator, own_revision)
     ON CONFLICT (id) DO UPDATE SET
         epoch = excluded.epoch,
         node = excluded.node,
         watermark = excluded.watermark,
         token_ceiling = excluded.token_ceiling,
         longest_agent_ttl = excluded.longest_agent_ttl,
-        schedule_version = excluded.schedule_version;
+        schedule_version = excluded.schedule_version,
+        coordinator = excluded.coordinator,
+        election_revision = excluded.election_revision;
 END
 $$;
 

@@ -8,10 +8,7 @@ CREATE TABLE leadership (
     watermark INTEGER NOT NULL,
     token_ceiling INTEGER NOT NULL,
     longest_agent_ttl INTEGER NOT NULL,
-    schedule_version TEXT NOT NULL,
-    -- Of the leader, where it was elected.
-    coordinator TEXT,
-    election_revision INTEGER
+    schedule_version TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE jobs (

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use scheduler_core::ids::{Epoch, FencingToken};
 use scheduler_core::run::Run;
 use scheduler_core::time::{Timestamp, micros};
-use scheduler_core::txn::{CalendarWrite, Failure, TakeOver, TookOver, Transaction};
+use scheduler_core::txn::{CalendarWrite, Election, Failure, TakeOver, TookOver, Transaction};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
@@ -14,16 +14,36 @@ use super::{DEPOSES_AFTER_MS, sql};
 use crate::bounds::{FURTHEST_AHEAD, REQUEST_MEMORY};
 use crate::rows;
 
-/// Ends the term that is in the ledger and begins the next.
-pub(super) async fn take_over(connection: &mut PgConnection, take_over: &TakeOver) -> sqlx::Result<TookOver> {
+/// Ends the term that is in the ledger and begins the next, or answers who was elected later.
+pub(super) async fn take_over(
+    connection: &mut PgConnection,
+    take_over: &TakeOver,
+) -> sqlx::Result<Result<TookOver, Failure>> {
+    let (coordinator, revision) = parts(take_over.election.as_ref());
+    let (judged_coordinator, judged_revision) = parts(take_over.instead_of.as_ref());
     let row = sqlx::query(sql::TAKE_OVER)
         .bind(take_over.node.as_str())
         .bind(micros(take_over.agent_ttl))
         .bind(take_over.schedule_version.as_str())
         .bind(DEPOSES_AFTER_MS)
+        .bind(coordinator)
+        .bind(revision)
+        .bind(judged_coordinator)
+        .bind(judged_revision)
         .fetch_one(connection)
         .await?;
-    rows::leadership(&row)
+    let later: Option<String> = row.try_get("later_coordinator")?;
+    match later {
+        Some(coordinator) => {
+            let revision = row.try_get("later_revision")?;
+            Ok(Err(Failure::LaterElection(Election { coordinator, revision })))
+        }
+        None => rows::leadership(&row).map(Ok),
+    }
+}
+
+fn parts(election: Option<&Election>) -> (Option<&str>, Option<i64>) {
+    election.map(|election| (election.coordinator.as_str(), election.revision)).unzip()
 }
 
 /// Writes all of `transaction` that is not there already, or answers why nothing was written.

@@ -38,7 +38,7 @@ impl Leader for Postgres {
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {
         let mut session = self.leading.take().await.map_err(failure::before_commit)?;
         let answer = within(WRITE, call::take_over(&mut session, take_over)).await;
-        session.after(answer).map_err(failure::at_commit)
+        session.after(answer).map_err(failure::at_commit)?
     }
 
     async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure> {
