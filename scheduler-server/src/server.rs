@@ -21,6 +21,7 @@ use crate::access::{self, Clocks, Gate, Keeping, Proved, Refusals, SignIn};
 use crate::feed::Feed;
 use crate::http::{self, HostPolicy, Limits, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
+use crate::peers::{Forward, Whereabouts};
 use crate::service::{Access, LeaderPort, Node, Service};
 use crate::settings::Settings;
 use crate::tasks::{TaskKind, Tasks};
@@ -176,7 +177,10 @@ async fn surface(
     let ready = handle.clone();
     Surface {
         grpc: http::with_reflection(http::with_health(services).await),
-        forward: None,
+        forward: settings.cluster.is_some().then(|| {
+            // Nodes that advertise https are reached with the machine's own roots.
+            Arc::new(Forward::new(&settings.node_id, handle.whereabouts(), None))
+        }),
         gate,
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
         ready: Arc::new(move || readiness(&ready)),
@@ -186,7 +190,8 @@ async fn surface(
 
 fn readiness(handle: &Handle) -> Readiness {
     let glance = handle.glance();
-    if !glance.leading {
+    let is_known = matches!(*handle.whereabouts().borrow(), Whereabouts::There(_));
+    if !glance.leading && !is_known {
         return Readiness::NotReady("no leader is known yet".to_owned());
     }
     if glance.ledger_fails {

@@ -16,6 +16,9 @@ use crate::access::{Bootstrap, Rate};
 const DEFAULT_LISTEN: &str = "127.0.0.1:7117";
 /// Without etcd, an agent may go on alone for this long: a restart of the only server is no reason to stop.
 const DEFAULT_AGENT_TTL: Duration = Duration::from_secs(60);
+/// In a cluster another server is there at once, and what a dead agent held is not to wait for long.
+const DEFAULT_AGENT_TTL_IN_CLUSTERS: Duration = Duration::from_secs(10);
+const DEFAULT_CLUSTER: &str = "default";
 const SHORTEST_AGENT_TTL: Duration = Duration::from_secs(1);
 const DEFAULT_MIN_EVERY: Duration = Duration::from_millis(100);
 /// Above what a busy script asks for, and far below what a node can do.
@@ -61,7 +64,7 @@ pub struct NodeFlags {
     #[arg(long, env = "PUNCTUAL_NODE_NODE_ID", value_name = "NAME")]
     node_id: Option<String>,
 
-    /// How long an agent may go on without hearing from a leader [default: 60s]
+    /// How long an agent may go on without hearing from a leader [default: 60s, in a cluster 10s]
     #[arg(long, env = "PUNCTUAL_NODE_AGENT_TTL", value_name = "DURATION", value_parser = humantime::parse_duration)]
     agent_ttl: Option<Duration>,
 
@@ -112,6 +115,14 @@ pub struct ServeFlags {
     /// The ledger: sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
+
+    /// Members of the etcd that elects a leader of several nodes on one ledger in Postgres [default: none, one node]
+    #[arg(long, env = "PUNCTUAL_NODE_ETCD", value_name = "URL,…", value_delimiter = ',')]
+    etcd: Vec<String>,
+
+    /// Name of the cluster in that etcd: a-z, 0-9 and hyphens [default: default]
+    #[arg(long, env = "PUNCTUAL_NODE_CLUSTER", value_name = "NAME")]
+    cluster: Option<String>,
 
     /// Address at which clients reach this node [default: http:// and --listen]
     #[arg(long, env = "PUNCTUAL_NODE_ADVERTISE", value_name = "URL")]
@@ -231,6 +242,8 @@ struct File {
     data_dir: Option<PathBuf>,
     no_agent: Option<bool>,
     database_url: Option<String>,
+    etcd: Vec<String>,
+    cluster: Option<String>,
     advertise: Option<String>,
     insecure: Option<bool>,
     sign_in: Option<bool>,
@@ -270,6 +283,14 @@ impl fmt::Debug for Ledger {
     }
 }
 
+/// The cluster that a node is one of.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub name: String,
+    /// URLs of etcd's members.
+    pub etcd: Vec<String>,
+}
+
 /// What holds for a server, all sources considered.
 #[derive(Debug)]
 pub struct Settings {
@@ -279,6 +300,8 @@ pub struct Settings {
     pub advertise: String,
     pub node_id: String,
     pub ledger: Ledger,
+    /// `None`: this node is alone.
+    pub cluster: Option<Cluster>,
     pub migrates: bool,
     pub agent_ttl: Duration,
     pub min_every: Duration,
@@ -298,7 +321,7 @@ impl DevFlags {
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("--data-dir {} cannot be made", data_dir.display()))?;
         let no_agent = self.no_agent.or(file.no_agent).unwrap_or(false);
-        let mut settings = self.node.resolve(&file, Ledger::Sqlite(data_dir.join("ledger.db")))?;
+        let mut settings = self.node.resolve(&file, Ledger::Sqlite(data_dir.join("ledger.db")), None)?;
         if !settings.listen.ip().is_loopback() {
             bail!("--listen {}: dev has no sign-in and listens on loopback only", settings.listen);
         }
@@ -311,7 +334,10 @@ impl ServeFlags {
     pub fn resolve(self) -> Result<Settings> {
         let file = File::read(self.node.config.as_deref())?;
         let url = self.database_url.or_else(|| file.database_url.clone());
-        let mut settings = self.node.resolve(&file, ledger_of(url)?)?;
+        let etcd = [self.etcd, file.etcd.clone()].into_iter().find(|given| !given.is_empty());
+        let name = self.cluster.or_else(|| file.cluster.clone()).unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
+        let cluster = etcd.map(|etcd| Cluster { name, etcd });
+        let mut settings = self.node.resolve(&file, ledger_of(url)?, cluster)?;
         settings.migrates = !self.no_migrate.or(file.no_migrate).unwrap_or(false);
         let advertise = self.advertise.or_else(|| file.advertise.clone());
         let insecure = self.insecure.or(file.insecure).unwrap_or(false);
@@ -348,11 +374,14 @@ impl BootstrapFlags {
 }
 
 impl NodeFlags {
-    fn resolve(self, file: &File, ledger: Ledger) -> Result<Settings> {
+    fn resolve(self, file: &File, ledger: Ledger, cluster: Option<Cluster>) -> Result<Settings> {
         let listen = self.listen.as_deref().or(file.listen.as_deref()).unwrap_or(DEFAULT_LISTEN);
         let address = listen.to_socket_addrs().ok().and_then(|mut found| found.next());
         let address = address.with_context(|| format!("--listen {listen}: write it as ADDRESS:PORT"))?;
-        let agent_ttl = self.agent_ttl.or(file.agent_ttl).unwrap_or(DEFAULT_AGENT_TTL);
+        let agent_ttl = self.agent_ttl.or(file.agent_ttl).unwrap_or(match cluster {
+            Some(_) => DEFAULT_AGENT_TTL_IN_CLUSTERS,
+            None => DEFAULT_AGENT_TTL,
+        });
         if agent_ttl < SHORTEST_AGENT_TTL {
             bail!("--agent-ttl {}: at least 1s", humantime::format_duration(agent_ttl));
         }
@@ -365,6 +394,7 @@ impl NodeFlags {
                 None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             },
             ledger,
+            cluster,
             migrates: true,
             agent_ttl,
             min_every: self.min_every.or(file.min_every).unwrap_or(DEFAULT_MIN_EVERY),

@@ -1,23 +1,29 @@
-//! The ledger that the settings name, opened, and the coordinator of a node that is alone on it.
+//! The ledger that the settings name, opened, and the coordinator: etcd in a cluster, else the lock of a node that is alone
+//! on its ledger.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use coordination::Coordinator;
+use coordination::etcd::{self, Etcd};
 use coordination::local::{self, Local};
 use ledger::postgres::{Hold, Lock, LockError, Postgres};
 use ledger::sqlite::Sqlite;
 use ledger::{Audit, Leader, OpenError, Reader, Tokens};
+use scheduler_core::ids::NodeId;
+use scheduler_core::schedule;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::settings::{Ledger, Settings};
+use crate::settings::{Cluster, Ledger, Settings};
 
 /// How often a lock in Postgres is looked after. What is written meanwhile is guarded by the epoch.
 const LOOKED_AFTER: Duration = Duration::from_secs(1);
+/// How long a leader that says nothing stays one (PROTOCOL.md, section 3).
+const LEASE: Duration = Duration::from_secs(3);
 
 pub(crate) struct Opened {
     pub(crate) leader: Arc<dyn Leader>,
@@ -32,7 +38,7 @@ pub(crate) struct Opened {
 impl Opened {
     fn over<L: Leader + Reader + Tokens + Audit + 'static>(
         ledger: L,
-        coordinator: Local,
+        coordinator: Arc<dyn Coordinator>,
         lock: Option<SessionLock>,
     ) -> Self {
         let ledger = Arc::new(ledger);
@@ -41,26 +47,58 @@ impl Opened {
             reader: Arc::clone(&ledger) as _,
             tokens: Arc::clone(&ledger) as _,
             audit: ledger,
-            coordinator: Arc::new(coordinator),
+            coordinator,
             lock,
         }
     }
 }
 
-/// Takes the lock on the ledger, then opens it.
+/// Takes the lock on the ledger, which nodes of a cluster share, then opens it.
 pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     let holder = format!("server {} (pid {}) at {}", settings.node_id, std::process::id(), settings.advertise);
-    match &settings.ledger {
-        Ledger::Sqlite(file) => {
+    match (&settings.ledger, &settings.cluster) {
+        (Ledger::Sqlite(_), Some(_)) => {
+            bail!("--etcd: several nodes need a ledger that they share: --database-url postgres://…")
+        }
+        (Ledger::Sqlite(file), None) => {
             let lock = Local::lock(file, &holder)?;
-            Ok(Opened::over(sqlite(file, settings.migrates).await?, lock, None))
+            Ok(Opened::over(sqlite(file, settings.migrates).await?, Arc::new(lock), None))
         }
-        Ledger::Postgres(url) => {
+        (Ledger::Postgres(url), cluster) => {
             let about = || format!("the ledger {}", settings.ledger);
-            let lock = SessionLock(Arc::new(Lock::take(url, Hold::Alone, &holder).await.with_context(about)?));
+            let elected = cluster.as_ref().map(|cluster| elected(settings, cluster)).transpose()?;
+            let hold = if elected.is_some() { Hold::Shared } else { Hold::Alone };
+            let lock = SessionLock(Arc::new(Lock::take(url, hold, &holder).await.with_context(about)?));
             let ledger = postgres(url, &settings.node_id, settings.migrates).await.with_context(about)?;
-            Ok(Opened::over(ledger, Local::over(lock.clone()), Some(lock)))
+            let coordinator: Arc<dyn Coordinator> = match elected {
+                Some(etcd) => Arc::new(etcd),
+                None => Arc::new(Local::over(lock.clone())),
+            };
+            Ok(Opened::over(ledger, coordinator, Some(lock)))
         }
+    }
+}
+
+fn elected(settings: &Settings, cluster: &Cluster) -> Result<Etcd> {
+    let settings = etcd::Settings {
+        endpoints: cluster.etcd.clone(),
+        cluster: cluster.name.clone(),
+        node: NodeId(settings.node_id.clone()),
+        instance: uuid::Uuid::new_v4().to_string(),
+        address: settings.advertise.clone(),
+        schedule_version: schedule::VERSION.clone(),
+        lease: LEASE,
+        user: None,
+        tls: None,
+    };
+    Etcd::new(settings).map_err(|bad| anyhow::anyhow!("--{}: {}", flag(bad.field), bad.why))
+}
+
+/// By which flag a setting of etcd was given.
+fn flag(field: &str) -> &str {
+    match field {
+        "endpoints" | "tls" => "etcd",
+        other => other,
     }
 }
 

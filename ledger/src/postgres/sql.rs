@@ -12,8 +12,7 @@ pub(super) const COMMITS_AT_ONCE: &str = "SELECT current_setting('synchronous_co
 
 // What a leader does.
 
-pub(super) const TAKE_OVER: &str =
-    "SELECT epoch, watermark, token_ceiling, longest_agent_ttl, later_coordinator, later_revision \
+pub(super) const TAKE_OVER: &str = "SELECT epoch, watermark, token_ceiling, longest_agent_ttl, later_coordinator, later_revision \
      FROM take_over($1, $2, $3, $4, $5, $6, $7, $8)";
 pub(super) const COMMIT_TRANSACTION: &str = "SELECT deposed_by, ledger_time FROM commit_transaction(\
      $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";

@@ -19,9 +19,9 @@ const CONNECT: Duration = Duration::from_secs(1);
 const PING: Duration = Duration::from_millis(1_500);
 /// More than any cluster has nodes: those that are gone are forgotten.
 const MOST: usize = 64;
-/// What belongs to the connection that a call came on, not to the call.
-const OF_CONNECTIONS: [HeaderName; 4] =
-    [header::HOST, header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING];
+/// What belongs to the connection that a call came on, not to the call; this node has judged the page that it came from.
+const OF_CONNECTIONS: [HeaderName; 5] =
+    [header::HOST, header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING, header::ORIGIN];
 
 /// A call on its way to the leader.
 pub(super) struct Carried {

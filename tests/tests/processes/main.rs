@@ -8,6 +8,7 @@ mod away;
 mod backups;
 mod clients;
 mod clock;
+mod cluster;
 mod command_line;
 mod command_line_files;
 mod command_line_live;

@@ -1,0 +1,160 @@
+//! Three nodes on one Postgres and one etcd: any of them serves any request, and the loss of the leader costs a moment.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use punctual_tests::{
+    Agent, Etcd, Heard, Postgres, Run, Server, Witness, assert_no_gap, folder, job, noop, now, shell, until,
+};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+const NODES: usize = 3;
+const EVERY: TimeDelta = TimeDelta::milliseconds(200);
+
+struct Cluster {
+    nodes: Vec<Server>,
+    _agents: Vec<Agent>,
+    _etcd: Etcd,
+    _postgres: Postgres,
+}
+
+impl Cluster {
+    /// `None` where etcd or Postgres is not on the machine.
+    #[track_caller]
+    fn start(folder: &Path) -> Option<Self> {
+        let (etcd, postgres) = (Etcd::start(1)?, Postgres::start()?);
+        let (endpoints, url) = (etcd.endpoints().join(","), postgres.url());
+        let nodes: Vec<Server> = (0..NODES)
+            .map(|number| {
+                let name = format!("node-{number}");
+                let own = folder.join(&name);
+                std::fs::create_dir(&own).expect("because the folder is the test's");
+                Server::on_database(&own, &url, &["--etcd", &endpoints, "--node-id", &name])
+            })
+            .collect();
+        let others = nodes[1..].iter().map(Server::url).collect::<Vec<_>>().join(",");
+        let agents = ["a", "b"].map(|id| Agent::start(folder, id, &nodes[0], &["--server", &others])).into();
+        nodes[0].has_agents(2);
+        Some(Self { nodes, _agents: agents, _etcd: etcd, _postgres: postgres })
+    }
+
+    /// The leader's place in `nodes`, and its epoch, as any living node says.
+    #[track_caller]
+    fn leader(&self, asked: usize) -> (usize, i64) {
+        until("a leader", 30, || {
+            let answer = self.nodes[asked].rest.try_call("GET", "/api/v1/scheduler/status", &[], None).ok()?;
+            let status = answer.json();
+            let node = status["leader"]["nodeId"].as_str()?.strip_prefix("node-")?.parse().ok()?;
+            let epoch = status["leader"]["epoch"].as_str()?.parse().ok()?;
+            Some((node, epoch))
+        })
+    }
+
+    fn standby(&self, leader: usize) -> usize {
+        (leader + 1) % self.nodes.len()
+    }
+}
+
+#[track_caller]
+fn every_200_ms(server: &Server, id: &str, task: Value) -> DateTime<Utc> {
+    let created = server.rest.create(&job(id, task, json!({ "schedule": { "every": ["0.2s"] } })));
+    created["createTime"].as_str().expect("a time").parse().expect("RFC 3339")
+}
+
+#[track_caller]
+fn await_run_after(server: &Server, id: &str, instant: DateTime<Utc>) {
+    until("a run after that", 30, || {
+        server.rest.history(id).iter().find(|run| run.succeeded() && run.first() > instant).map(drop)
+    });
+}
+
+/// Every attempt that a task wrote down started once, and is in the ledger.
+#[track_caller]
+fn assert_started_once(witness: &Witness, history: &[Run]) {
+    let mut started = BTreeSet::new();
+    for line in witness.lines() {
+        assert!(started.insert((line[0].clone(), line[1].clone())), "started twice: {line:?}");
+        assert!(history.iter().any(|run| run.run_id == line[0]), "not in the ledger: {line:?}");
+    }
+    assert!(!started.is_empty());
+}
+
+#[test]
+fn any_node_serves_any_request_and_a_killed_leader_is_replaced() {
+    let folder = folder();
+    let Some(mut cluster) = Cluster::start(folder.path()) else { return };
+    let (leader, epoch) = cluster.leader(0);
+    let standby = cluster.standby(leader);
+    let third = cluster.standby(standby);
+    let witness = Witness::new(folder.path());
+    let task = shell(&format!("echo $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT >> {}", witness.path()));
+    let created = every_200_ms(&cluster.nodes[standby], "tick", task);
+    let run_id = cluster.nodes[third].rest.trigger("tick", "").run_id;
+    until("the end of the triggered run", 30, || {
+        Some(cluster.nodes[standby].rest.run(&run_id)).filter(Run::succeeded).map(drop)
+    });
+    await_run_after(&cluster.nodes[third], "tick", created);
+
+    cluster.nodes[leader].kill();
+    let killed = now();
+    cluster.nodes[standby].rest.create(&job("made-meanwhile", noop(), json!({})));
+    let (next, later) = cluster.leader(standby);
+    assert!(next != leader && later > epoch, "{next} leads in epoch {later} after {leader} in {epoch}");
+    await_run_after(&cluster.nodes[third], "tick", killed + TimeDelta::seconds(4));
+    cluster.nodes[leader].start();
+    cluster.nodes[leader].rest.act("tick", "pause");
+    let rest = &cluster.nodes[leader].rest;
+    until("the end of all runs", 30, || {
+        rest.pages("/runs?states=PENDING&states=RUNNING&pageSize=1000").is_empty().then_some(())
+    });
+    let history = rest.history("tick");
+    let scheduled: Vec<Run> = history.iter().filter(|run| run.trigger == "SCHEDULE").cloned().collect();
+    assert_no_gap(&scheduled, created + EVERY, EVERY);
+    assert_started_once(&witness, &history);
+}
+
+#[test]
+fn a_frozen_leader_is_replaced_and_does_nothing_when_it_wakes() {
+    let folder = folder();
+    let Some(mut cluster) = Cluster::start(folder.path()) else { return };
+    let (leader, epoch) = cluster.leader(0);
+    let standby = cluster.standby(leader);
+    let created = every_200_ms(&cluster.nodes[standby], "tick", noop());
+    await_run_after(&cluster.nodes[standby], "tick", created);
+    cluster.nodes[leader].process().signal(Signal::STOP);
+    let frozen = now();
+    await_run_after(&cluster.nodes[standby], "tick", frozen + TimeDelta::seconds(1));
+    let (next, later) = cluster.leader(standby);
+    assert!(next != leader && later > epoch, "{next} leads in epoch {later} after {leader} in {epoch}");
+    cluster.nodes[leader].process().signal(Signal::CONT);
+    until("the old leader to say that it leads no more", 20, || {
+        cluster.nodes[leader].log().contains("this node leads no more").then_some(())
+    });
+    assert_eq!(cluster.leader(leader), (next, later), "it knows who leads, and serves");
+    cluster.nodes[leader].rest.act("tick", "pause");
+    assert_no_gap(&cluster.nodes[leader].rest.history("tick"), created + EVERY, EVERY);
+}
+
+#[test]
+fn a_leader_that_is_stopped_or_told_to_hands_over() {
+    let folder = folder();
+    let Some(mut cluster) = Cluster::start(folder.path()) else { return };
+    let (leader, _) = cluster.leader(0);
+    let standby = cluster.standby(leader);
+    let created = every_200_ms(&cluster.nodes[standby], "tick", noop());
+    await_run_after(&cluster.nodes[standby], "tick", created);
+    cluster.nodes[leader].process().signal(Signal::TERM);
+    let stopped = now();
+    await_run_after(&cluster.nodes[standby], "tick", stopped);
+    assert!(cluster.nodes[leader].process().exit(20).success());
+    let (second, _) = cluster.leader(standby);
+    assert_ne!(second, leader);
+    let last = (0..NODES).find(|node| ![leader, second].contains(node)).expect("because there are three");
+    let told = cluster.nodes[last].rest.ask("POST", "/step-down", &json!({}));
+    assert!(matches!(told, Heard::Done(_)), "{told:?}");
+    until("the last node to lead", 20, || (cluster.leader(last).0 == last).then_some(()));
+    cluster.nodes[last].rest.act("tick", "pause");
+    assert_no_gap(&cluster.nodes[last].rest.history("tick"), created + EVERY, EVERY);
+}
