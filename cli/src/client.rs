@@ -11,6 +11,7 @@ use punctual_proto::v1::run_service_client::RunServiceClient;
 use punctual_proto::v1::scheduler_service_client::SchedulerServiceClient;
 use punctual_proto::v1::task_type_service_client::TaskTypeServiceClient;
 use punctual_proto::v1::token_service_client::TokenServiceClient;
+use tls::Scheme;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
@@ -45,9 +46,14 @@ impl Server {
         let url = settings.server.clone();
         let wrong = |reason: &str| Failure::Usage(format!("`{url}` is not the URL of a server: {reason}"));
         let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| wrong(&root(&error)))?;
-        if endpoint.uri().scheme_str() != Some("http") {
-            return Err(wrong("write http://HOST:PORT"));
+        if let Some(why) = settings.tls.contradicts(&url) {
+            return Err(Failure::Usage(why));
         }
+        let endpoint = match Scheme::of(&url) {
+            Some(Scheme::Plain) => endpoint,
+            Some(Scheme::Tls) => secured(endpoint, settings)?,
+            None => return Err(wrong("write http://HOST:PORT or https://HOST:PORT")),
+        };
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
@@ -107,8 +113,16 @@ impl Server {
     }
 }
 
-/// The innermost cause, which is the one that says something: "Connection refused", not "transport error".
-fn root(error: &dyn Error) -> String {
+fn secured(endpoint: Endpoint, settings: &Settings) -> Result<Endpoint, Failure> {
+    let tls = settings.tls.load().map_err(|error| Failure::Usage(error.to_string()))?;
+    endpoint.tls_config(tls.config()).map_err(|error| Failure::Usage(format!("the --tls- flags: {}", root(&error))))
+}
+
+/// What to do about it where that is clear; else the innermost cause, which is the one that says something: "Connection refused", not "transport error".
+fn root(error: &(dyn Error + 'static)) -> String {
+    if let Some(advice) = tls::explain(error) {
+        return advice.to_owned();
+    }
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

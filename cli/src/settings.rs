@@ -5,6 +5,7 @@ use std::{env, fs, io};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use tls::ClientFiles;
 
 use crate::failure::Failure;
 
@@ -32,6 +33,18 @@ pub struct Flags {
     /// Namespace of the jobs and runs; `-` in lists for all [default: default]
     #[arg(long, short, global = true, value_name = "NAME", env = "PUNCTUAL_NAMESPACE", hide_env_values = true)]
     pub namespace: Option<String>,
+    /// Authorities in PEM that the server's certificate may come from [default: the system's]
+    #[arg(long, global = true, value_name = "FILE", env = "PUNCTUAL_TLS_CA", hide_env_values = true)]
+    pub tls_ca: Option<PathBuf>,
+    /// Certificate in PEM that is shown to the server
+    #[arg(long, global = true, value_name = "FILE", env = "PUNCTUAL_TLS_CERT", hide_env_values = true)]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of --tls-cert, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "PUNCTUAL_TLS_KEY", hide_env_values = true)]
+    pub tls_key: Option<PathBuf>,
+    /// Name that the server's certificate must have [default: the one in the URL]
+    #[arg(long, global = true, value_name = "NAME", env = "PUNCTUAL_TLS_SERVER_NAME", hide_env_values = true)]
+    pub tls_server_name: Option<String>,
     /// How to print [default: table]
     #[arg(long, short, global = true, value_name = "FORMAT", env = "PUNCTUAL_OUTPUT", hide_env_values = true)]
     pub output: Option<Output>,
@@ -45,6 +58,10 @@ pub struct Flags {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     server: Option<String>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_server_name: Option<String>,
     namespace: Option<String>,
     output: Option<Output>,
     token_file: Option<PathBuf>,
@@ -54,6 +71,7 @@ struct File {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub server: String,
+    pub tls: ClientFiles,
     pub namespace: String,
     pub output: Output,
     pub token_file: Option<PathBuf>,
@@ -78,6 +96,12 @@ impl Settings {
             toml::from_str(file).map_err(|error| Failure::Usage(error.to_string().trim_end().to_owned()))?;
         Ok(Self {
             server: flags.server.or(file.server).unwrap_or_else(|| SERVER.to_owned()),
+            tls: ClientFiles {
+                ca: flags.tls_ca.or(file.tls_ca),
+                cert: flags.tls_cert.or(file.tls_cert),
+                key: flags.tls_key.or(file.tls_key),
+                server_name: flags.tls_server_name.or(file.tls_server_name),
+            },
             namespace: flags.namespace.or(file.namespace).unwrap_or_else(|| NAMESPACE.to_owned()),
             output: flags.output.or(file.output).unwrap_or_default(),
             token_file: flags.token_file.or(file.token_file),
@@ -101,6 +125,7 @@ mod tests {
             settings,
             Settings {
                 server: SERVER.to_owned(),
+                tls: ClientFiles::default(),
                 namespace: "flag".to_owned(),
                 output: Output::Json,
                 token_file: None

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tls::ClientFiles;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use crate::clock;
 use crate::handler::{
     Async, Blocking, BlockingContext, Context, Grpc, Handler, Http, Noop, Process, Registry, Secrets,
 };
-use crate::runtime::{self, Running};
+use crate::runtime::{self, Channels, Running};
 use crate::session::{self, Failure};
 use crate::state_dir::{StateDir, StateDirError};
 use crate::supervisor::{self, Supervisor};
@@ -36,6 +37,7 @@ pub const BUILT_IN: [&str; 4] = [PROCESS, HTTP, GRPC, NOOP];
 /// How an agent is set up; see [`Agent::builder`].
 pub struct Builder {
     servers: Vec<String>,
+    tls: ClientFiles,
     id: String,
     labels: BTreeMap<String, String>,
     queues: Vec<String>,
@@ -51,6 +53,7 @@ pub struct Builder {
 /// An agent that is set up, and owns its state folder.
 pub struct Agent {
     config: session::Config,
+    channels: Channels,
     handlers: Registry,
     state: StateDir,
     token: Option<TokenFile>,
@@ -84,6 +87,10 @@ pub enum BuildError {
     NoTaskType,
     #[error("the folder of secrets {folder} is no folder", folder = .0.display())]
     NoSecretDir(PathBuf),
+    #[error("{0}")]
+    Tls(String),
+    #[error(transparent)]
+    TlsFile(#[from] tls::FileError),
     #[error(transparent)]
     StateDir(#[from] StateDirError),
     #[error("this machine does not let the agent supervise processes: {0}")]
@@ -96,6 +103,7 @@ impl Agent {
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Builder {
             servers: vec!["http://127.0.0.1:7117".to_owned()],
+            tls: ClientFiles::default(),
             id: id.into(),
             labels: BTreeMap::new(),
             queues: vec!["default".to_owned()],
@@ -124,7 +132,7 @@ impl Agent {
     /// # Panics
     /// When it is not called in a tokio runtime.
     pub fn start(self) -> io::Result<Running> {
-        runtime::start(self.config, self.token, self.handlers, self.state, Handle::current())
+        runtime::start(self.config, self.channels, self.token, self.handlers, self.state, Handle::current())
     }
 }
 
@@ -133,6 +141,13 @@ impl Builder {
     #[must_use]
     pub fn servers(mut self, servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.servers = servers.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whom the agent trusts and what it shows servers with `https://` URLs. Default: the system's authorities, nothing.
+    #[must_use]
+    pub fn tls(mut self, files: ClientFiles) -> Self {
+        self.tls = files;
         self
     }
 
@@ -270,6 +285,7 @@ impl Builder {
         for (task_type, handler) in self.handlers {
             handlers.insert(task_type, handler);
         }
+        let channels = Channels::new(self.tls, &self.servers);
         let now = clock::now();
         let config = session::Config {
             servers: self.servers,
@@ -283,7 +299,7 @@ impl Builder {
             instances_proved_gone: state.proved_gone().to_vec(),
             seed: now.boot.0.cast_unsigned() ^ u64::from(std::process::id()).rotate_left(32),
         };
-        Ok(Agent { config, handlers, state, token })
+        Ok(Agent { config, channels, handlers, state, token })
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -302,6 +318,11 @@ impl Builder {
         if let Some(folder) = self.secrets.folder.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(BuildError::NoSecretDir(folder.clone()));
         }
+        if let Some(why) = self.servers.iter().find_map(|server| self.tls.contradicts(server)) {
+            return Err(BuildError::Tls(why));
+        }
+        // A file that cannot be read is better found now than by every connection.
+        self.tls.load()?;
         Ok(())
     }
 
@@ -339,11 +360,24 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, id, labels, queues, slots, task_types, pass_env, secrets, state_dir, token_file, handlers } =
-            self;
+        let Self {
+            servers,
+            tls,
+            id,
+            labels,
+            queues,
+            slots,
+            task_types,
+            pass_env,
+            secrets,
+            state_dir,
+            token_file,
+            handlers,
+        } = self;
         let handlers: Vec<&String> = handlers.iter().map(|(task_type, _)| task_type).collect();
         f.debug_struct("Builder")
             .field("servers", servers)
+            .field("tls", tls)
             .field("id", id)
             .field("labels", labels)
             .field("queues", queues)

@@ -78,3 +78,4 @@ pub use self::state_dir::StateDirError;
 pub use self::supervisor::init;
 /// Payloads derive its `JsonSchema`; a program that names this one has the version that fits.
 pub use schemars;
+pub use tls::ClientFiles;

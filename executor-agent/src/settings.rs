@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use serde::Deserialize;
 
-use crate::{Agent, Builder};
+use crate::{Agent, Builder, ClientFiles};
 
 /// Punctual's executor agent: takes work from the scheduler servers and runs it on this machine.
 ///
@@ -19,6 +19,9 @@ pub struct Flags {
     /// Addresses of scheduler servers [default: http://127.0.0.1:7117]
     #[arg(long, env = "PUNCTUAL_AGENT_SERVER", value_name = "URL,…", value_delimiter = ',')]
     server: Vec<String>,
+
+    #[command(flatten)]
+    tls: TlsFlags,
 
     /// Name of this agent, unlike any other's [default: the host's name]
     #[arg(long, env = "PUNCTUAL_AGENT_ID")]
@@ -69,6 +72,26 @@ pub struct Flags {
     config: Option<PathBuf>,
 }
 
+/// How servers with `https://` URLs are reached.
+#[derive(Debug, Default, Args)]
+struct TlsFlags {
+    /// Authorities in PEM that servers' certificates may come from [default: the system's]
+    #[arg(long, env = "PUNCTUAL_AGENT_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
+    /// Certificate in PEM that this agent shows servers
+    #[arg(long, env = "PUNCTUAL_AGENT_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// Key of --tls-cert, in PEM
+    #[arg(long, env = "PUNCTUAL_AGENT_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
+    /// Name that servers' certificates must have [default: the one in the URL]
+    #[arg(long, env = "PUNCTUAL_AGENT_TLS_SERVER_NAME", value_name = "NAME")]
+    tls_server_name: Option<String>,
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,6 +107,10 @@ pub enum LogFormat {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
     server: Vec<String>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_server_name: Option<String>,
     id: Option<String>,
     label: BTreeMap<String, String>,
     queue: Vec<String>,
@@ -125,6 +152,12 @@ impl Flags {
         if let Some(servers) = first(self.server, file.server) {
             agent = agent.servers(servers.into_iter().map(|server| with_scheme(&server)));
         }
+        agent = agent.tls(ClientFiles {
+            ca: self.tls.tls_ca.or(file.tls_ca),
+            cert: self.tls.tls_cert.or(file.tls_cert),
+            key: self.tls.tls_key.or(file.tls_key),
+            server_name: self.tls.tls_server_name.or(file.tls_server_name),
+        });
         if let Some(queues) = first(self.queue, file.queue) {
             agent = agent.queues(queues);
         }

@@ -7,6 +7,9 @@
 pub mod settings;
 
 pub mod bootstrap;
+mod certificates;
+mod open_files;
+pub mod self_made;
 pub mod server;
 pub mod store;
 mod tasks;

@@ -12,6 +12,7 @@ use executor_agent::{Agent, Running};
 use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
 use scheduler_core::engine::{Answer, Config, Refusal, Request};
 use scheduler_core::ids::NodeId;
+use tls::{ClientFiles, ServerTls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,13 +20,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{self, Clocks, Gate, Keeping, Proved, Refusals, SignIn};
 use crate::feed::Feed;
-use crate::http::{self, HostPolicy, Limits, Readiness, Surface};
+use crate::http::{self, HostPolicy, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
 use crate::peers::{Forward, Whereabouts};
 use crate::service::{Access, LeaderPort, Node, Service};
-use crate::settings::Settings;
+use crate::settings::{Settings, Tls};
 use crate::tasks::{TaskKind, Tasks};
-use crate::{api, clock, metrics, store};
+use crate::{api, certificates, clock, metrics, open_files, store};
 
 /// How long the embedded agent may take to kill its tasks and to report that.
 const AGENT_STOP: Duration = Duration::from_secs(5);
@@ -35,8 +36,13 @@ const STOP: Duration = Duration::from_secs(15);
 /// Runs a server until a signal ends it, or something that it cannot do without fails.
 pub async fn run(settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
+    let tls = settings.tls.as_ref().map(|tls| ServerTls::load(tls.files().clone())).transpose()?.map(Arc::new);
     let opened = store::open(&settings).await?;
     let listener = bind(&settings).await?;
+    let limits = open_files::make_room(settings.limits.clone());
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     let drain = CancellationToken::new();
     let stop = CancellationToken::new();
     let mut tasks = Tasks::default();
@@ -65,17 +71,28 @@ pub async fn run(settings: Settings) -> Result<()> {
         Arc::new(handle.clone()),
         feed,
         Arc::new(clock::wall),
-        Node { id: NodeId(settings.node_id.clone()), address: settings.advertise.clone(), start_time: clock::wall() },
+        Node {
+            id: NodeId(settings.node_id.clone()),
+            address: settings.advertise.clone(),
+            start_time: clock::wall(),
+            warnings: settings.warnings.clone(),
+        },
         settings.min_every,
     );
     let gate = Gate::new(sign_in, refusals);
     let router = surface(&settings, gate, service, &handle, &drain).await.into_router();
-    let serving = http::serve(listener, router, Limits::default(), drain.clone());
+    if let (Some(Tls::Given(_)), Some(tls)) = (&settings.tls, &tls) {
+        tasks.spawn(TaskKind::Certificates, certificates::renew(Arc::clone(tls), drain.clone()));
+    }
+    let serving = http::serve(listener, tls, router, limits, drain.clone());
     tasks.spawn(TaskKind::Port, async move {
         serving.await;
         Ok(())
     });
     tracing::info!(address = %settings.advertise, node = %settings.node_id, sign_in = settings.sign_in, "listening");
+    if let Some(Tls::SelfMade(made)) = &settings.tls {
+        println!("{}", made.how_to_call(&settings.advertise));
+    }
 
     let agent = settings.embedded_agent.as_deref().map(|folder| embedded_agent(folder, &settings)).transpose()?;
     let ended = supervise(&mut tasks, &mut signals, agent).await;
@@ -182,6 +199,7 @@ async fn surface(
             Arc::new(Forward::new(&settings.node_id, handle.whereabouts(), None))
         }),
         gate,
+        strict_transport: settings.tls.is_some() && settings.names.is_some(),
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
         ready: Arc::new(move || readiness(&ready)),
         metrics: metrics::metrics(handle.clone()),
@@ -203,12 +221,21 @@ fn readiness(handle: &Handle) -> Readiness {
 /// The agent of `dev`: it connects like any other.
 fn embedded_agent(folder: &Path, settings: &Settings) -> Result<Running> {
     let agent = Agent::builder("embedded")
-        .servers([format!("http://{}", settings.listen)])
+        .servers([settings.advertise.clone()])
+        .tls(trusted(settings))
         .labels(BTreeMap::from([("embedded".to_owned(), "true".to_owned())]))
         .state_dir(folder)
         .build()
         .context("the embedded agent")?;
     agent.start().context("the embedded agent")
+}
+
+/// Whom the embedded agent trusts.
+fn trusted(settings: &Settings) -> ClientFiles {
+    match &settings.tls {
+        Some(Tls::SelfMade(made)) => ClientFiles { ca: Some(made.ca.clone()), ..ClientFiles::default() },
+        Some(Tls::Given(_)) | None => ClientFiles::default(),
+    }
 }
 
 #[async_trait]

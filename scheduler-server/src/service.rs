@@ -68,6 +68,8 @@ pub struct Node {
     /// At which others reach it.
     pub address: String,
     pub start_time: Timestamp,
+    /// What an operator should change about it, in words.
+    pub warnings: Vec<String>,
 }
 
 /// What any node writes to the ledger.

@@ -1,5 +1,7 @@
 //! The settings of the `scheduler-server` program: flag beats variable beats file beats default.
 
+mod port;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -11,7 +13,10 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+pub use self::port::{PortFlags, Tls};
 use crate::access::{Bootstrap, Rate};
+use crate::http::Limits;
+use crate::self_made::SelfMade;
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7117";
 /// Without etcd, an agent may go on alone for this long: a restart of the only server is no reason to stop.
@@ -60,6 +65,9 @@ pub struct NodeFlags {
     #[arg(long, env = "PUNCTUAL_NODE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
 
+    #[command(flatten)]
+    port: PortFlags,
+
     /// Name of this node [default: the host's name]
     #[arg(long, env = "PUNCTUAL_NODE_NODE_ID", value_name = "NAME")]
     node_id: Option<String>,
@@ -105,6 +113,18 @@ pub struct DevFlags {
         value_parser = BoolishValueParser::new()
     )]
     no_agent: Option<bool>,
+
+    /// Speak TLS, with a certificate from an authority that is made in the data folder
+    #[arg(
+        long,
+        env = "PUNCTUAL_NODE_TLS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    tls: Option<bool>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -124,11 +144,11 @@ pub struct ServeFlags {
     #[arg(long, env = "PUNCTUAL_NODE_CLUSTER", value_name = "NAME")]
     cluster: Option<String>,
 
-    /// Address at which clients reach this node [default: http:// and --listen]
+    /// Address at which clients reach this node [default: http:// or https://, and --listen]
     #[arg(long, env = "PUNCTUAL_NODE_ADVERTISE", value_name = "URL")]
     advertise: Option<String>,
 
-    /// Listen beyond loopback although nobody signs in: whoever reaches the port can do everything
+    /// Listen beyond loopback without TLS or sign-in: whoever reaches the port can do everything
     #[arg(
         long,
         env = "PUNCTUAL_NODE_INSECURE",
@@ -241,9 +261,15 @@ struct File {
     log_format: Option<LogFormat>,
     data_dir: Option<PathBuf>,
     no_agent: Option<bool>,
+    tls: Option<bool>,
     database_url: Option<String>,
     etcd: Vec<String>,
     cluster: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_client_ca: Option<PathBuf>,
+    max_connections: Option<usize>,
+    max_connections_per_address: Option<usize>,
     advertise: Option<String>,
     insecure: Option<bool>,
     sign_in: Option<bool>,
@@ -298,6 +324,11 @@ pub struct Settings {
     /// Names under which clients may reach it; `None`: loopback names only.
     pub names: Option<BTreeSet<String>>,
     pub advertise: String,
+    /// `None`: nothing is encrypted.
+    pub tls: Option<Tls>,
+    pub limits: Limits,
+    /// What an operator should change, in words.
+    pub warnings: Vec<String>,
     pub node_id: String,
     pub ledger: Ledger,
     /// `None`: this node is alone.
@@ -325,6 +356,13 @@ impl DevFlags {
         if !settings.listen.ip().is_loopback() {
             bail!("--listen {}: dev has no sign-in and listens on loopback only", settings.listen);
         }
+        if self.tls.or(file.tls).unwrap_or(false) {
+            if settings.tls.is_some() {
+                bail!("--tls makes a certificate, and --tls-cert names one: give one of them");
+            }
+            settings.tls = Some(Tls::SelfMade(SelfMade::in_folder(&data_dir.join("tls"), settings.listen.ip())?));
+            settings.advertise = format!("https://{}", settings.listen);
+        }
         settings.embedded_agent = (!no_agent).then(|| data_dir.join("agent"));
         Ok(settings)
     }
@@ -344,13 +382,17 @@ impl ServeFlags {
         let is_loopback = settings.listen.ip().is_loopback();
         settings.sign_in = self.sign_in.or(file.sign_in).unwrap_or(!(is_loopback || insecure));
         settings.token_rate = rate(self.token_rate.or(file.token_rate).unwrap_or(DEFAULT_TOKEN_RATE));
-        if !is_loopback {
+        let lacking = port::lacking(settings.listen, settings.tls.is_some(), settings.sign_in).join(" and ");
+        if !lacking.is_empty() {
+            let listen = settings.listen;
             if !insecure {
                 bail!(
-                    "--listen {} is reachable from elsewhere, and nobody signs in: listen on loopback, or say --insecure",
-                    settings.listen
+                    "--listen {listen} is reachable from elsewhere, and {lacking}: listen on loopback, or say --insecure"
                 );
             }
+            settings.warnings.push(format!("{listen} is reachable from elsewhere, and {lacking} (--insecure)"));
+        }
+        if !is_loopback {
             settings.names = Some(names(settings.listen, advertise.as_deref())?);
         }
         settings.advertise = advertise.unwrap_or(settings.advertise);
@@ -385,10 +427,14 @@ impl NodeFlags {
         if agent_ttl < SHORTEST_AGENT_TTL {
             bail!("--agent-ttl {}: at least 1s", humantime::format_duration(agent_ttl));
         }
+        let (tls, limits) = self.port.resolve(file)?;
         Ok(Settings {
             listen: address,
             names: None,
-            advertise: format!("http://{address}"),
+            advertise: format!("{}://{address}", if tls.is_some() { "https" } else { "http" }),
+            tls,
+            limits,
+            warnings: Vec::new(),
             node_id: match self.node_id.or_else(|| file.node_id.clone()) {
                 Some(name) => name,
                 None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -481,9 +527,13 @@ mod tests {
         assert!(serve(&[ledger]).unwrap().names.is_none());
         assert!(serve(&[ledger, "--listen=0.0.0.0:1"]).is_err());
         assert!(serve(&[ledger, "--listen=0.0.0.0:1", "--insecure"]).is_err());
+        let tls = ["--tls-cert=c.pem", "--tls-key=k.pem"];
+        let whole = serve(&[&[ledger, "--listen=10.1.2.3:1"], &tls[..]].concat()).unwrap();
+        assert!(whole.sign_in && whole.warnings.is_empty(), "{:?}", whole.warnings);
         let open = serve(&[ledger, "--listen=10.1.2.3:1", "--insecure", "--advertise=http://punctual.example:80"]);
-        let names = open.unwrap().names.unwrap();
-        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["10.1.2.3", "punctual.example"]);
+        let open = open.unwrap();
+        assert!(open.warnings.len() == 1 && open.warnings[0].contains("--insecure"), "{:?}", open.warnings);
+        assert_eq!(open.names.unwrap().into_iter().collect::<Vec<_>>(), ["10.1.2.3", "punctual.example"]);
     }
 
     #[test]
@@ -509,6 +559,17 @@ mod tests {
         assert_eq!((settings.agent_ttl, settings.node_id.as_str()), (Duration::from_secs(7), "flag"));
         std::fs::write(&path, "agent-tll = \"7s\"").unwrap();
         assert!(serve(&[&config, "--database-url=sqlite://l.db"]).is_err());
+    }
+
+    #[test]
+    fn tls_is_whole_or_refused_and_the_address_says_it() {
+        let ledger = "--database-url=sqlite://l.db";
+        let tls = serve(&[ledger, "--tls-cert=c.pem", "--tls-key=k.pem", "--max-connections=7"]).unwrap();
+        assert_eq!((tls.advertise.as_str(), tls.limits.connections), ("https://127.0.0.1:7117", 7));
+        assert!(tls.tls.is_some() && tls.warnings.is_empty());
+        for wrong in ["--tls-cert=c.pem", "--tls-key=k.pem", "--tls-client-ca=ca.pem", "--max-connections=0"] {
+            assert!(serve(&[ledger, wrong]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) enum TaskKind {
     Audit,
     /// Looks after the lock on a ledger in Postgres, which ends with its session. Its end: another server has it.
     LedgerLock,
+    /// Looks whether the files of the port's certificate have changed. Its end: they are not renewed any more.
+    Certificates,
     /// Executes tasks in this process (`dev` only). Its end: nothing runs.
     EmbeddedAgent,
 }
@@ -28,6 +30,7 @@ impl TaskKind {
             Self::Port => "port",
             Self::Audit => "audit",
             Self::LedgerLock => "lock on the ledger",
+            Self::Certificates => "certificates",
             Self::EmbeddedAgent => "embedded agent",
         }
     }

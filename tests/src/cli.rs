@@ -11,6 +11,7 @@ use crate::program;
 pub struct Cli {
     folder: PathBuf,
     server: String,
+    variables: Vec<(String, String)>,
 }
 
 /// What a call said.
@@ -23,7 +24,14 @@ pub struct Said {
 
 impl Cli {
     pub fn new(folder: &Path, server: &str) -> Self {
-        Self { folder: folder.to_owned(), server: server.to_owned() }
+        Self { folder: folder.to_owned(), server: server.to_owned(), variables: Vec::new() }
+    }
+
+    /// The same with a variable set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub fn call(&self, args: &[&str]) -> Said {
@@ -35,6 +43,7 @@ impl Cli {
         let mut command = Command::new(program("punctual"));
         undisturbed(&mut command, &self.folder);
         command.args(args).current_dir(&self.folder).env("PUNCTUAL_SERVER", &self.server);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

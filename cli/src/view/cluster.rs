@@ -19,6 +19,11 @@ pub(crate) fn status(status: &GetStatusResponse, scene: &Scene) -> String {
         text.push('\n');
         text.push_str(&nodes(status, scene));
     }
+    for node in &status.nodes {
+        for warning in &node.warnings {
+            text.push_str(&facts(&[("warning", Cell::styled(format!("{}: {warning}", node.node_id), ODD))]));
+        }
+    }
     text
 }
 
@@ -98,7 +103,7 @@ fn nodes(status: &GetStatusResponse, scene: &Scene) -> String {
 
 #[cfg(test)]
 mod tests {
-    use punctual_proto::v1::get_status_response::{Agents, Leader};
+    use punctual_proto::v1::get_status_response::{Agents, Leader, Node};
 
     use super::*;
 
@@ -112,6 +117,14 @@ mod tests {
         let leader = Leader { node_id: "n1".to_owned(), address: "http://a".to_owned(), epoch: 7, suspended: false };
         let text = shown(&GetStatusResponse { leader: Some(leader), ..GetStatusResponse::default() });
         assert_eq!(text.lines().next(), Some("leader:  n1 at http://a, epoch 7"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_node_is_said() {
+        let warnings = vec!["nobody signs in".to_owned()];
+        let node = Node { node_id: "n1".to_owned(), warnings, ..Node::default() };
+        let text = shown(&GetStatusResponse { nodes: vec![node], ..GetStatusResponse::default() });
+        assert!(text.ends_with("warning:  n1: nobody signs in\n"), "{text}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The shell round the session: it does what the session says and tells it what happened. It decides nothing.
 
+mod channel;
 mod driver;
 mod executor;
 mod notices;
@@ -12,6 +13,7 @@ use std::io;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::channel::Channels;
 use self::driver::Driver;
 use self::executor::Executor;
 use self::streams::Streams;
@@ -68,6 +70,7 @@ impl Running {
 /// Starts the agent: its session on a thread of its own, where no task can hold up a heartbeat, its tasks on `runtime`.
 pub(crate) fn start(
     config: Config,
+    channels: Channels,
     token: Option<TokenFile>,
     handlers: Registry,
     state: StateDir,
@@ -81,7 +84,7 @@ pub(crate) fn start(
         let session = async {
             let (inputs, inputs_in) = mpsc::channel(INPUTS);
             let (events, events_in) = mpsc::channel(EVENTS);
-            let streams = Streams::new(Tasks::new(Handle::current()), token, inputs);
+            let streams = Streams::new(Tasks::new(Handle::current()), token, inputs, channels);
             let executor = Executor::new(handlers, attempts.clone(), events);
             let driver = Driver::new(Session::new(config), streams, executor, state);
             driver.run(orders_in, inputs_in, events_in).await;

@@ -1,8 +1,6 @@
 //! The streams that the session asked for, over gRPC.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use punctual_proto::v1::executor_service_client::ExecutorServiceClient;
@@ -10,10 +8,10 @@ use punctual_proto::v1::{AgentMessage, agent_message, server_message};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
 use tracing::info_span;
 
+use super::channel::Channels;
 use super::tasks::Tasks;
 use crate::session::{Closed, Input, StreamId};
 use crate::token::TokenFile;
@@ -21,10 +19,6 @@ use crate::token::TokenFile;
 /// Messages that may wait for the network. Credits keep batches few; a server that lets more than this wait does not
 /// read, and is given up.
 const WAITING: usize = 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection whose other end is silently gone is noticed by pings.
-const PING_EVERY: Duration = Duration::from_secs(3);
-const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the server may send in a message: limits are stated by it, this only keeps the memory safe.
 const MAX_MESSAGE: usize = 8 << 20;
 
@@ -32,6 +26,7 @@ pub(super) struct Streams {
     tasks: Tasks,
     token: Option<TokenFile>,
     inputs: mpsc::Sender<Input>,
+    channels: Channels,
     open: BTreeMap<StreamId, Lanes>,
 }
 
@@ -43,8 +38,8 @@ struct Lanes {
 }
 
 impl Streams {
-    pub(super) fn new(tasks: Tasks, token: Option<TokenFile>, inputs: mpsc::Sender<Input>) -> Self {
-        Self { tasks, token, inputs, open: BTreeMap::new() }
+    pub(super) fn new(tasks: Tasks, token: Option<TokenFile>, inputs: mpsc::Sender<Input>, channels: Channels) -> Self {
+        Self { tasks, token, inputs, channels, open: BTreeMap::new() }
     }
 
     pub(super) fn connect(&mut self, stream: StreamId, server: String) {
@@ -52,12 +47,12 @@ impl Streams {
         let (batches, batches_out) = mpsc::channel(WAITING);
         let closed = CancellationToken::new();
         self.open.insert(stream, Lanes { urgent, batches, closed: closed.clone() });
-        let (inputs, token) = (self.inputs.clone(), self.token.clone());
+        let (inputs, token, channels) = (self.inputs.clone(), self.token.clone(), self.channels.clone());
         let outgoing = merge(urgent_out, batches_out);
         let span = info_span!("stream", server = %server);
         self.tasks.spawn(span, async move {
             let talk = async {
-                let why = talk(stream, server, token, outgoing, &inputs).await;
+                let why = talk(stream, &channels, server, token, outgoing, &inputs).await;
                 let _ = inputs.send(Input::Closed { stream, why }).await;
             };
             tokio::select! { biased; () = closed.cancelled() => {}, () = talk => {} }
@@ -99,6 +94,7 @@ fn merge(
 /// One stream from its connection to its end.
 async fn talk(
     stream: StreamId,
+    channels: &Channels,
     server: String,
     token: Option<TokenFile>,
     outgoing: impl Stream<Item = AgentMessage> + Send + 'static,
@@ -108,19 +104,9 @@ async fn talk(
         Ok(authorization) => authorization,
         Err(why) => return Closed::Lost(why),
     };
-    let endpoint = match Endpoint::from_shared(server) {
-        Ok(endpoint) => endpoint,
-        Err(error) => return Closed::Lost(in_words(&error)),
-    };
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(true);
-    let channel = match endpoint.connect().await {
+    let channel = match channels.open(server).await {
         Ok(channel) => channel,
-        Err(error) => return Closed::Lost(in_words(&error)),
+        Err(why) => return Closed::Lost(why),
     };
     if inputs.send(Input::Connected { stream }).await.is_err() {
         return Closed::Lost("the agent ends".to_owned());
@@ -159,18 +145,8 @@ fn log_order(message: &server_message::Message) {
 fn refused(status: &Status) -> Closed {
     match status.code() {
         Code::AlreadyExists => Closed::AlreadyExists(status.message().to_owned()),
-        code => Closed::Lost(format!("{code:?}: {}", status.message())),
+        code => {
+            Closed::Lost(tls::explain(status).map_or_else(|| format!("{code:?}: {}", status.message()), str::to_owned))
+        }
     }
-}
-
-/// An error with its causes.
-fn in_words(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }

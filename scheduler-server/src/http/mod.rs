@@ -5,11 +5,14 @@
 //! found out once, before anything is read; whether they may, once too, where all has become gRPC. This
 //! module knows neither the ledger nor the engine; what it serves is handed to it as a [`Surface`].
 
+mod connection;
+mod limits;
 mod listener;
 mod turned_away;
 
 mod denied;
 mod guard;
+mod headers;
 mod panic;
 mod sign_in;
 
@@ -37,7 +40,8 @@ use crate::peers::Forward;
 
 pub use grpc::{with_health, with_reflection};
 pub use guard::HostPolicy;
-pub use listener::{Limits, serve};
+pub use limits::Limits;
+pub use listener::serve;
 pub use probes::{Metrics, Readiness, Ready};
 
 /// What the port serves.
@@ -50,6 +54,8 @@ pub struct Surface {
     pub hosts: HostPolicy,
     /// Who may come in, and do what.
     pub gate: Gate,
+    /// Whether browsers are told to come by TLS only, from now on.
+    pub strict_transport: bool,
     /// Asked by `/readyz`.
     pub ready: Ready,
     /// Asked by `/metrics`, for text in the OpenMetrics format.
@@ -73,6 +79,7 @@ impl Surface {
             .fallback(async move |request: Request| surface(request, grpc, rest).await)
             .layer(sign_in::layer(gate))
             .layer(guard::layer(self.hosts))
+            .layer(headers::layer(self.strict_transport))
             .layer(from_fn(panic::catch))
     }
 }

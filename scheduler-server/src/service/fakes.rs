@@ -59,7 +59,12 @@ pub(crate) struct Fake(Arc<Mutex<World>>);
 
 impl Fake {
     pub(crate) fn service(&self) -> Arc<Service> {
-        let node = Node { id: NodeId::from("n1"), address: "http://127.0.0.1:7117".to_owned(), start_time: NOW };
+        let node = Node {
+            id: NodeId::from("n1"),
+            address: "http://127.0.0.1:7117".to_owned(),
+            start_time: NOW,
+            warnings: Vec::new(),
+        };
         let this = Arc::new(self.clone());
         let access = Access { tokens: this.clone(), audit: this.clone() };
         Arc::new(Service::new(this.clone(), access, this, Arc::default(), Arc::new(|| NOW), node, SHORTEST_EVERY))

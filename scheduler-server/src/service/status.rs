@@ -32,6 +32,7 @@ impl Service {
                 leader: status.is_some(),
                 start_time: Some(proto_instant(self.node.start_time)),
                 clock_offset: None,
+                warnings: self.node.warnings.clone(),
             }],
             agents: status.map(agents),
             jobs: status.map(jobs),

@@ -56,7 +56,8 @@ impl Node {
         let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock), Arc::clone(&feed));
         let stop = CancellationToken::new();
         let engine = tokio::spawn(engine.run(stop.clone()));
-        let named = Named { id, address: "http://127.0.0.1:7117".to_owned(), start_time: clock::wall() };
+        let named =
+            Named { id, address: "http://127.0.0.1:7117".to_owned(), start_time: clock::wall(), warnings: Vec::new() };
         let tokens = Arc::new(Proved::new(Arc::clone(&ledger) as _));
         let gate = gate(Arc::clone(&tokens), Arc::clone(&ledger));
         let access = Access { tokens: Arc::clone(&tokens) as _, audit: Arc::clone(&ledger) as _ };
@@ -66,6 +67,7 @@ impl Node {
         let executor = Executor::new(handle, TaskTracker::new(), drain.clone());
         let services = api::services(Arc::new(service), &drain).add_service(ExecutorServiceServer::new(executor));
         let surface = Surface {
+            strict_transport: false,
             grpc: http::with_reflection(services),
             gate,
             forward: None,

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use scheduler_server::http::{HostPolicy, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 
-use crate::client::rest;
+use crate::client::{request, rest, send, send_h2};
 use crate::server::Server;
 
 async fn limited(limits: Limits) -> Server {
@@ -55,6 +57,58 @@ async fn who_does_not_finish_a_head_is_hung_up_on() {
         let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
         ended.unwrap_or_else(|_| panic!("{begun:?} was kept")).ok();
     }
+}
+
+/// A connection from an address of this machine's own.
+async fn from(address: [u8; 4], server: &Server) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((address, 0).into()).expect("an address of loopback");
+    socket.connect(server.address).await.expect("a connection")
+}
+
+#[tokio::test]
+async fn one_address_does_not_keep_the_others_out() {
+    let server = limited(Limits { connections_per_address: 1, ..Limits::default() }).await;
+    let _first = open(&server).await;
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    let mut told = String::new();
+    second.read_to_string(&mut told).await.unwrap();
+    assert!(told.starts_with("HTTP/1.1 429 ") && told.contains("your address"), "{told}");
+    let mut other = from([127, 0, 0, 2], &server).await;
+    other.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("ok\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_by_its_name() {
+    let server = Server::start().await;
+    let large = || {
+        let mut large = request(&server, "GET /healthz", "");
+        large.headers_mut().insert("x-large", "a".repeat(33 << 10).parse().unwrap());
+        large
+    };
+    assert_eq!(send(&server, large()).await.status, 431);
+    assert_eq!(send_h2(&server, large()).await.status, 431);
+}
+
+#[tokio::test]
+async fn an_http2_connection_without_requests_is_asked_to_close() {
+    let server = limited(Limits { idle: Duration::from_millis(100), ..Limits::default() }).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { drop(connection.await) });
+    let mut watched = request(&server, "GET /api/v1/scheduler/runs/events?resumeToken=forever", "");
+    watched.headers_mut().remove("host");
+    *watched.uri_mut() = server.url("/api/v1/scheduler/runs/events?resumeToken=forever").parse().unwrap();
+    let open = sender.send_request(watched).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_millis(500), tasks.join_next()).await;
+    assert!(ended.is_err(), "an open stream is no idle connection");
+    drop(open);
+    tokio::time::timeout(Duration::from_secs(20), tasks.join_next()).await.expect("it is closed");
 }
 
 #[tokio::test]

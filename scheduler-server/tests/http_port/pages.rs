@@ -32,6 +32,25 @@ async fn probes_and_metrics_answer() {
 }
 
 #[tokio::test]
+async fn no_answer_can_be_framed_or_taken_for_another_type() {
+    let server = Server::start().await;
+    for (line, body) in [
+        ("GET /", ""),
+        ("GET /metrics", ""),
+        ("GET /nothing", ""),
+        ("GET /api/v1/scheduler/jobs", ""),
+        ("GET /api/v1/openapi.json", ""),
+        ("POST /api/v1/scheduler/jobs", "{\"nonsense\":1}"),
+    ] {
+        let answer = rest(&server, line, body).await;
+        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{line}");
+        let told = ["x-content-type-options", "x-frame-options", "referrer-policy"].map(|name| answer.header(name));
+        assert_eq!(told, ["nosniff", "DENY", "no-referrer"], "{line}");
+        assert_eq!(answer.header("strict-transport-security"), "", "{line}: there is no TLS to be strict about");
+    }
+}
+
+#[tokio::test]
 async fn what_is_nowhere_is_not_found() {
     let server = Server::start().await;
     assert_eq!(rest(&server, "GET /nothing", "").await.status, 404);

@@ -9,6 +9,7 @@ use futures::Stream;
 use punctual_proto::v1::{self, job_service_server::JobServiceServer, run_service_server::RunServiceServer};
 use scheduler_server::access::Gate;
 use scheduler_server::http::{HostPolicy, Limits, Readiness, Surface, serve, with_health, with_reflection};
+use tls::{PeerCertificate, ServerTls};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,14 @@ impl Server {
     }
 
     pub(crate) async fn with(hosts: HostPolicy, limits: Limits) -> Self {
+        Self::behind(None, hosts, limits).await
+    }
+
+    pub(crate) async fn over(tls: &Arc<ServerTls>, limits: Limits) -> Self {
+        Self::behind(Some(Arc::clone(tls)), HostPolicy::Loopback, limits).await
+    }
+
+    async fn behind(tls: Option<Arc<ServerTls>>, hosts: HostPolicy, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let grpc = Routes::new(JobServiceServer::new(Jobs::default())).add_service(RunServiceServer::new(Runs));
@@ -38,13 +47,14 @@ impl Server {
             grpc: with_reflection(with_health(grpc).await),
             forward: None,
             gate: Gate::open(),
+            strict_transport: tls.is_some(),
             hosts,
             ready: Arc::new(move || asked.lock().expect("not poisoned").clone()),
             metrics: Arc::new(|| "# EOF\n".to_owned()),
         };
         let drain = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, surface.into_router(), limits, drain.clone()));
+        tasks.spawn(serve(listener, tls, surface.into_router(), limits, drain.clone()));
         Server { address, drain, readiness, tasks }
     }
 
@@ -106,10 +116,12 @@ impl v1::job_service_server::JobService for Jobs {
         Ok(Response::new(v1::Job { description, ..job.unwrap_or_default() }))
     }
 
-    /// Answers who asked, in the note of the pause.
+    /// Answers who asked, in the pause.
     async fn pause_job(&self, request: Request<v1::PauseJobRequest>) -> Answer<v1::Job> {
         let metadata = |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok()).unwrap_or("-");
-        let author = format!("{} {}", metadata("authorization"), metadata("traceparent"));
+        let certificate = request.extensions().get::<Arc<PeerCertificate>>();
+        let certificate = certificate.and_then(|certificate| certificate.common_name.clone()).unwrap_or_default();
+        let author = format!("{} {}{certificate}", metadata("authorization"), metadata("traceparent"));
         let peer = request.remote_addr().is_some_and(|address| address.ip().is_loopback());
         let request = request.get_ref();
         let note = format!("{} (peer known: {peer})", request.note);

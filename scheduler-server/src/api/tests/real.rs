@@ -52,7 +52,8 @@ impl Real {
         let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock), Arc::clone(&feed));
         let stop = CancellationToken::new();
         let engine = tokio::spawn(engine.run(stop.clone()));
-        let node = Node { id, address: "http://127.0.0.1:7117".to_owned(), start_time: clock::wall() };
+        let node =
+            Node { id, address: "http://127.0.0.1:7117".to_owned(), start_time: clock::wall(), warnings: Vec::new() };
         let access = Access { tokens: Arc::clone(&ledger) as _, audit: Arc::clone(&ledger) as _ };
         let service = Service::new(ledger, access, Arc::new(handle), feed, Arc::new(clock::wall), node, SHORTEST_EVERY);
         let drain = CancellationToken::new();

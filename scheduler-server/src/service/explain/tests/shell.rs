@@ -64,7 +64,12 @@ impl Shell {
         let clock = move || Timestamp::from_micros(of_ledger.load(Ordering::Relaxed));
         let ledger = Arc::new(Sqlite::open(&folder.path().join("ledger.db"), Arc::new(clock)).await.unwrap());
         let id = NodeId::from("n1");
-        let node = Node { id: id.clone(), address: "http://127.0.0.1:7117".to_owned(), start_time: BEGIN };
+        let node = Node {
+            id: id.clone(),
+            address: "http://127.0.0.1:7117".to_owned(),
+            start_time: BEGIN,
+            warnings: Vec::new(),
+        };
         let clock = Arc::new(move || Timestamp::from_micros(of_service.load(Ordering::Relaxed)));
         let access = Access { tokens: Arc::clone(&ledger) as _, audit: Arc::clone(&ledger) as _ };
         let service = Service::new(
