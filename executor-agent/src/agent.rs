@@ -18,6 +18,7 @@ use crate::clock;
 use crate::handler::{
     Async, Blocking, BlockingContext, Context, Grpc, Handler, Http, Noop, Process, Registry, Secrets,
 };
+use crate::isolation::{Isolation, IsolationError};
 use crate::runtime::{self, Channels, Running};
 use crate::session::{self, Failure};
 use crate::state_dir::{StateDir, StateDirError};
@@ -45,6 +46,7 @@ pub struct Builder {
     task_types: Option<Vec<String>>,
     pass_env: Vec<String>,
     secrets: Secrets,
+    isolation: Isolation,
     state_dir: Option<PathBuf>,
     token_file: Option<PathBuf>,
     handlers: Vec<(String, Arc<dyn Handler>)>,
@@ -92,6 +94,8 @@ pub enum BuildError {
     #[error(transparent)]
     TlsFile(#[from] tls::FileError),
     #[error(transparent)]
+    Isolation(#[from] IsolationError),
+    #[error(transparent)]
     StateDir(#[from] StateDirError),
     #[error("this machine does not let the agent supervise processes: {0}")]
     Supervisor(io::Error),
@@ -111,6 +115,7 @@ impl Agent {
             task_types: None,
             pass_env: Vec::new(),
             secrets: Secrets::default(),
+            isolation: Isolation::default(),
             state_dir: None,
             token_file: None,
             handlers: Vec::new(),
@@ -200,6 +205,13 @@ impl Builder {
         self
     }
 
+    /// What keeps process tasks away from the agent, and within bounds. Default: nothing.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
     /// Where the agent keeps its locks and its tasks' files. Default: `./punctual-agent/<id>`.
     #[must_use]
     pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -268,13 +280,14 @@ impl Builder {
         self.check_names(&built_in)?;
         let folder = self.state_dir.unwrap_or_else(|| PathBuf::from("punctual-agent").join(&self.id));
         let state = StateDir::open(&folder)?;
+        let confinement = self.isolation.take(state.instance(), state.proved_gone())?;
         let mut handlers = Registry::default();
         for task_type in built_in {
             let handler: Arc<dyn Handler> = match task_type.as_str() {
                 PROCESS => {
                     let supervisor = Supervisor::new(state.lock()).map_err(BuildError::Supervisor)?;
-                    let secrets = self.secrets.clone();
-                    Arc::new(Process::new(supervisor, state.tasks(), self.pass_env.clone(), secrets))
+                    let (pass_env, secrets) = (self.pass_env.clone(), self.secrets.clone());
+                    Arc::new(Process::new(supervisor, state.tasks(), pass_env, secrets, confinement.clone()))
                 }
                 HTTP => Arc::new(Http::new(self.secrets.clone())),
                 GRPC => Arc::new(Grpc::new(self.secrets.clone())),
@@ -370,6 +383,7 @@ impl fmt::Debug for Builder {
             task_types,
             pass_env,
             secrets,
+            isolation,
             state_dir,
             token_file,
             handlers,
@@ -385,6 +399,7 @@ impl fmt::Debug for Builder {
             .field("task_types", task_types)
             .field("pass_env", pass_env)
             .field("secrets", secrets)
+            .field("isolation", isolation)
             .field("state_dir", state_dir)
             .field("token_file", token_file)
             .field("handlers", &handlers)

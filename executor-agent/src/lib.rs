@@ -60,6 +60,7 @@
 mod agent;
 mod clock;
 mod handler;
+mod isolation;
 mod runtime;
 pub mod session;
 pub mod settings;
@@ -71,6 +72,7 @@ mod token;
 
 pub use self::agent::{Agent, BUILT_IN, BuildError, Builder};
 pub use self::handler::{BlockingContext, Context, Handler, LogStream, Noop};
+pub use self::isolation::{Isolation, IsolationError, TaskLimits, UserError};
 pub use self::runtime::{Running, SessionFailed};
 pub use self::session::{Completion, Failure, Task};
 pub use self::signals::RunError;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use bytesize::ByteSize;
 use clap::{Args, Parser, ValueEnum};
 use serde::Deserialize;
 
-use crate::{Agent, Builder, ClientFiles};
+use crate::{Agent, Builder, ClientFiles, Isolation, TaskLimits};
 
 /// Punctual's executor agent: takes work from the scheduler servers and runs it on this machine.
 ///
@@ -55,6 +57,9 @@ pub struct Flags {
     #[arg(long, env = "PUNCTUAL_AGENT_SECRET_DIR", value_name = "FOLDER")]
     secret_dir: Option<PathBuf>,
 
+    #[command(flatten)]
+    isolation: IsolationFlags,
+
     /// Folder for locks and the files of tasks [default: ./punctual-agent/<id>]
     #[arg(long, env = "PUNCTUAL_AGENT_STATE_DIR", value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
@@ -92,6 +97,34 @@ struct TlsFlags {
     tls_server_name: Option<String>,
 }
 
+/// What keeps process tasks away from the agent, and within bounds.
+#[derive(Debug, Default, Args)]
+struct IsolationFlags {
+    /// User that process tasks run as, by name or number; needs root and --work-dir
+    #[arg(long, env = "PUNCTUAL_AGENT_RUN_AS", value_name = "USER[:GROUP]")]
+    run_as: Option<String>,
+
+    /// Folder below which each attempt gets an empty one of its own, where it starts; gone after it
+    #[arg(long, env = "PUNCTUAL_AGENT_WORK_DIR", value_name = "FOLDER")]
+    work_dir: Option<PathBuf>,
+
+    /// Memory that each process of a task may have for writing, as 512MiB
+    #[arg(long, env = "PUNCTUAL_AGENT_TASK_MEMORY", value_name = "SIZE")]
+    task_memory: Option<ByteSize>,
+
+    /// CPU time that each process of a task may use, as 10m
+    #[arg(long, env = "PUNCTUAL_AGENT_TASK_CPU_TIME", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    task_cpu_time: Option<Duration>,
+
+    /// Files that each process of a task may have open
+    #[arg(long, env = "PUNCTUAL_AGENT_TASK_OPEN_FILES", value_name = "NUMBER")]
+    task_open_files: Option<u64>,
+
+    /// Processes and threads that the user of --run-as may have, in all its tasks together
+    #[arg(long, env = "PUNCTUAL_AGENT_TASK_PROCESSES", value_name = "NUMBER")]
+    task_processes: Option<u64>,
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -119,6 +152,13 @@ struct File {
     pass_env: Vec<String>,
     secret_env: Vec<String>,
     secret_dir: Option<PathBuf>,
+    run_as: Option<String>,
+    work_dir: Option<PathBuf>,
+    task_memory: Option<ByteSize>,
+    #[serde(deserialize_with = "duration")]
+    task_cpu_time: Option<Duration>,
+    task_open_files: Option<u64>,
+    task_processes: Option<u64>,
     state_dir: Option<PathBuf>,
     token_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
@@ -176,6 +216,16 @@ impl Flags {
         if let Some(folder) = self.secret_dir.or(file.secret_dir) {
             agent = agent.secret_dir(folder);
         }
+        agent = agent.isolation(Isolation {
+            run_as: self.isolation.run_as.or(file.run_as),
+            work_dir: self.isolation.work_dir.or(file.work_dir),
+            limits: TaskLimits {
+                memory: self.isolation.task_memory.or(file.task_memory).map(|size| size.as_u64()),
+                cpu_time: self.isolation.task_cpu_time.or(file.task_cpu_time),
+                open_files: self.isolation.task_open_files.or(file.task_open_files),
+                processes: self.isolation.task_processes.or(file.task_processes),
+            },
+        });
         if let Some(folder) = self.state_dir.or(file.state_dir) {
             agent = agent.state_dir(folder);
         }
@@ -210,6 +260,11 @@ fn labels(given: &[String]) -> Result<BTreeMap<String, String>> {
 
 fn with_scheme(server: &str) -> String {
     if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// The id names a folder, so it must not lead out of its place.

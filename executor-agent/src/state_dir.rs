@@ -13,6 +13,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +52,9 @@ impl StateDir {
         let shown = || folder.display().to_string();
         let in_words = |error| StateDirError::Io { folder: shown(), error };
         let instances = folder.join("instances");
-        fs::create_dir_all(&instances).map_err(in_words)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&instances).map_err(in_words)?;
+        // No task that runs as another user has any business here, whoever made the folder.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(in_words)?;
         // Paths are given to tasks, which may work elsewhere.
         let instances = instances.canonicalize().map_err(in_words)?;
         let Some(folder_lock) = try_lock(&folder.join("lock")).map_err(in_words)? else {

@@ -6,6 +6,7 @@
 //! agent when somebody kills the supervisor, and each kills all it finds below itself.
 
 mod agent_side;
+mod launcher;
 mod orders;
 mod supervise;
 mod tree;
@@ -19,13 +20,22 @@ pub(crate) use self::orders::{Command, End, Order, Word};
 /// How a supervisor knows that it is one: its zeroth argument. An environment variable would be passed on by mistake.
 const NAME: &str = "punctual-supervisor";
 
+/// How a launcher knows that it is one.
+const LAUNCHER: &str = "punctual-launcher";
+
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
 /// Must be the first thing in `main` of a program that embeds the agent: when the program was executed as a supervisor,
 /// this is where it becomes one and never returns. Without it process tasks are not offered.
 pub fn init() {
     let name = std::env::args_os().next();
-    if name.is_none_or(|name| name.as_bytes() != NAME.as_bytes()) {
+    let is_named = |wanted: &str| name.as_ref().is_some_and(|name| name.as_bytes() == wanted.as_bytes());
+    if is_named(LAUNCHER) {
+        // What is wrong has been told to the supervisor.
+        launcher::run();
+        std::process::exit(1);
+    }
+    if !is_named(NAME) {
         INITIALISED.store(true, Ordering::Relaxed);
         return;
     }

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::isolation::{Identity, TaskLimits};
+
 /// From the agent.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) enum Order {
@@ -25,6 +27,9 @@ pub(crate) struct Command {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) working_dir: Option<String>,
     pub(crate) stdin: Option<String>,
+    /// Whose rights it has; `None`: the agent's.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) limits: TaskLimits,
     /// As in [`Order::Deadline`].
     pub(crate) deadline: i64,
 }

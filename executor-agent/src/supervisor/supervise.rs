@@ -3,14 +3,11 @@
 //! It ends the task, with all its descendants, when the agent says so, when the agent is gone (end of the socket), and
 //! when the deadline has come by its own clock, which goes on while the agent is frozen. Then it ends itself.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, IoSliceMut, Read, Seek, Write};
+use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command as Process, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -20,7 +17,7 @@ use rustix::process::{
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::orders::{Command, End, Order, Word, line};
-use super::tree;
+use super::{launcher, tree};
 
 /// How often the orphans that a task leaves behind are reaped, at least.
 const REAP_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -215,23 +212,7 @@ fn spawn(command: &Command) -> io::Result<Task> {
     {
         return Err(ErrorKind::NotADirectory.into());
     }
-    let stdin = match &command.stdin {
-        None => Stdio::null(),
-        Some(text) => {
-            // A file in memory, so that a task that does not read never blocks us.
-            let mut file = File::from(rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?);
-            file.write_all(text.as_bytes())?;
-            file.rewind()?;
-            Stdio::from(file)
-        }
-    };
-    let mut process = Process::new(&command.program);
-    process.args(&command.arguments).env_clear().envs(command.environment.iter().map(|(name, value)| (name, value)));
-    process.stdin(stdin).process_group(0);
-    if let Some(folder) = &command.working_dir {
-        process.current_dir(folder);
-    }
-    let child = process.spawn()?;
+    let child = launcher::start(command)?;
     let pid = Pid::from_child(&child);
     // A child that has ended stays until we reap it, so its id is still its own here.
     let handle = pidfd_open(pid, PidfdFlags::empty())?;
@@ -250,7 +231,13 @@ fn why_not(command: &Command, error: &io::Error) -> String {
                 command.environment.iter().find(|(name, _)| name == "PATH").map_or("", |(_, path)| path.as_str());
             format!("there is no program {program:?} in PATH ({path}); a shell's own command needs `shell`")
         }
+        ErrorKind::PermissionDenied if command.identity.is_some() => {
+            format!("{program:?} may not be executed by the user that tasks run as, or not from that folder: {error}")
+        }
         ErrorKind::PermissionDenied => format!("{program:?} may not be executed: {error}"),
+        ErrorKind::WouldBlock if command.limits.processes.is_some() => {
+            format!("{program:?} could not be started: the user has as many processes as it may")
+        }
         _ => format!("{program:?} could not be started: {error}"),
     }
 }

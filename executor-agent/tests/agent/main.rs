@@ -2,6 +2,7 @@
 
 mod fake;
 mod handlers;
+mod isolation;
 mod machine;
 mod process;
 mod stream;

@@ -7,16 +7,27 @@ use std::env;
 use super::files::Files;
 use super::payload::Payload;
 use crate::handler::variables;
+use crate::isolation::User;
 use crate::session::Task;
 
 /// What every task gets of the agent's environment.
 const ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
 /// Later ones win: nothing that a payload says changes what the task is told about itself.
-pub(super) fn of(task: &Task, payload: &Payload, pass_env: &[String], files: &Files) -> Vec<(String, String)> {
+pub(super) fn of(
+    task: &Task,
+    payload: &Payload,
+    pass_env: &[String],
+    user: Option<&User>,
+    files: &Files,
+) -> Vec<(String, String)> {
     let names = ALWAYS.into_iter().chain(pass_env.iter().map(String::as_str));
     let mut all: BTreeMap<String, String> =
         names.filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))).collect();
+    if let Some(user) = user {
+        let own = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name)];
+        all.extend(own.map(|(name, value)| (name.to_owned(), value.clone())));
+    }
     all.extend(payload.env.clone());
     all.extend(of_task(task));
     all.insert("PUNCTUAL_RESULT_FILE".to_owned(), files.result_path());

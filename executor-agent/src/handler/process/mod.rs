@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use self::files::Files;
 use self::payload::Payload;
 use super::secrets::Secrets;
 use super::{Context, Handler, LogStream};
+use crate::isolation::Confinement;
 use crate::session::{Completion, Failure, Task};
 use crate::supervisor::{Command, Control, End, Order, Supervised, Supervisor, Watched, Word, Words, sweep};
 use crate::time::Boot;
@@ -34,11 +36,12 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Process {
     supervisor: Supervisor,
-    /// Where tasks' files are.
+    /// Where tasks' files are, if they have no folder of their own.
     folder: PathBuf,
     /// Names of the agent's variables that tasks get too.
     pass_env: Vec<String>,
     secrets: Secrets,
+    confinement: Confinement,
 }
 
 /// How a task ended, as its supervisor told it.
@@ -53,15 +56,22 @@ enum Told {
 }
 
 impl Process {
-    pub(crate) fn new(supervisor: Supervisor, folder: PathBuf, pass_env: Vec<String>, secrets: Secrets) -> Self {
-        Self { supervisor, folder, pass_env, secrets }
+    pub(crate) fn new(
+        supervisor: Supervisor,
+        folder: PathBuf,
+        pass_env: Vec<String>,
+        secrets: Secrets,
+        confinement: Confinement,
+    ) -> Self {
+        Self { supervisor, folder, pass_env, secrets, confinement }
     }
 
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
         let mut payload = Payload::parse(&context.task().payload)?;
         let mut filling = self.secrets.filling();
         payload.fill(&mut filling)?;
-        let files = Files::create(&self.folder, context.task(), filling.mask()).map_err(|error| no_start(&error))?;
+        let files = Files::create(&self.folder, &self.confinement, context.task(), filling.mask());
+        let files = files.map_err(|error| no_start(&error))?;
         let command = self.command(&payload, context, &files);
         let label = context.task().key.to_string();
         let supervised = self.supervisor.start(command, &label).await.map_err(|error| no_start(&error))?;
@@ -75,6 +85,7 @@ impl Process {
                 Err(Failure::new("SUPERVISOR_DIED", "the task's supervisor was killed, and the task with it"))
             }
             Told::Ended(End::Unknown) => Err(Failure::new("UNKNOWN_END", "how the process ended could not be seen")),
+            Told::Ended(End::Signal(signal)) if self.ran_out_of_cpu(signal) => Err(out_of_cpu()),
             Told::Ended(End::Signal(signal)) => {
                 Err(Failure::new(format!("SIGNAL_{signal}"), format!("the process was ended by signal {signal}")))
             }
@@ -94,12 +105,28 @@ impl Process {
         Command {
             program,
             arguments,
-            environment: environment::of(context.task(), payload, &self.pass_env, files),
-            working_dir: payload.working_dir.clone(),
+            environment: environment::of(
+                context.task(),
+                payload,
+                &self.pass_env,
+                self.confinement.user.as_ref(),
+                files,
+            ),
+            working_dir: payload.working_dir.clone().or_else(|| files.working_dir()),
             stdin: payload.stdin.clone(),
+            identity: self.confinement.user.as_ref().map(|user| user.identity),
+            limits: self.confinement.limits,
             deadline: dead_by(context.task(), *context.run_until.borrow()).0,
         }
     }
+
+    fn ran_out_of_cpu(&self, signal: i32) -> bool {
+        self.confinement.limits.cpu_time.is_some() && signal == Signal::XCPU.as_raw()
+    }
+}
+
+fn out_of_cpu() -> Failure {
+    Failure::new("CPU_TIME_EXCEEDED", "the process used up the CPU time that a task's process may have on this agent")
 }
 
 #[async_trait]

@@ -1,0 +1,126 @@
+//! What keeps process tasks away from the agent, and within bounds: another user, a folder of their own, limits.
+//!
+//! Without it a task may do whatever the agent may, and read the agent's own files.
+
+mod limits;
+mod user;
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+pub use self::limits::TaskLimits;
+pub use self::user::UserError;
+pub(crate) use self::user::{Identity, User};
+
+/// How process tasks are isolated. Default: not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Isolation {
+    /// `USER` or `USER:GROUP`, by name or number, that tasks run as. Only for an agent that runs as root, and with a
+    /// `work_dir`.
+    pub run_as: Option<String>,
+    /// Each attempt gets an empty folder below this one, which is where it starts and which is gone after it.
+    pub work_dir: Option<PathBuf>,
+    /// What each process of a task may use up.
+    pub limits: TaskLimits,
+}
+
+/// Why tasks cannot be isolated in this way.
+#[derive(Debug, thiserror::Error)]
+pub enum IsolationError {
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error("--run-as needs --work-dir: another user's tasks have no way into the agent's own folder")]
+    NoWorkDir,
+    #[error("--task-processes needs --run-as: the system counts a user's processes, and those of root without limit")]
+    UncountedProcesses,
+    #[error("{0}: at least {1}")]
+    TooLow(&'static str, &'static str),
+    #[error("--work-dir {folder}: {error}")]
+    WorkDir { folder: String, error: io::Error },
+}
+
+/// An [`Isolation`] that has been found possible, for one instance of an agent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Confinement {
+    pub(crate) user: Option<User>,
+    /// Where the folders of this instance's attempts go; `None`: in the agent's own folder, and tasks start elsewhere.
+    pub(crate) work_dir: Option<PathBuf>,
+    pub(crate) limits: TaskLimits,
+}
+
+impl Isolation {
+    /// Checks it, makes the folders, and removes those of instances that are gone.
+    pub(crate) fn take(&self, instance: Uuid, gone: &[Uuid]) -> Result<Confinement, IsolationError> {
+        self.limits.check()?;
+        let user = self.run_as.as_deref().map(User::look_up).transpose()?;
+        if user.is_some() && self.work_dir.is_none() {
+            return Err(IsolationError::NoWorkDir);
+        }
+        if self.limits.processes.is_some() && user.is_none() {
+            return Err(IsolationError::UncountedProcesses);
+        }
+        let work_dir = self.work_dir.as_deref().map(|folder| {
+            let prepared = prepare(folder, instance, gone);
+            prepared.map_err(|error| IsolationError::WorkDir { folder: folder.display().to_string(), error })
+        });
+        Ok(Confinement { user, work_dir: work_dir.transpose()?, limits: self.limits })
+    }
+}
+
+/// The instance's folder: tasks may pass through to their own, and see nothing of the others'.
+fn prepare(folder: &Path, instance: Uuid, gone: &[Uuid]) -> io::Result<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o711).create(folder)?;
+    let folder = folder.canonicalize()?;
+    for gone in gone {
+        remove_tree(&folder.join(gone.to_string()))?;
+    }
+    let own = folder.join(instance.to_string());
+    fs::create_dir(&own)?;
+    fs::set_permissions(&own, Permissions::from_mode(0o711))?;
+    Ok(own)
+}
+
+/// Removes a folder with all that is in it, if it is there.
+pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(isolation: &Isolation) -> String {
+        isolation.take(Uuid::now_v7(), &[]).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn what_would_not_isolate_is_refused() {
+        let run_as = Isolation { run_as: Some("no-such-user-here".to_owned()), ..Isolation::default() };
+        assert!(refusal(&run_as).contains("--run-as"));
+        let limits = TaskLimits { processes: Some(5), ..TaskLimits::default() };
+        assert!(refusal(&Isolation { limits, ..Isolation::default() }).contains("--run-as"));
+        let limits = TaskLimits { memory: Some(1), ..TaskLimits::default() };
+        assert!(refusal(&Isolation { limits, ..Isolation::default() }).contains("--task-memory"));
+    }
+
+    #[test]
+    fn what_an_instance_that_is_gone_has_left_is_removed_and_the_rest_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let isolation = Isolation { work_dir: Some(folder.path().to_owned()), ..Isolation::default() };
+        let (gone, other) = (Uuid::now_v7(), Uuid::now_v7());
+        for instance in [gone, other] {
+            fs::create_dir_all(folder.path().join(instance.to_string()).join("attempt")).expect("made");
+        }
+        let confinement = isolation.take(Uuid::now_v7(), &[gone]).expect("possible");
+        assert!(confinement.work_dir.expect("asked for").is_dir());
+        assert!(!folder.path().join(gone.to_string()).exists());
+        assert!(folder.path().join(other.to_string()).exists(), "an agent that lives may use it");
+    }
+}
