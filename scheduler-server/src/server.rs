@@ -1,6 +1,7 @@
 //! A server from its settings to its end: build, serve, drain.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
 use scheduler_core::engine::{Answer, Config, Refusal, Request};
 use scheduler_core::ids::NodeId;
 use tls::{ClientFiles, ServerTls};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,8 @@ use crate::{api, certificates, clock, metrics, open_files, store};
 
 /// How long the embedded agent may take to kill its tasks and to report that.
 const AGENT_STOP: Duration = Duration::from_secs(5);
+/// Connections that may wait to be accepted, when many come at once: beyond it, clients try again after a second.
+const BACKLOG: u32 = 4_096;
 /// How long everything may take to end.
 const STOP: Duration = Duration::from_secs(15);
 
@@ -38,7 +41,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(|tls| ServerTls::load(tls.files().clone())).transpose()?.map(Arc::new);
     let opened = store::open(&settings).await?;
-    let listener = bind(&settings).await?;
+    let listener = bind(&settings)?;
     let limits = open_files::make_room(settings.limits.clone());
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -164,11 +167,19 @@ async fn lead(engine: Loop, stop: CancellationToken) -> Result<(), String> {
     }
 }
 
-async fn bind(settings: &Settings) -> Result<TcpListener> {
+fn bind(settings: &Settings) -> Result<TcpListener> {
     let address = settings.listen;
-    TcpListener::bind(address).await.with_context(|| {
+    listen(address).with_context(|| {
         format!("cannot listen on {address}: is another program there? choose another with --listen ADDRESS:PORT")
     })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Or a restart would wait for the connections of the one before to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
