@@ -15,7 +15,7 @@ mod secret;
 mod sign_in;
 mod wire;
 
-pub use bootstrap::{Bootstrap, BootstrapError, bootstrap};
+pub use bootstrap::{Bootstrap, BootstrapError, bootstrap, issue};
 pub use caller::{Admission, Caller, Reach};
 pub use gate::{Admitted, Denied, Gate};
 pub use proved::Proved;

@@ -8,6 +8,7 @@ pub mod settings;
 
 pub mod bootstrap;
 mod certificates;
+pub mod dev_tokens;
 mod open_files;
 pub mod self_made;
 pub mod server;

@@ -16,6 +16,8 @@ use rcgen::{
 };
 use tls::ServerFiles;
 
+use crate::dev_tokens::DevTokens;
+
 const OWN_NAMES: [&str; 2] = ["localhost", "punctual.localhost"];
 
 /// The files of such an authority and of the certificate that it has issued.
@@ -23,6 +25,8 @@ const OWN_NAMES: [&str; 2] = ["localhost", "punctual.localhost"];
 pub struct SelfMade {
     /// What clients are told to trust.
     pub ca: PathBuf,
+    /// Where all of it is.
+    pub folder: PathBuf,
     pub files: ServerFiles,
 }
 
@@ -39,18 +43,19 @@ impl SelfMade {
             ServerFiles { cert: folder.join("server.pem"), key: folder.join("server-key.pem"), client_ca: None };
         write(&files.cert, &certificate.pem(), 0o644).with_context(cannot)?;
         write(&files.key, &key.serialize_pem(), 0o600).with_context(cannot)?;
-        let ca = folder.join("ca.pem").canonicalize().with_context(cannot)?;
-        Ok(Self { ca, files })
+        // Commands with these paths are called from anywhere.
+        let folder = folder.canonicalize().with_context(cannot)?;
+        Ok(Self { ca: folder.join("ca.pem"), folder, files })
     }
 
     /// Commands that reach the server, for people.
-    pub fn how_to_call(&self, url: &str) -> String {
-        let ca = self.ca.display();
+    pub fn how_to_call(&self, url: &str, tokens: &DevTokens) -> String {
+        let (ca, admin, agent) = (self.ca.display(), tokens.admin.display(), tokens.agent.display());
         format!(
-            "This server's certificate comes from its own authority, {ca}. To call it:\n\n  \
-             punctual --server {url} --tls-ca {ca} status\n  \
-             curl --cacert {ca} {url}/api/v1/scheduler/status\n  \
-             executor-agent --server {url} --tls-ca {ca} --id worker-1\n"
+            "This server's certificate comes from its own authority, and nobody is let in without a token. To call it:\n\n  \
+             punctual --server {url} --tls-ca {ca} --token-file {admin} status\n  \
+             curl --cacert {ca} -H \"Authorization: Bearer $(cat {admin})\" {url}/api/v1/scheduler/status\n  \
+             executor-agent --server {url} --tls-ca {ca} --token-file {agent} --id worker-1\n"
         )
     }
 }
@@ -105,7 +110,7 @@ fn named(name: &str) -> DistinguishedName {
 }
 
 /// Never readable by others, not even for a moment: a file that is there is replaced.
-fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     let new = path.with_extension("new");
     match fs::remove_file(&new) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{self, Clocks, Gate, Keeping, Proved, Refusals, SignIn};
+use crate::dev_tokens::DevTokens;
 use crate::feed::Feed;
 use crate::http::{self, HostPolicy, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
@@ -41,6 +42,10 @@ pub async fn run(settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(|tls| ServerTls::load(tls.files().clone())).transpose()?.map(Arc::new);
     let opened = store::open(&settings).await?;
+    let tokens_of_dev = match &settings.tls {
+        Some(Tls::SelfMade(made)) => Some(DevTokens::in_folder(&made.folder, &*opened.tokens, clock::wall()).await?),
+        Some(Tls::Given(_)) | None => None,
+    };
     let listener = bind(&settings)?;
     let limits = open_files::make_room(settings.limits.clone());
     for warning in &settings.warnings {
@@ -93,11 +98,15 @@ pub async fn run(settings: Settings) -> Result<()> {
         Ok(())
     });
     tracing::info!(address = %settings.advertise, node = %settings.node_id, sign_in = settings.sign_in, "listening");
-    if let Some(Tls::SelfMade(made)) = &settings.tls {
-        println!("{}", made.how_to_call(&settings.advertise));
+    if let (Some(Tls::SelfMade(made)), Some(tokens)) = (&settings.tls, &tokens_of_dev) {
+        println!("{}", made.how_to_call(&settings.advertise, tokens));
     }
 
-    let agent = settings.embedded_agent.as_deref().map(|folder| embedded_agent(folder, &settings)).transpose()?;
+    let agent = settings
+        .embedded_agent
+        .as_deref()
+        .map(|folder| embedded_agent(folder, &settings, tokens_of_dev.as_ref()))
+        .transpose()?;
     let ended = supervise(&mut tasks, &mut signals, agent).await;
     tracing::info!("stopping; another signal stops at once");
     tokio::select! {
@@ -230,15 +239,16 @@ fn readiness(handle: &Handle) -> Readiness {
 }
 
 /// The agent of `dev`: it connects like any other.
-fn embedded_agent(folder: &Path, settings: &Settings) -> Result<Running> {
-    let agent = Agent::builder("embedded")
+fn embedded_agent(folder: &Path, settings: &Settings, tokens: Option<&DevTokens>) -> Result<Running> {
+    let mut agent = Agent::builder("embedded")
         .servers([settings.advertise.clone()])
         .tls(trusted(settings))
         .labels(BTreeMap::from([("embedded".to_owned(), "true".to_owned())]))
-        .state_dir(folder)
-        .build()
-        .context("the embedded agent")?;
-    agent.start().context("the embedded agent")
+        .state_dir(folder);
+    if let Some(tokens) = tokens {
+        agent = agent.token_file(&tokens.agent);
+    }
+    agent.build().context("the embedded agent")?.start().context("the embedded agent")
 }
 
 /// Whom the embedded agent trusts.

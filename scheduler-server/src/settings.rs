@@ -114,7 +114,7 @@ pub struct DevFlags {
     )]
     no_agent: Option<bool>,
 
-    /// Speak TLS, with a certificate from an authority that is made in the data folder
+    /// Speak TLS, with a certificate from an authority that is made in the data folder, and let nobody in without a token
     #[arg(
         long,
         env = "PUNCTUAL_NODE_TLS",
@@ -362,6 +362,7 @@ impl DevFlags {
             }
             settings.tls = Some(Tls::SelfMade(SelfMade::in_folder(&data_dir.join("tls"), settings.listen.ip())?));
             settings.advertise = format!("https://{}", settings.listen);
+            settings.sign_in = true;
         }
         settings.embedded_agent = (!no_agent).then(|| data_dir.join("agent"));
         Ok(settings)

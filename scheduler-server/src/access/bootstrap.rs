@@ -48,17 +48,28 @@ pub async fn bootstrap(ledger: &dyn Tokens, asked: &Bootstrap, now: Timestamp) -
     {
         return Err(BootstrapError::HasAdmin(admin.principal()));
     }
+    issue(ledger, Role::Admin, &asked.display_name, asked.expires_in, now).await
+}
+
+/// Makes a token for whoever may write the ledger, and answers its secret.
+pub async fn issue(
+    ledger: &dyn Tokens,
+    role: Role,
+    display_name: &str,
+    expires_in: Option<Duration>,
+    now: Timestamp,
+) -> Result<Secret, BootstrapError> {
     let random = || Uuid::new_v4().as_u128();
     let id = TokenId::at(now, random());
     let secret = Secret::new(id)?;
     let token = Token {
         id,
-        display_name: asked.display_name.clone(),
-        role: Role::Admin,
+        display_name: display_name.to_owned(),
+        role,
         namespaces: [].into(),
         agent_ids: [].into(),
         queues: [].into(),
-        expire_time: asked.expires_in.map(|after| now.saturating_add(after)),
+        expire_time: expires_in.map(|after| now.saturating_add(after)),
         author: AUTHOR.to_owned(),
         create_time: now,
         revoke_time: None,

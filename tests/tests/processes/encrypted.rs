@@ -24,6 +24,11 @@ impl Encrypted {
 
     /// A client that trusts the server's authority.
     fn trusting(&self, folder: &Path) -> Cli {
+        self.stranger(folder).with("PUNCTUAL_TOKEN_FILE", "data/tls/admin.token")
+    }
+
+    /// A client that trusts the server, and has no token.
+    fn stranger(&self, folder: &Path) -> Cli {
         Cli::new(folder, &self.url("https")).with("PUNCTUAL_TLS_CA", "data/tls/ca.pem")
     }
 
@@ -49,9 +54,11 @@ fn a_server_with_a_self_made_authority_is_reached_by_what_it_prints() {
         let line = printed.lines().map(str::trim).find(|line| line.starts_with(program));
         line.unwrap_or_else(|| panic!("no {program}: {printed}")).split(' ').map(str::to_owned).collect::<Vec<_>>()
     };
-    let mut curl = std::process::Command::new("curl");
-    let answered = curl.args(["-sS", "--fail"]).args(&command("curl")[1..]).output().expect("curl is there");
+    let curl = format!("{} --fail -sS", command("curl").join(" "));
+    let answered = std::process::Command::new("sh").args(["-c", &curl]).output().expect("a shell is there");
     assert!(answered.status.success(), "{}", String::from_utf8_lossy(&answered.stderr));
+    let refused = server.stranger(folder).call(&["job", "list"]);
+    assert!(refused.code == Some(1) && refused.err.contains("token"), "{refused:?}");
     let punctual = command("punctual");
     let args: Vec<&str> = punctual[1..].iter().map(String::as_str).collect();
     Cli::new(folder, "http://127.0.0.1:1").ok(&args);
@@ -60,13 +67,15 @@ fn a_server_with_a_self_made_authority_is_reached_by_what_it_prints() {
     let _agent = Process::start("agent", folder, "executor-agent", &args);
     server.has_agents(folder, 2);
 
-    // After a restart clients need not be told anew whom to trust.
-    let trusted = std::fs::read(folder.join("data/tls/ca.pem")).expect("it is there");
+    // After a restart clients need not be told anew whom to trust, nor get new tokens.
+    let kept =
+        || ["ca.pem", "admin.token", "agent.token"].map(|name| std::fs::read(folder.join("data/tls").join(name)));
+    let trusted = kept().map(|file| file.expect("it is there"));
     server.process.kill();
     let Encrypted { port, .. } = server;
     let server = Encrypted::start(folder, port);
     server.has_agents(folder, 2);
-    assert_eq!(std::fs::read(folder.join("data/tls/ca.pem")).expect("it is there"), trusted);
+    assert_eq!(kept().map(|file| file.expect("it is there")), trusted);
 }
 
 /// Writes a server's certificate, which clients trust as it is.
