@@ -5,10 +5,14 @@ use punctual_cli::app::App;
 use punctual_cli::settings::{Flags, Settings as Held};
 use punctual_tests::{File, Flag, Key, Settings, hold};
 
-const FLAGS: [Flag; 4] = [
+const FLAGS: [Flag; 8] = [
     Flag::new("server", Key::Text, ["http://one.example", "http://other.example"]),
     Flag::new("namespace", Key::Text, ["one", "other"]),
     Flag::new("token-file", Key::Text, ["one", "other"]),
+    Flag::new("tls-ca", Key::Text, ["one", "other"]),
+    Flag::new("tls-cert", Key::Text, ["one", "other"]),
+    Flag::new("tls-key", Key::Text, ["one", "other"]),
+    Flag::new("tls-server-name", Key::Text, ["one", "other"]),
     Flag::new("output", Key::Text, ["json", "table"]),
 ];
 

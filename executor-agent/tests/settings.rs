@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser as _};
 use executor_agent::settings::Flags;
 use punctual_tests::{File, Flag, Key, Settings, hold};
 
-const FLAGS: [Flag; 12] = [
+const FLAGS: [Flag; 22] = [
     Flag::new("server", Key::List, ["http://one.example", "http://other.example"]),
     Flag::new("id", Key::Text, ["one", "other"]),
     Flag::new("label", Key::Table, ["zone=one", "zone=other"]),
@@ -16,6 +16,16 @@ const FLAGS: [Flag; 12] = [
     Flag::new("secret-dir", Key::Text, ["one", "other"]),
     Flag::new("state-dir", Key::Text, ["one", "other"]),
     Flag::new("token-file", Key::Text, ["one", "other"]),
+    Flag::new("tls-ca", Key::Text, ["one", "other"]),
+    Flag::new("tls-cert", Key::Text, ["one", "other"]),
+    Flag::new("tls-key", Key::Text, ["one", "other"]),
+    Flag::new("tls-server-name", Key::Text, ["one", "other"]),
+    Flag::new("run-as", Key::Text, ["one", "other"]),
+    Flag::new("work-dir", Key::Text, ["one", "other"]),
+    Flag::new("task-memory", Key::Text, ["512MiB", "1GiB"]),
+    Flag::new("task-cpu-time", Key::Text, ["7s", "1m 8s"]),
+    Flag::new("task-open-files", Key::Bare, ["1001", "1002"]),
+    Flag::new("task-processes", Key::Bare, ["1001", "1002"]),
     Flag::new("log-format", Key::Text, ["json", "text"]),
 ];
 

@@ -87,7 +87,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         },
         settings.min_every,
     );
-    let gate = Gate::new(sign_in, refusals);
+    let gate = Gate::new(sign_in, refusals).certified(settings.certified.clone());
     let router = surface(&settings, gate, service, &handle, &drain).await.into_router();
     if let (Some(Tls::Given(_)), Some(tls)) = (&settings.tls, &tls) {
         tasks.spawn(TaskKind::Certificates, certificates::renew(Arc::clone(tls), drain.clone()));

@@ -11,8 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use scheduler_core::access::Role;
 use serde::Deserialize;
 
+use self::port::Port;
 pub use self::port::{PortFlags, Tls};
 use crate::access::{Bootstrap, Rate};
 use crate::http::Limits;
@@ -268,6 +270,7 @@ struct File {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     tls_client_ca: Option<PathBuf>,
+    client_cert_for: Vec<String>,
     max_connections: Option<usize>,
     max_connections_per_address: Option<usize>,
     advertise: Option<String>,
@@ -326,6 +329,8 @@ pub struct Settings {
     pub advertise: String,
     /// `None`: nothing is encrypted.
     pub tls: Option<Tls>,
+    /// Roles whose bearers show a client's certificate too.
+    pub certified: BTreeSet<Role>,
     pub limits: Limits,
     /// What an operator should change, in words.
     pub warnings: Vec<String>,
@@ -428,12 +433,13 @@ impl NodeFlags {
         if agent_ttl < SHORTEST_AGENT_TTL {
             bail!("--agent-ttl {}: at least 1s", humantime::format_duration(agent_ttl));
         }
-        let (tls, limits) = self.port.resolve(file)?;
+        let Port { tls, certified, limits } = self.port.resolve(file)?;
         Ok(Settings {
             listen: address,
             names: None,
             advertise: format!("{}://{address}", if tls.is_some() { "https" } else { "http" }),
             tls,
+            certified,
             limits,
             warnings: Vec::new(),
             node_id: match self.node_id.or_else(|| file.node_id.clone()) {

@@ -8,12 +8,24 @@ use scheduler_server::settings::{Command, Program, TokenCommand};
 const LEDGER: &str = "--database-url=sqlite://ledger.db";
 
 /// What all ways to run a server share.
-const NODE: [Flag; 6] = [
+const NODE: [Flag; 12] = [
     Flag::new("listen", Key::Text, ["127.0.0.1:1", "127.0.0.1:2"]),
     Flag::new("node-id", Key::Text, ["one", "other"]),
     Flag::new("agent-ttl", Key::Text, ["7s", "1m 8s"]),
     Flag::new("min-every", Key::Text, ["3s", "250ms"]),
     Flag::new("audit-retention", Key::Text, ["30days", "60days"]),
+    Flag { beside: &["--tls-key=key.pem"], ..Flag::new("tls-cert", Key::Text, ["one", "other"]) },
+    Flag { beside: &["--tls-cert=cert.pem"], ..Flag::new("tls-key", Key::Text, ["one", "other"]) },
+    Flag {
+        beside: &["--tls-cert=cert.pem", "--tls-key=key.pem"],
+        ..Flag::new("tls-client-ca", Key::Text, ["one", "other"])
+    },
+    Flag {
+        beside: &["--tls-cert=cert.pem", "--tls-key=key.pem", "--tls-client-ca=ca.pem"],
+        ..Flag::new("client-cert-for", Key::List, ["admin", "agent"])
+    },
+    Flag::new("max-connections", Key::Bare, ["1001", "1002"]),
+    Flag::new("max-connections-per-address", Key::Bare, ["1001", "1002"]),
     Flag::new("log-format", Key::Text, ["json", "text"]),
 ];
 
@@ -38,7 +50,8 @@ fn settings<'a>(test: &'a str, call: &'a [&'a str]) -> Settings<'a> {
 
 #[test]
 fn every_setting_of_dev_is_a_flag_a_variable_and_a_key() {
-    let own = [Flag::new("data-dir", Key::Text, ["one", "other"]), Flag::switch("no-agent", &[])];
+    let own =
+        [Flag::new("data-dir", Key::Text, ["one", "other"]), Flag::switch("no-agent", &[]), Flag::switch("tls", &[])];
     hold(
         &settings("every_setting_of_dev_is_a_flag_a_variable_and_a_key", &["scheduler-server", "dev"]),
         &[&NODE[..], &own].concat(),

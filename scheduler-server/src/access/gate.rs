@@ -1,6 +1,6 @@
 //! Whether a caller may call: the table of [`rules`](super::rules), applied.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -76,11 +76,31 @@ pub struct Gate {
     /// `None`: nobody signs in.
     sign_in: Option<SignIn>,
     refusals: Refusals,
+    /// Roles whose bearers must show a client's certificate, too.
+    certified: BTreeSet<Role>,
 }
 
 impl Gate {
     pub fn new(sign_in: Option<SignIn>, refusals: Refusals) -> Self {
-        Self { sign_in, refusals }
+        Self { sign_in, refusals, certified: BTreeSet::new() }
+    }
+
+    /// Tokens of these roles are good only on a connection with a client's certificate.
+    #[must_use]
+    pub fn certified(self, roles: BTreeSet<Role>) -> Self {
+        Self { certified: roles, ..self }
+    }
+
+    /// Whether the caller's connection shows what the role asks for.
+    pub fn check_certificate(&self, caller: &Caller, has_certificate: bool) -> Result<(), Denied> {
+        match caller.token().map(|token| token.role) {
+            Some(role) if !has_certificate && self.certified.contains(&role) => {
+                let error = SignInError::NoCertificate(role);
+                self.refusals.note(caller.origin("SignIn"), "", &error.to_string());
+                Err(error.into())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Of a server where nobody signs in.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
+use scheduler_core::access::Role;
 use scheduler_core::ids::TokenId;
 
 use super::rates::Rates;
@@ -23,6 +24,8 @@ pub enum SignInError {
     NotRight(String),
     #[error("the token has expired or was revoked: ask for a new one")]
     Ended,
+    #[error("a token of the role {0} is good only with a client's certificate: give one with --tls-cert and --tls-key")]
+    NoCertificate(Role),
     #[error("too many tokens that are not right came from this address: try again in {} s", .0.as_secs().max(1))]
     TooManyFailures(Duration),
     #[error("more requests than this token may make: try again in {} ms", .0.as_millis().max(1))]

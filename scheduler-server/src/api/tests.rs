@@ -17,7 +17,6 @@ use scheduler_core::agent::LogSource;
 use scheduler_core::engine::Command;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
@@ -48,8 +47,7 @@ impl Server {
         let fake = Fake::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let admission = axum::Extension(Admission::of_anyone("Test"));
-        let router = services(fake.service(), &CancellationToken::new()).into_axum_router().layer(admission);
+        let router = router(&fake);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self { fake, channel, task }
@@ -333,8 +331,14 @@ async fn a_write_with_an_unknown_outcome_can_be_repeated_with_the_id_that_the_re
 }
 
 /// In process: a client's own timer would be faster than the server's answer.
-fn in_process(fake: &Fake) -> JobServiceClient<Routes> {
-    JobServiceClient::new(services(fake.service(), &CancellationToken::new()))
+fn in_process(fake: &Fake) -> JobServiceClient<axum::Router> {
+    JobServiceClient::new(router(fake))
+}
+
+/// The services behind a gate that is open.
+fn router(fake: &Fake) -> axum::Router {
+    let admission = axum::Extension(Admission::of_anyone("Test"));
+    services(fake.service(), &CancellationToken::new()).prepare().into_axum_router().layer(admission)
 }
 
 fn in_a_hurry<M>(message: M) -> Request<M> {

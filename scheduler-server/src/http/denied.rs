@@ -15,7 +15,9 @@ pub(super) fn status(denied: &Denied) -> Status {
         Denied::Unreadable => (Code::InvalidArgument, ErrorReason::MalformedRequest),
         Denied::NotAllowed(_) => (Code::PermissionDenied, ErrorReason::NotAllowed),
         Denied::SignIn(error) => match error {
-            SignInError::NoToken | SignInError::NotRight(_) => (Code::Unauthenticated, ErrorReason::NotSignedIn),
+            SignInError::NoToken | SignInError::NotRight(_) | SignInError::NoCertificate(_) => {
+                (Code::Unauthenticated, ErrorReason::NotSignedIn)
+            }
             SignInError::Ended => (Code::Unauthenticated, ErrorReason::TokenExpired),
             SignInError::TooManyFailures(wait) | SignInError::TooFast(wait) => return too_fast(*wait, message),
             SignInError::Unavailable(_) => (Code::Unavailable, ErrorReason::LedgerUnavailable),

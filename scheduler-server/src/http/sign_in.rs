@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{FromFnLayer, Next, from_fn_with_state};
 use axum::response::Response;
+use tls::PeerCertificate;
 use tonic::Status;
 use tonic::transport::server::TcpConnectInfo;
 
@@ -23,7 +24,12 @@ pub(super) fn layer(gate: Arc<Gate>) -> FromFnLayer<SignIn, Arc<Gate>, (State<Ar
 
 async fn sign_in(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let (entry, address) = (entry(&request), address(&request));
-    match gate.caller(entry, request.headers(), address).await {
+    let has_certificate = request.extensions().get::<Arc<PeerCertificate>>().is_some();
+    let caller = gate.caller(entry, request.headers(), address).await.and_then(|caller| {
+        caller.as_ref().map_or(Ok(()), |caller| gate.check_certificate(caller, has_certificate))?;
+        Ok(caller)
+    });
+    match caller {
         Ok(Some(caller)) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

@@ -137,3 +137,26 @@ fn who_forgets_tls_or_trust_is_told_what_to_do() {
     let agent = Process::start("plain", folder, "executor-agent", &["--id", "plain", "--server", &server.url("http")]);
     until("the agent to say what to do", 20, || agent.log().contains("write https://").then_some(()));
 }
+
+#[test]
+fn a_token_of_a_role_that_needs_a_certificate_is_good_for_nothing_without_one() {
+    let folder = folder();
+    let folder = folder.path();
+    certificate(folder);
+    let ledger = "--database-url=sqlite://l.db";
+    let args = ["token", "bootstrap", ledger, "--out", "admin.token"];
+    assert!(Process::start("bootstrap", folder, "scheduler-server", &args).exit(30).success());
+    let port = Port::free();
+    let listen = format!("127.0.0.1:{}", port.number());
+    let tls = ["--tls-cert=cert.pem", "--tls-key=key.pem", "--tls-client-ca=cert.pem", "--client-cert-for=admin"];
+    let args = [&["serve", "--sign-in", "--listen", &listen, ledger], &tls[..]].concat();
+    let _server = Process::start("server", folder, "scheduler-server", &args);
+    let client = || {
+        let cli = Cli::new(folder, &format!("https://{listen}")).with("PUNCTUAL_TLS_CA", "cert.pem");
+        cli.with("PUNCTUAL_TOKEN_FILE", "admin.token")
+    };
+    let certified = client().with("PUNCTUAL_TLS_CERT", "cert.pem").with("PUNCTUAL_TLS_KEY", "key.pem");
+    until("the server", 30, || certified.call(&["job", "list"]).code.filter(|code| *code == 0));
+    let said = client().call(&["job", "list"]);
+    assert!(said.code == Some(1) && said.err.contains("--tls-cert"), "{said:?}");
+}
