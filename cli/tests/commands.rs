@@ -238,7 +238,7 @@ fn exit_codes_tell_refusal_usage_and_absence_apart() {
     assert_eq!((refused.code, refused.err.as_str()), (1, "error: there is no job `nothing` in namespace `default`\n"));
     assert_eq!(server.punctual(&["run", "get", "nothing"]).code, 1);
     assert_eq!(server.punctual(&["job", "create", "a", "--every", "5"]).code, 2);
-    assert_eq!(server.punctual(&["status", "--server", "https://127.0.0.1:1"]).code, 2);
+    assert_eq!(server.punctual(&["status", "--server", "ftp://127.0.0.1:1"]).code, 2);
 
     // The listener is dropped at once: nothing answers there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
