@@ -1,20 +1,31 @@
 //! Whether the ledger answers: who cannot reach it neither stands nor goes on leading (PROTOCOL.md, rule 15).
 
+use std::time::Duration;
+
 use crate::time::Boot;
-use crate::txn::{Done, Failure};
+use crate::txn::{Call, Done, Failure};
 
 use super::input::Effect;
 
+/// What reads or deletes a lot may take this much longer than other calls.
+const LONGER: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 pub(super) struct Reach {
-    /// When the first call was made since the ledger last answered.
+    /// From when the ledger's silence counts: the first call since it last answered.
     asked: Option<Boot>,
 }
 
 impl Reach {
     pub(super) fn emitted(&mut self, effects: &[Effect], now: Boot) {
-        if self.asked.is_none() && effects.iter().any(|effect| matches!(effect, Effect::Call(..))) {
-            self.asked = Some(now);
+        for effect in effects {
+            let Effect::Call(_, call) = effect else { continue };
+            let from = match call {
+                // That these take long says nothing: a large ledger would never get a leader.
+                Call::Load { .. } | Call::LoadJob { .. } | Call::Purge { .. } => now.saturating_add(LONGER),
+                Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) | Call::Commit(_) => now,
+            };
+            self.asked = Some(self.asked.map_or(from, |asked| asked.min(from)));
         }
     }
 
