@@ -214,10 +214,10 @@ async fn surface(
     let ready = handle.clone();
     Surface {
         grpc: http::with_reflection(http::with_health(services).await),
-        forward: settings.cluster.is_some().then(|| {
-            // Nodes that advertise https are reached with the machine's own roots.
-            Arc::new(Forward::new(&settings.node_id, handle.whereabouts(), None))
-        }),
+        forward: settings
+            .cluster
+            .as_ref()
+            .map(|cluster| Arc::new(Forward::new(&settings.node_id, handle.whereabouts(), cluster.peers.clone()))),
         gate,
         strict_transport: settings.tls.is_some() && settings.names.is_some(),
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),

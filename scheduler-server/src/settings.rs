@@ -13,6 +13,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use scheduler_core::access::Role;
 use serde::Deserialize;
+use tls::ClientFiles;
 
 use self::port::Port;
 pub use self::port::{PortFlags, Tls};
@@ -146,6 +147,10 @@ pub struct ServeFlags {
     #[arg(long, env = "PUNCTUAL_NODE_CLUSTER", value_name = "NAME")]
     cluster: Option<String>,
 
+    /// Authorities of the other nodes' certificates, in PEM, where they advertise https [default: the system's]
+    #[arg(long, env = "PUNCTUAL_NODE_PEER_CA", value_name = "FILE")]
+    peer_ca: Option<PathBuf>,
+
     /// Address at which clients reach this node [default: http:// or https://, and --listen]
     #[arg(long, env = "PUNCTUAL_NODE_ADVERTISE", value_name = "URL")]
     advertise: Option<String>,
@@ -267,6 +272,7 @@ struct File {
     database_url: Option<String>,
     etcd: Vec<String>,
     cluster: Option<String>,
+    peer_ca: Option<PathBuf>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     tls_client_ca: Option<PathBuf>,
@@ -318,6 +324,8 @@ pub struct Cluster {
     pub name: String,
     /// URLs of etcd's members.
     pub etcd: Vec<String>,
+    /// Whom this node trusts to be another one, where they advertise https.
+    pub peers: ClientFiles,
 }
 
 /// What holds for a server, all sources considered.
@@ -380,7 +388,9 @@ impl ServeFlags {
         let url = self.database_url.or_else(|| file.database_url.clone());
         let etcd = [self.etcd, file.etcd.clone()].into_iter().find(|given| !given.is_empty());
         let name = self.cluster.or_else(|| file.cluster.clone()).unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
-        let cluster = etcd.map(|etcd| Cluster { name, etcd });
+        let ca = self.peer_ca.or_else(|| file.peer_ca.clone());
+        let peers = ClientFiles { ca, ..ClientFiles::default() };
+        let cluster = etcd.map(|etcd| Cluster { name, etcd, peers });
         let mut settings = self.node.resolve(&file, ledger_of(url)?, cluster)?;
         settings.migrates = !self.no_migrate.or(file.no_migrate).unwrap_or(false);
         let advertise = self.advertise.or_else(|| file.advertise.clone());

@@ -64,6 +64,7 @@ fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
         Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"]),
         Flag::new("etcd", Key::List, ["http://one.example", "http://other.example"]),
         Flag { beside: &["--etcd=http://one.example"], ..Flag::new("cluster", Key::Text, ["one", "other"]) },
+        Flag { beside: &["--etcd=http://one.example"], ..Flag::new("peer-ca", Key::Text, ["one", "other"]) },
         Flag::new("advertise", Key::Text, ["http://one.example", "http://other.example"]),
         // Elsewhere than on loopback, for that is what it allows.
         Flag::switch("insecure", &["--listen=192.0.2.1:1"]),

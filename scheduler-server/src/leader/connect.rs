@@ -131,7 +131,12 @@ impl Reader {
     /// Holds the agent until it is known who leads (rule 22); `None`: this node does.
     async fn leader_elsewhere(&self) -> Option<Peer> {
         let mut whereabouts = self.handle.whereabouts();
-        let known = whereabouts.wait_for(|known| *known != Whereabouts::Nowhere).await;
+        let known = tokio::select! {
+            biased;
+            // The agent has given this stream up.
+            () = self.messages.closed() => return None,
+            known = whereabouts.wait_for(|known| *known != Whereabouts::Nowhere) => known,
+        };
         match known.as_deref() {
             Ok(Whereabouts::There(peer)) => Some(peer.clone()),
             // The loop is gone, which whoever passes the Hello on will find.

@@ -1,5 +1,6 @@
 //! Passing a call on to the leader, and again to the next one if that is safe.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use punctual_proto::v1::ErrorReason;
+use tls::ClientFiles;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tonic::transport::ClientTlsConfig;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -38,7 +39,7 @@ pub struct Forward {
 
 impl Forward {
     /// `tls` is for leaders that advertise an https address.
-    pub fn new(node_id: &str, whereabouts: watch::Receiver<Whereabouts>, tls: Option<ClientTlsConfig>) -> Self {
+    pub fn new(node_id: &str, whereabouts: watch::Receiver<Whereabouts>, tls: ClientFiles) -> Self {
         let node_id = HeaderValue::from_str(node_id).unwrap_or(HeaderValue::from_static("unnamed"));
         Self { node_id, whereabouts, leaders: Leaders::new(tls), patience: LEADER_WAIT }
     }
@@ -56,11 +57,11 @@ pub async fn pass_on(State(forward): State<Arc<Forward>>, request: Request, next
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST).await else { return too_large().into_http() };
-    let body = numbering::numbered(body, &method.descriptor.input());
+    let (body, number) = numbering::numbered(body, &method.descriptor.input());
     let mut headers = parts.headers.clone();
     headers.insert(FORWARDED, forward.node_id.clone());
     let call = Carried { path: parts.uri.clone(), headers, body: body.clone() };
-    match forward.carry(method, &call).await {
+    match forward.carry(method, &call, number.as_deref()).await {
         Carry::Answered(answer) => answer,
         Carry::Refused(status) => status.into_http(),
         Carry::Here => next.run(Request::from_parts(parts, Body::from(body))).await,
@@ -76,7 +77,12 @@ enum Carry {
 }
 
 impl Forward {
-    async fn carry(&self, method: &Method, call: &Carried) -> Carry {
+    async fn carry(&self, method: &Method, call: &Carried, number: Option<&str>) -> Carry {
+        // It may have been received by a leader that is gone: from then on nobody may say that it was not done.
+        let mut may_be_done = false;
+        let given_up = |may_be_done: bool, message: &str| {
+            Carry::Refused(if may_be_done { outcome_unknown(number) } else { no_leader(message) })
+        };
         let mut whereabouts = self.whereabouts.clone();
         let patience = sleep(self.patience);
         tokio::pin!(patience);
@@ -92,14 +98,20 @@ impl Forward {
                         biased;
                         answer = asked => answer,
                         // Another one leads, to whom it can be said again.
-                        Ok(()) = whereabouts.changed(), if method.is_repeatable => continue,
+                        Ok(()) = whereabouts.changed(), if method.is_repeatable => {
+                            may_be_done |= number.is_some();
+                            continue;
+                        }
                     };
                     match answer {
                         Ok(answer) if is_not_taken(&answer) => {}
+                        Ok(answer) if may_be_done && is_unavailable(&answer) => {
+                            return Carry::Refused(outcome_unknown(number));
+                        }
                         Ok(answer) => return Carry::Answered(answer),
                         Err(NoAnswer::NotSent) => {}
-                        Err(NoAnswer::Broken) if method.is_repeatable => {}
-                        Err(NoAnswer::Broken) => return Carry::Refused(outcome_unknown()),
+                        Err(NoAnswer::Broken) if method.is_repeatable => may_be_done |= number.is_some(),
+                        Err(NoAnswer::Broken) => return Carry::Refused(outcome_unknown(number)),
                     }
                 }
             }
@@ -108,16 +120,21 @@ impl Forward {
                 changed = whereabouts.changed() => {
                     if changed.is_err() {
                         // The engine's loop is gone.
-                        return Carry::Refused(no_leader("this server is stopping"));
+                        return given_up(may_be_done, "this server is stopping");
                     }
                 }
                 () = sleep(PAUSE), if is_known => {}
                 () = &mut patience => {
-                    return Carry::Refused(no_leader("no leader is known, and none was found in time"));
+                    return given_up(may_be_done, "no leader is known, and none was found in time");
                 }
             }
         }
     }
+}
+
+/// The leader has not done it now; an earlier one may have.
+fn is_unavailable(answer: &Response) -> bool {
+    Status::from_header_map(answer.headers()).is_some_and(|status| status.code() == Code::Unavailable)
 }
 
 /// The node asked does not lead, or not any more, and has not done it.
@@ -132,9 +149,13 @@ pub(super) fn no_leader(message: &str) -> Status {
     refusal(Code::Unavailable, ErrorReason::NoLeader, message)
 }
 
-fn outcome_unknown() -> Status {
-    let message = "the connection to the leader broke; whether this was done is not known: look before you repeat it";
-    refusal(Code::Unknown, ErrorReason::OutcomeUnknown, message)
+fn outcome_unknown(number: Option<&str>) -> Status {
+    let message = "the connection to the leader broke; whether this was done is not known: look, or repeat it with the \
+                   request_id that this names";
+    let metadata = number.map(|number| ("request_id".to_owned(), number.to_owned()));
+    let reason = ErrorReason::OutcomeUnknown.as_str_name();
+    let details = ErrorDetails::with_error_info(reason, "punctual", metadata.into_iter().collect::<HashMap<_, _>>());
+    Status::with_error_details(Code::Unknown, message, details)
 }
 
 fn too_large() -> Status {

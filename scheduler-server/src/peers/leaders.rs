@@ -9,8 +9,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version, header};
 use bytes::Bytes;
 use http_body_util::Full;
+use tls::{ClientFiles, Scheme};
 use tonic::ConnectError;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 use tower::ServiceExt;
 
 /// How long a new connection may take.
@@ -40,19 +41,19 @@ pub(super) enum NoAnswer {
 }
 
 pub(super) struct Leaders {
-    tls: Option<ClientTlsConfig>,
+    tls: ClientFiles,
     channels: Mutex<HashMap<String, Channel>>,
 }
 
 impl Leaders {
     /// `tls` is for nodes that advertise an https address.
-    pub(super) fn new(tls: Option<ClientTlsConfig>) -> Self {
+    pub(super) fn new(tls: ClientFiles) -> Self {
         Self { tls, channels: Mutex::default() }
     }
 
     pub(super) async fn ask(&self, address: &str, call: &Carried) -> Result<Response<Body>, NoAnswer> {
         let channel = self.channel(address).map_err(|error| {
-            tracing::error!(address, %error, "the leader's address cannot be used: check its --advertise");
+            tracing::error!(address, error, "the leader cannot be reached: check its --advertise, and --peer-ca here");
             NoAnswer::NotSent
         })?;
         let mut request = Request::new(tonic::body::Body::new(Full::new(call.body.clone())));
@@ -70,18 +71,20 @@ impl Leaders {
         }
     }
 
-    fn channel(&self, address: &str) -> Result<Channel, tonic::transport::Error> {
+    fn channel(&self, address: &str) -> Result<Channel, String> {
         let mut channels = self.channels.lock().expect("because no holder panics");
         if let Some(channel) = channels.get(address) {
             return Ok(channel.clone());
         }
-        let mut endpoint = Endpoint::from_shared(address.to_owned())?
+        let mut endpoint = Endpoint::from_shared(address.to_owned())
+            .map_err(|error| error.to_string())?
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .tcp_nodelay(true);
-        if let Some(tls) = self.tls.as_ref().filter(|_| address.starts_with("https:")) {
-            endpoint = endpoint.tls_config(tls.clone())?;
+        if Scheme::of(address) == Some(Scheme::Tls) {
+            let tls = self.tls.load().map_err(|error| error.to_string())?;
+            endpoint = endpoint.tls_config(tls.config()).map_err(|error| error.to_string())?;
         }
         if channels.len() == MOST {
             channels.clear();

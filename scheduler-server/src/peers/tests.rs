@@ -11,6 +11,7 @@ use axum::middleware::from_fn_with_state;
 use coordination::Peer;
 use prost::Message;
 use punctual_proto::v1::{ErrorReason, PauseJobRequest, TriggerJobRequest};
+use tls::ClientFiles;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -79,7 +80,7 @@ struct Standby {
 impl Standby {
     fn new(leader: Whereabouts) -> Self {
         let (whereabouts, known) = watch::channel(leader);
-        let mut forward = Forward::new("here", known, None);
+        let mut forward = Forward::new("here", known, ClientFiles::default());
         forward.patience = Duration::from_secs(2);
         let served = Arc::new(Mutex::new(Vec::new()));
         let serve = Arc::clone(&served);
@@ -181,6 +182,20 @@ async fn a_write_without_a_number_whose_leader_dies_has_an_unknown_outcome_and_i
     assert_eq!((status.code(), reason(&status)), (Code::Unknown, ErrorReason::OutcomeUnknown.as_str_name().to_owned()));
     others.asked.recv().await.unwrap();
     assert!(others.asked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_numbered_write_that_may_have_been_done_is_never_said_not_to_be() {
+    let mut others = Others::none();
+    let standby = Standby::new(others.start(Manner::Breaks).await);
+    let request = TriggerJobRequest { request_id: "mine".to_owned(), ..Default::default() };
+    let (status, ()) = tokio::join!(standby.call(TRIGGER, &request), async {
+        others.asked.recv().await.unwrap();
+        standby.whereabouts.send_replace(Whereabouts::Nowhere);
+    });
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!((status.code(), info.reason.as_str()), (Code::Unknown, ErrorReason::OutcomeUnknown.as_str_name()));
+    assert_eq!(info.metadata["request_id"], "mine");
 }
 
 #[tokio::test]

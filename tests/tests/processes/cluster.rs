@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_tests::{
-    Agent, Etcd, Heard, Postgres, Run, Server, Witness, assert_no_gap, folder, job, noop, now, shell, until,
+    Agent, Etcd, Heard, Postgres, Run, Said, Server, Witness, assert_no_gap, folder, job, noop, now, program, shell,
+    until,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -157,4 +159,29 @@ fn a_leader_that_is_stopped_or_told_to_hands_over() {
     until("the last node to lead", 20, || (cluster.leader(last).0 == last).then_some(()));
     cluster.nodes[last].rest.act("tick", "pause");
     assert_no_gap(&cluster.nodes[last].rest.history("tick"), created + EVERY, EVERY);
+}
+
+#[test]
+fn who_signs_in_at_one_node_is_known_at_the_leader_over_rest_too() {
+    let folder = folder();
+    let (Some(etcd), Some(postgres)) = (Etcd::start(1), Postgres::start()) else { return };
+    let (endpoints, url) = (etcd.endpoints().join(","), postgres.url());
+    let mut bootstrap = Command::new(program("scheduler-server"));
+    bootstrap.args(["token", "bootstrap", "--database-url", &url]).current_dir(folder.path());
+    let authorization = format!("Bearer {}", Said::of(&mut bootstrap).ok().trim());
+    let nodes = ["a", "b"].map(|name| {
+        let own = folder.path().join(name);
+        std::fs::create_dir(&own).expect("because the folder is the test's");
+        Server::on_database(&own, &url, &["--etcd", &endpoints, "--node-id", name, "--sign-in"])
+    });
+    for (number, node) in nodes.iter().enumerate() {
+        let create = |headers: &[(&str, &str)]| {
+            let body = job(&format!("made-at-{number}"), noop(), json!({})).to_string();
+            let headers = [&[("content-type", "application/json")], headers].concat();
+            let answer = node.rest.try_call("POST", "/api/v1/scheduler/jobs", &headers, Some(&body));
+            answer.expect("an answer").status
+        };
+        assert_eq!(create(&[]), 401);
+        assert_eq!(create(&[("authorization", &authorization)]), 200, "at node {number}");
+    }
 }

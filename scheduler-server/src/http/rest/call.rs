@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, header};
 use bytes::Buf;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
@@ -24,9 +24,10 @@ use crate::access::Caller;
 /// REST has no deadline of its own; a call that is not answered by then will not be.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// In which trace: what goes from the REST request to the call. Who calls goes with it as a [`Caller`]; a service has no
-/// use for their token.
-const PASSED_ON: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+/// In which trace: what goes from the REST request to the call. Who calls goes with it as a [`Caller`]; their token goes
+/// along for the leader, should the call be passed on to it.
+const PASSED_ON: [HeaderName; 3] =
+    [header::AUTHORIZATION, HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
 
 /// A REST request that has become a call.
 #[derive(Clone)]
