@@ -1,8 +1,8 @@
 //! The ledger's tokens as of a second ago at most, so that a call costs no read of the ledger.
 //!
 //! A token that is revoked at this node is forgotten at once; one that is revoked at another node within the second.
-//! What is not there is asked for each time: a token works from the moment that it is made. While the ledger does not answer,
-//! a token goes on as it was last read, since nothing can be revoked in a ledger that does not answer; so agents keep their
+//! What is not there is asked for each time: a token works from the moment that it is made. While the ledger does not answer
+//! this node, a token goes on for a while as it was last read, an agent's as long as that lasts, so that agents keep their
 //! streams and come back (promise 6).
 
 use std::collections::HashMap;
@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ledger::{Created, NewToken, Page, PageOf, SecretHash, Tokens, Unreadable};
-use scheduler_core::access::Token;
+use scheduler_core::access::{Role, Token};
 use scheduler_core::audit::Event;
 use scheduler_core::ids::TokenId;
 use scheduler_core::time::{Boot, Timestamp};
 use scheduler_core::txn::Failure;
 
 const FRESH: Duration = Duration::from_secs(1);
+/// How long a token goes on while the ledger does not answer, and nobody here could see it revoked. An agent's goes on as
+/// long as that lasts: what it runs outlives an outage of any length.
+const BELIEVED: Duration = Duration::from_secs(600);
 /// Tokens that are remembered; beyond it all are read anew.
 const MOST: usize = 10_000;
 
@@ -56,7 +59,12 @@ impl Proved {
                 self.read().remove(&id);
                 Ok(None)
             }
-            Err(error) => self.remembered(id).map(|(token, hash, _)| Some((token, hash))).ok_or(error),
+            Err(error @ Unreadable::Unavailable(_)) => {
+                let is_believed = |token: &Token, read| token.role == Role::Agent || now.since(read) < BELIEVED;
+                let known = self.remembered(id).filter(|(token, _, read)| is_believed(token, *read));
+                known.map(|(token, hash, _)| Some((token, hash))).ok_or(error)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -60,7 +60,10 @@ impl SignIn {
         };
         let secret = match bearer(headers)? {
             Ok(secret) => secret,
-            Err(error) => return failed(error),
+            Err(error) => {
+                let wait = self.failures.wait(from, now.boot);
+                return wait.map_or_else(|| failed(error), |wait| Err(SignInError::TooManyFailures(wait)));
+            }
         };
         let is_known = self.tokens.remembered(secret.id()).is_some_and(|(_, hash, _)| secret.is_of(&hash));
         if let Some(wait) = self.failures.wait(from, now.boot).filter(|_| !is_known) {
@@ -72,7 +75,8 @@ impl SignIn {
             return failed(SignInError::NotRight("there is no such token".to_owned()));
         };
         if !token.is_good_at(now.wall) {
-            return failed(SignInError::Ended);
+            // Who has the secret does not guess.
+            return Err(SignInError::Ended);
         }
         self.requests.take(token.id, now.boot).map_err(SignInError::TooFast)?;
         Ok(Caller::bearer(token, Arc::clone(&self.tokens), Arc::clone(&self.clocks), address))

@@ -20,6 +20,8 @@ use crate::access::{Admission, Admitted, Caller, Denied, Gate};
 const LARGEST: usize = 4 << 20;
 /// Before a message stand a flag and its length.
 const HEAD: usize = 5;
+/// Of what nobody needs to sign in for: the name of a service, to ask for its health.
+const LARGEST_OF_STRANGERS: usize = 4 << 10;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn ask(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
@@ -32,9 +34,11 @@ pub(super) async fn ask(State(gate): State<Arc<Gate>>, request: Request, next: N
 async fn admitted(gate: &Gate, mut request: Request) -> Result<Request, Status> {
     let caller = request.extensions().get::<Caller>().cloned();
     let admitted = gate.admit(caller.as_ref(), request.uri().path()).map_err(|refused| denied::status(&refused))?;
-    let Some(caller) = caller else { return Ok(request) };
-    if let Admitted::ByNamespace(rule) = admitted {
-        request = by_namespace(gate, &caller, rule, request).await?;
+    let Some(caller) = caller else { return whole(request, LARGEST_OF_STRANGERS).await.map(|(request, _)| request) };
+    match admitted {
+        Admitted::ByNamespace(rule) => request = by_namespace(gate, &caller, rule, request).await?,
+        Admitted::Wholly(rule) if !streams(rule) => request = whole(request, LARGEST + HEAD).await?.0,
+        Admitted::Wholly(_) => {}
     }
     request.extensions_mut().insert(Admission { caller, method: admitted.method() });
     Ok(request)
@@ -42,8 +46,16 @@ async fn admitted(gate: &Gate, mut request: Request) -> Result<Request, Status> 
 
 /// The request, once its message is there and names a namespace that the caller may see.
 async fn by_namespace(gate: &Gate, caller: &Caller, rule: &'static Rule, request: Request) -> Result<Request, Status> {
+    let (request, bytes) = whole(request, LARGEST + HEAD).await?;
+    let message = message(&bytes).ok_or_else(|| denied::status(&Denied::Unreadable))?;
+    gate.admit_to_namespace(caller, rule, message).map_err(|refused| denied::status(&refused))?;
+    Ok(request)
+}
+
+/// The request with all of its body: one that does not come to its end takes no more than its time.
+async fn whole(request: Request, most: usize) -> Result<(Request, Bytes), Status> {
     let (parts, body) = request.into_parts();
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, LARGEST + HEAD).collect()).await;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, most).collect()).await;
     let bytes = match collected {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(_)) => {
@@ -52,9 +64,12 @@ async fn by_namespace(gate: &Gate, caller: &Caller, rule: &'static Rule, request
         }
         Err(_) => return Err(Status::deadline_exceeded("the request did not come in time")),
     };
-    let message = message(&bytes).ok_or_else(|| denied::status(&Denied::Unreadable))?;
-    gate.admit_to_namespace(caller, rule, message).map_err(|refused| denied::status(&refused))?;
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    Ok((Request::from_parts(parts, Body::from(bytes.clone())), bytes))
+}
+
+/// Whether clients go on sending while they are answered: an agent's stream, and reflection.
+fn streams(rule: &Rule) -> bool {
+    rule.method.ends_with("/Connect") || rule.method.contains("ServerReflection")
 }
 
 /// The first message, which is the one that a service of one request reads. None is compressed here.
