@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +77,8 @@ pub enum BuildError {
     UnknownTaskType(String),
     #[error("{0}")]
     Token(String),
+    #[error("this process cannot be closed to others of its user: {0}")]
+    Undumpable(io::Error),
     #[error(
         "{0:?} cannot name a task type, which has up to {LONGEST_NAME} letters, digits and `.`, `_`, `-`, `/`, `:`, \
          and starts with a letter or digit"
@@ -276,6 +279,9 @@ impl Builder {
         let token = self.token_file.clone().map(TokenFile::new);
         if let Some(token) = &token {
             token.authorization().map_err(BuildError::Token)?;
+            // The process's memory and open files are nobody's of the same user any more, tasks' among them.
+            set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .map_err(|errno| BuildError::Undumpable(errno.into()))?;
         }
         self.check_names(&built_in)?;
         let folder = self.state_dir.unwrap_or_else(|| PathBuf::from("punctual-agent").join(&self.id));

@@ -7,9 +7,10 @@ mod user;
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use uuid::Uuid;
 
 pub use self::limits::TaskLimits;
@@ -75,6 +76,15 @@ impl Isolation {
 fn prepare(folder: &Path, instance: Uuid, gone: &[Uuid]) -> io::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o711).create(folder)?;
     let folder = folder.canonicalize()?;
+    let found = fs::metadata(&folder)?;
+    if found.uid() != geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        let why = format!(
+            "{}: others could put their own in place of what is in it: it must be the agent's user's alone to \
+             write",
+            folder.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
     for gone in gone {
         remove_tree(&folder.join(gone.to_string()))?;
     }

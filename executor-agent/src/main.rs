@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use executor_agent::settings::{Flags, LogFormat, Settings};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -26,10 +25,6 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let settings = Flags::parse().resolve()?;
     log_to_stderr(settings.log_format);
-    if settings.signs_in {
-        // Its memory and its open files are nobody's of the same user any more, tasks' among them.
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    }
     tokio::runtime::Runtime::new()?.block_on(work(settings))
 }
 

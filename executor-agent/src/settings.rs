@@ -171,8 +171,6 @@ pub struct Settings {
     pub agent: Builder,
     /// Its name.
     pub id: String,
-    /// It has a secret, which tasks are to be kept from.
-    pub signs_in: bool,
     /// None: as fits where the log goes.
     pub log_format: Option<LogFormat>,
 }
@@ -230,12 +228,11 @@ impl Flags {
             agent = agent.state_dir(folder);
         }
         let token_file = self.token_file.or(file.token_file);
-        let signs_in = token_file.is_some();
         if let Some(file) = token_file {
             agent = agent.token_file(file);
         }
         let labels = if self.label.is_empty() { file.label } else { labels(&self.label)? };
-        Ok(Settings { agent: agent.labels(labels), id, signs_in, log_format: self.log_format.or(file.log_format) })
+        Ok(Settings { agent: agent.labels(labels), id, log_format: self.log_format.or(file.log_format) })
     }
 }
 

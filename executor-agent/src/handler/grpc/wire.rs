@@ -18,6 +18,8 @@ use tower::Service;
 use crate::handler::outgoing::{self, Connector, chain};
 
 /// How long a connection waits for another task.
+/// The largest answer; what of it is kept is another question.
+const LARGEST: usize = 64 << 20;
 const IDLE_FOR: Duration = Duration::from_secs(60);
 /// How often a silent server is asked whether it is still there, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -43,7 +45,7 @@ impl Wire {
     }
 
     pub(super) fn to(&self, origin: Uri) -> Grpc<Self> {
-        Grpc::with_origin(self.clone(), origin)
+        Grpc::with_origin(self.clone(), origin).max_decoding_message_size(LARGEST)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hides secrets in what the agent writes down.
 //!
-//! An answer may repeat what it was asked with. Secrets are found as they are, not encoded in some way (base64, say).
+//! An answer may repeat what it was asked with. Secrets are found as they are and as JSON writes them, not encoded in some
+//! other way (base64, say).
 
 use std::collections::BTreeSet;
 
@@ -27,7 +28,8 @@ pub(in crate::handler) struct Masking<'m> {
 
 impl Mask {
     pub(super) fn of(given: BTreeSet<String>) -> Self {
-        let mut secrets: Vec<_> = given.into_iter().filter(|secret| !secret.is_empty()).collect();
+        let given = given.into_iter().filter(|secret| !secret.is_empty());
+        let mut secrets: Vec<_> = given.flat_map(|secret| [in_json(&secret), secret]).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self { secrets }
     }
@@ -72,6 +74,12 @@ impl Mask {
     pub(in crate::handler) fn stream(&self) -> Masking<'_> {
         Masking { mask: self, held: Vec::new() }
     }
+}
+
+/// As it stands between the quotes of a string.
+fn in_json(secret: &str) -> String {
+    let quoted = Value::from(secret).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 impl Masking<'_> {
