@@ -58,13 +58,7 @@ impl SignIn {
             let _ = self.failures.take(from, now.boot);
             Err(error)
         };
-        let secret = match bearer(headers)? {
-            Ok(secret) => secret,
-            Err(error) => {
-                let wait = self.failures.wait(from, now.boot);
-                return wait.map_or_else(|| failed(error), |wait| Err(SignInError::TooManyFailures(wait)));
-            }
-        };
+        let secret = bearer(headers)?;
         let is_known = self.tokens.remembered(secret.id()).is_some_and(|(_, hash, _)| secret.is_of(&hash));
         if let Some(wait) = self.failures.wait(from, now.boot).filter(|_| !is_known) {
             return Err(SignInError::TooManyFailures(wait));
@@ -83,17 +77,18 @@ impl SignIn {
     }
 }
 
-/// The one token of the headers; the inner error is one that counts as a failure.
-fn bearer(headers: &HeaderMap) -> Result<Result<Secret, SignInError>, SignInError> {
+/// The one token of the headers. What is no token at all is refused without a look at the ledger, and is nobody's guess: it
+/// does not count as a failure.
+fn bearer(headers: &HeaderMap) -> Result<Secret, SignInError> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (first, second) = (given.next(), given.next());
     let first = first.ok_or(SignInError::NoToken)?;
     let text = first.to_str().ok().filter(|_| second.is_none()).and_then(|text| text.split_once(' '));
     let Some((_, token)) = text.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME)) else {
         let why = "the Authorization must be given once, as Bearer and a token";
-        return Ok(Err(SignInError::NotRight(why.to_owned())));
+        return Err(SignInError::NotRight(why.to_owned()));
     };
-    Ok(Secret::read(token.trim()).map_err(|error| SignInError::NotRight(error.to_string())))
+    Secret::read(token.trim()).map_err(|error| SignInError::NotRight(error.to_string()))
 }
 
 /// Whose failures are counted together: of IPv6 the network, whose addresses one machine may use in turn.
