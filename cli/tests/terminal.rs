@@ -42,7 +42,11 @@ fn shown(server: &Server, columns: usize, more: &[(&str, &str)]) -> String {
     let columns = columns.to_string();
     terminal.args(["-c", TERMINAL, columns.as_str()]).arg(punctual.get_program()).args(["run", "list"]);
     terminal.envs(punctual.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    terminal.env_remove("NO_COLOR").env("TERM", "xterm").envs(more.iter().copied());
+    // Each of these has a say in whether there are colours.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+        terminal.env_remove(name);
+    }
+    terminal.env("TERM", "xterm").envs(more.iter().copied());
     let said = Said::new(terminal.output().expect("because the tests need Python 3"));
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
     said.out
