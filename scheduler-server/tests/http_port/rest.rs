@@ -137,13 +137,13 @@ async fn patch_and_put_tell_the_service_what_to_change() {
 }
 
 #[tokio::test]
-async fn the_trace_is_passed_on_and_the_callers_token_is_not() {
+async fn the_trace_and_the_callers_token_are_passed_on() {
     let server = Server::start().await;
     let mut pause = request(&server, "POST /api/v1/scheduler/jobs/a/pause", r#"{"note": "why"}"#);
     pause.headers_mut().insert("authorization", "Bearer x".parse().unwrap());
     pause.headers_mut().insert("traceparent", "00-01-02-03".parse().unwrap());
     let job = send(&server, pause).await.json();
-    assert_eq!(job["pause"]["author"], "- 00-01-02-03");
+    assert_eq!(job["pause"]["author"], "Bearer x 00-01-02-03");
     assert_eq!(job["pause"]["note"], "why (peer known: true)");
 }
 
