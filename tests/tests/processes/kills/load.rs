@@ -49,7 +49,7 @@ impl Load {
         load.add(rest, PAUSED, 200, task(""), json!({ "maxInstances": 3 }));
         load.add(rest, MANUAL, 0, task("sleep 0.05"), json!({ "maxInstances": 4, "retry": retry }));
         for number in 0..NOOPS {
-            let more = json!({ "coalesce": number % 2 == 0, "misfireGraceTime": "0.2s", "maxInstances": 2 });
+            let more = json!({ "coalesce": number % 2 == 0, "misfireGraceTime": "0.05s", "maxInstances": 2 });
             load.add(rest, &format!("noop-{number}"), 100, noop(), more);
         }
         load
