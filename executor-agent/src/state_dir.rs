@@ -24,6 +24,9 @@ use uuid::Uuid;
 /// How long supervisors of an instance that was just killed get to kill their tasks, before it counts as not proved gone.
 const SUPERVISORS_END_IN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Proofs that are kept for a leader, the newest: an agent that does not stay up cannot hand them over, and each of its
+/// instances leaves one more. What is older was lost by time long ago.
+const MAX_PROOFS: usize = 1_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -68,9 +71,14 @@ impl StateDir {
     fn take(folder: &Path, instances: PathBuf, mut folder_lock: File) -> io::Result<Self> {
         folder_lock.set_len(0)?;
         writeln!(folder_lock, "{}", std::process::id())?;
-        let proved_gone = prove_gone(&instances)?;
+        let mut proved_gone = prove_gone(&instances)?;
         for gone in &proved_gone {
             remove_dir(&instances.join(gone.to_string()))?;
+        }
+        // By age: their names begin with it.
+        proved_gone.sort();
+        for old in proved_gone.drain(..proved_gone.len().saturating_sub(MAX_PROOFS)) {
+            fs::remove_file(lock_path(&instances, old))?;
         }
         let instance = Uuid::now_v7();
         let lock =
@@ -98,7 +106,7 @@ impl StateDir {
         &self.proved_gone
     }
 
-    /// The proofs have been given to a leader.
+    /// No leader needs the proofs any more.
     pub(crate) fn forget_proofs(&mut self) {
         for gone in self.proved_gone.drain(..) {
             if let Err(error) = fs::remove_file(lock_path(&self.instances, gone)) {
@@ -188,5 +196,19 @@ mod tests {
         drop(third);
         let fourth = StateDir::open(folder.path()).expect("free");
         assert_eq!(fourth.proved_gone().len(), 1, "only the third is left to prove");
+    }
+
+    #[test]
+    fn an_agent_that_never_stays_up_does_not_gather_proofs_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let instances = folder.path().join("instances");
+        fs::create_dir(&instances).expect("free");
+        for n in 0..MAX_PROOFS as u128 + 7 {
+            File::create(lock_path(&instances, Uuid::from_u128(n))).expect("free");
+        }
+        let state = StateDir::open(folder.path()).expect("free");
+        assert_eq!(state.proved_gone().len(), MAX_PROOFS);
+        assert_eq!(state.proved_gone()[0], Uuid::from_u128(7), "the oldest go first");
+        assert!(!lock_path(&instances, Uuid::from_u128(6)).exists());
     }
 }

@@ -78,7 +78,7 @@ impl Session {
         link.useful = now;
         link.next_heartbeat = now;
         link.state = epoch.map_or(State::Waiting, State::Welcomed);
-        let server = link.server;
+        let (server, link_ttl) = (link.server, link.terms.ttl);
         self.servers.worked(server);
         self.hops = 0;
         if let Some(time) = welcome.server_time {
@@ -88,6 +88,7 @@ impl Session {
             // An elected node without an epoch gets heartbeats and nothing else.
             if self.current == Some(stream) {
                 self.current = None;
+                self.proofs_needed_until = None;
             }
             return;
         };
@@ -96,9 +97,7 @@ impl Session {
         self.current = Some(stream);
         self.already_exists_said = false;
         self.no_server_said = None;
-        if !std::mem::take(&mut self.config.instances_proved_gone).is_empty() {
-            self.emit(Effect::ProofsTaken);
-        }
+        self.proofs_needed_until = (!self.config.instances_proved_gone.is_empty()).then_some(now + link_ttl);
         let server = self.servers.address(server).to_owned();
         self.emit(Effect::Say(Notice::Welcomed { server, node: welcome.node_id }));
         self.send_inventory(stream);
@@ -166,6 +165,11 @@ impl Session {
     /// Does what time asks of the streams: heartbeats, giving up dead ones, opening new ones.
     pub(super) fn keep_connected(&mut self) {
         let now = self.now.boot;
+        if self.proofs_needed_until.is_some_and(|until| until <= now) {
+            self.proofs_needed_until = None;
+            self.config.instances_proved_gone.clear();
+            self.emit(Effect::ProofsTaken);
+        }
         let dead: Vec<_> = self.links.iter().filter(|(_, link)| link.dead_at() <= now).map(|(id, _)| *id).collect();
         for stream in dead {
             if let Some(link) = self.close(stream) {
@@ -208,7 +212,7 @@ impl Session {
             let doubtful = links.map(Link::doubtful_at).max();
             retry.zip(doubtful).map(|(retry, doubtful)| retry.max(doubtful))
         };
-        [next, retry].into_iter().flatten().min()
+        [next, retry, self.proofs_needed_until].into_iter().flatten().min()
     }
 
     /// Whether there is nothing left that a server could be told.
@@ -249,6 +253,7 @@ impl Session {
     fn forget(&mut self, stream: StreamId) -> Option<Link> {
         if self.current == Some(stream) {
             self.current = None;
+            self.proofs_needed_until = None;
         }
         self.links.remove(&stream)
     }

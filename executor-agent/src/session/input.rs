@@ -70,7 +70,8 @@ pub enum Effect {
     Kill { attempt: AttemptKey },
     /// The right to run goes on until then: no task may live longer.
     RunUntil(Boot),
-    /// A leader knows now that these earlier instances are gone; the proofs are needed no more.
+    /// A leader has had the proofs that earlier instances are gone for as long as it would have waited without them. What
+    /// it made of them is in the ledger, or the next leader has to wait as well.
     ProofsTaken,
     /// Something that people should read.
     Say(Notice),

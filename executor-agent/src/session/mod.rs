@@ -62,6 +62,8 @@ pub struct Session {
     highest_epoch: Epoch,
     no_server_said: Option<Boot>,
     already_exists_said: bool,
+    /// From when on the leader of the current stream needs no proof any more that earlier instances are gone.
+    proofs_needed_until: Option<Boot>,
 
     right: Right,
     right_ending_said: bool,
@@ -102,6 +104,7 @@ impl Session {
             highest_epoch: Epoch::default(),
             no_server_said: None,
             already_exists_said: false,
+            proofs_needed_until: None,
             right: Right::default(),
             right_ending_said: false,
             offset: Offset::default(),

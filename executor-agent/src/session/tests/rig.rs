@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use punctual_proto::v1::agent_message::Message as FromAgent;
 use punctual_proto::v1::server_message::Message as ToAgent;
-use punctual_proto::v1::{Ack, Acks, Assign, Assignments, HeartbeatConfirmed, Inventory, Report, Welcome};
+use punctual_proto::v1::{Ack, Acks, Assign, Assignments, HeartbeatConfirmed, Hello, Inventory, Report, Welcome};
 use uuid::Uuid;
 
 use crate::session::{
@@ -123,11 +123,17 @@ impl Rig {
 
     /// Opens the stream that the session asks for.
     pub(super) fn open(&mut self) -> StreamId {
+        self.greeted().0
+    }
+
+    /// The same, with the Hello.
+    pub(super) fn greeted(&mut self) -> (StreamId, Hello) {
         for _ in 0..100 {
             self.give(Input::Tick);
             if let Some(stream) = self.last_stream.take() {
-                self.give(Input::Connected { stream });
-                return stream;
+                let said = sent(&self.give(Input::Connected { stream }));
+                let Some(FromAgent::Hello(hello)) = said.into_iter().next() else { panic!("no Hello") };
+                return (stream, hello);
             }
             self.pass(Duration::from_millis(100));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use punctual_proto::v1::Redirect;
 use punctual_proto::v1::server_message::Message as ToAgent;
 
-use super::rig::{Rig, assign, config, inventory, kinds, started};
+use super::rig::{Rig, TTL, assign, config, inventory, kinds, started};
 use crate::session::{Closed, Effect, Input, Notice};
 
 #[test]
@@ -91,15 +91,28 @@ fn a_rival_of_the_same_id_is_named_once_and_the_agent_goes_on_trying() {
     assert_eq!(said, 1);
 }
 
+/// A leader may die with them, before the loss of what those instances ran is in the ledger.
 #[test]
-fn proofs_that_instances_are_gone_are_given_until_a_leader_has_them() {
+fn proofs_that_instances_are_gone_are_given_until_a_leader_has_led_for_a_ttl() {
+    let gone = uuid::Uuid::from_u128(3);
     let mut config = config(&["s1"]);
-    config.instances_proved_gone = vec![uuid::Uuid::from_u128(3)];
+    config.instances_proved_gone = vec![gone];
     let mut rig = Rig::new(config);
+    for epoch in 5..7 {
+        let (stream, hello) = rig.greeted();
+        assert_eq!(hello.instances_proved_gone, [gone.to_string()]);
+        rig.welcome(stream, Some(epoch));
+        assert!(!kinds(&rig.pass(TTL / 2)).contains(&"proofs taken"));
+        rig.close(stream);
+    }
     let stream = rig.open();
-    assert!(!kinds(&rig.welcome(stream, None)).contains(&"proofs taken"));
-    assert!(kinds(&rig.welcome(stream, Some(5))).contains(&"proofs taken"));
-    assert!(!kinds(&rig.welcome(stream, Some(6))).contains(&"proofs taken"));
+    rig.welcome(stream, Some(7));
+    assert!(!kinds(&rig.pass(TTL / 2)).contains(&"proofs taken"));
+    rig.confirm(stream);
+    assert!(kinds(&rig.pass(TTL / 2)).contains(&"proofs taken"));
+    rig.close(stream);
+    let (_, hello) = rig.greeted();
+    assert!(hello.instances_proved_gone.is_empty());
 }
 
 #[test]

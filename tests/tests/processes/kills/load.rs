@@ -74,6 +74,15 @@ impl Load {
         });
     }
 
+    pub(super) fn have_all_succeeded(&self, rest: &Rest) -> bool {
+        let has_succeeded = |job: &Job| {
+            let id = &job.id;
+            let first = rest.get(&format!("/runs?jobId={id}&states=SUCCEEDED&pageSize=1"));
+            first["runs"].as_array().is_some_and(|runs| !runs.is_empty())
+        };
+        self.jobs.iter().all(has_succeeded)
+    }
+
     /// Lets nothing more fire. Answers when that was asked for: what was due before has to be in the ledger.
     pub(super) fn close(&self, rest: &Rest) -> DateTime<Utc> {
         let closed = now();
