@@ -41,6 +41,12 @@ impl Term {
             out.push(Effect::Close(stream, Closed::AlreadyExists));
             return;
         }
+        // It was held up on the way, and the agent has another stream by now.
+        let newest = self.agents.by_instance.get(&instance).and_then(|entry| entry.stream);
+        if newest.is_some_and(|newest| newest > stream) {
+            out.push(Effect::Close(stream, Closed::Replaced));
+            return;
+        }
         let lease = AgentLease::begin(self.config.lease.is_some());
         let entry = self.agents.by_instance.entry(instance).or_insert_with(|| AgentEntry::unseen(id, now, lease));
         entry.hello = Some(hello);

@@ -93,6 +93,17 @@ fn nothing_is_assigned_on_a_new_stream_before_its_inventory() {
 }
 
 #[test]
+fn a_hello_that_was_held_up_does_not_replace_the_agents_newer_stream() {
+    let mut world = World::leading();
+    world.join(2, hello("a", 1, 1));
+    world.input(Input::Hello(StreamId(1), hello("a", 1, 1)));
+    assert_eq!(world.closed, [StreamId(1)]);
+    world.create("one", job());
+    world.trigger("one");
+    assert_eq!(world.assigned()[0].0, StreamId(2), "which works as before");
+}
+
+#[test]
 fn an_attempt_committed_while_its_agent_was_away_is_sent_once_after_the_inventory() {
     let mut world = World::leading();
     world.join(1, hello("a", 1, 1));
