@@ -39,7 +39,7 @@ use crate::{Coordinator, Error, Locks, News, Peer, Proof};
 
 use candidacies::{Candidacies, State};
 use candidate::Candidate;
-use lent::Lent;
+use lent::{Lent, Renewed};
 use members::Members;
 use requests::{Guard, Outcome, Transaction, Write};
 
@@ -124,10 +124,10 @@ impl Coordinator for Etcd {
     async fn prove(&self, candidacy: CandidacyId, renewing: &[AgentInstance]) -> Result<Proof, Error> {
         let key = self.shared.leading(candidacy)?;
         // Before the read: what it proves is believed to be later than the renewals (rule 18).
-        let ended = self.shared.renew_all(renewing).await?;
+        let Renewed { ended, unrenewed } = self.shared.renew_all(renewing).await;
         let (read, revision) = self.shared.read(&key.name).await?;
         key.is_there(read.as_ref())?;
-        Ok(Proof { revision: Some(revision), ended })
+        Ok(Proof { revision: Some(revision), ended, unrenewed })
     }
 
     async fn bury(&self, leader: &Peer) -> Result<bool, Error> {

@@ -61,6 +61,8 @@ pub struct Proof {
     pub revision: Option<i64>,
     /// Agents whose lease was to be renewed and has ended.
     pub ended: Vec<AgentInstance>,
+    /// Those whose lease may not have been renewed.
+    pub unrenewed: Vec<AgentInstance>,
 }
 
 /// What a node hears of the election without having asked.

@@ -109,7 +109,7 @@ impl Coordinator for Model {
         let ended = renewing.iter().filter(lasts).copied().collect();
         let election = self.election.lock().unwrap();
         if election.leads(self.candidate(candidacy)) {
-            Ok(Proof { revision: Some(election.revision()), ended })
+            Ok(Proof { revision: Some(election.revision()), ended, unrenewed: Vec::new() })
         } else {
             Err(not_leading())
         }

@@ -232,6 +232,11 @@ impl Engine {
                     term.leases_ended(instances);
                 }
             }
+            Input::LeasesUnrenewed(id, instances) => {
+                if let Phase::Leading(term) = &mut self.phase {
+                    term.leases_unrenewed(id, &instances);
+                }
+            }
             Input::Hello(stream, hello) => match &mut self.phase {
                 Phase::Leading(term) => term.hello(stream, hello, out),
                 Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } => {

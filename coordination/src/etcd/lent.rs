@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future;
 use scheduler_core::engine::CandidacyId;
 use scheduler_core::ids::AgentInstance;
+use tokio::time::timeout;
 
 use crate::Error;
 
@@ -105,22 +106,42 @@ impl Shared {
         Ok(())
     }
 
-    /// Renews leases, all at once; those that have ended.
-    pub(super) async fn renew_all(&self, agents: &[AgentInstance]) -> Result<Vec<AgentInstance>, Error> {
+    /// Renews leases, all at once. One that is not renewed in time holds up nobody else's.
+    pub(super) async fn renew_all(&self, agents: &[AgentInstance]) -> Renewed {
         let renewals = agents.iter().map(async |agent| {
-            let Some(lease) = self.lent.by_agent().get(agent).copied() else { return Ok(Some(*agent)) };
-            match self.renew(lease.id).await {
-                Ok(()) => Ok(None),
-                Err(Failure::Gone) => {
+            let Some(lease) = self.lent.by_agent().get(agent).copied() else { return (*agent, Renewal::Ended) };
+            let renewal = match timeout(self.members.patience(), self.renew(lease.id)).await {
+                Ok(Ok(())) => Renewal::Done,
+                Ok(Err(Failure::Gone)) => {
                     self.lent.ended(*agent, lease);
-                    Ok(Some(*agent))
+                    Renewal::Ended
                 }
-                Err(failure) => Err(Error::from(failure)),
-            }
+                Ok(Err(Failure::Refused(_) | Failure::Unreachable(_))) | Err(_) => Renewal::Unknown,
+            };
+            (*agent, renewal)
         });
-        let ended = future::try_join_all(renewals).await?;
-        Ok(ended.into_iter().flatten().collect())
+        let mut renewed = Renewed::default();
+        for (agent, renewal) in future::join_all(renewals).await {
+            match renewal {
+                Renewal::Done => {}
+                Renewal::Ended => renewed.ended.push(agent),
+                Renewal::Unknown => renewed.unrenewed.push(agent),
+            }
+        }
+        renewed
     }
+}
+
+#[derive(Default)]
+pub(super) struct Renewed {
+    pub(super) ended: Vec<AgentInstance>,
+    pub(super) unrenewed: Vec<AgentInstance>,
+}
+
+enum Renewal {
+    Done,
+    Ended,
+    Unknown,
 }
 
 /// What etcd says of a lease is about the agent's.

@@ -69,6 +69,8 @@ pub enum Input {
     LeaseLent(LoanId, AgentInstance),
     /// The leases of these agents have ended, and their locks with them.
     LeasesEnded(Vec<AgentInstance>),
+    /// The leases of these agents may not have been renewed with this question, whose answer follows.
+    LeasesUnrenewed(ProofId, Vec<AgentInstance>),
     Called(CallId, Result<Done, Failure>),
     Hello(StreamId, Hello),
     FromAgent(StreamId, FromAgent),

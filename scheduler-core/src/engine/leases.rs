@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ids::AgentInstance;
 use crate::time::Boot;
 
-use super::input::{Effect, LoanId};
+use super::input::{Effect, LoanId, ProofId};
 use super::term::Term;
 
 /// A loan that is not answered within this is asked for again.
@@ -99,6 +99,13 @@ impl Term {
             if entry.stream.is_some() && now.since(entry.last_heartbeat) <= fresh {
                 self.lease_is_due(instance);
             }
+        }
+    }
+
+    /// Their heartbeats are not confirmed by the answer: whoever confirms one has renewed the lease before (rule 18).
+    pub(super) fn leases_unrenewed(&mut self, question: ProofId, instances: &[AgentInstance]) {
+        for beats in self.agents.asked.range_mut(..=question).map(|(_, beats)| beats) {
+            beats.retain(|instance, _| !instances.contains(instance));
         }
     }
 }

@@ -213,9 +213,11 @@ impl Loop {
                     let coordinator = Arc::clone(&self.coordinator);
                     self.answer(async move {
                         let Ok(proof) = coordinator.prove(candidacy, &renewing).await else { return Vec::new() };
+                        let some = |agents: Vec<_>| Some(agents).filter(|agents| !agents.is_empty());
+                        let ended = some(proof.ended).map(Input::LeasesEnded);
+                        let unrenewed = some(proof.unrenewed).map(|agents| Input::LeasesUnrenewed(id, agents));
                         let proved = Input::LeadershipProved(id, proof.revision);
-                        let ended = Some(proof.ended).filter(|ended| !ended.is_empty()).map(Input::LeasesEnded);
-                        ended.into_iter().chain([proved]).collect()
+                        ended.into_iter().chain(unrenewed).chain([proved]).collect()
                     });
                 }
                 Effect::LendLease(candidacy, id, agent, lasts) => {

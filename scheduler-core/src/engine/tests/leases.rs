@@ -1,6 +1,6 @@
 //! Agents' leases, in a cluster.
 
-use crate::agent::{Inventory, StreamId};
+use crate::agent::{FromAgent, Inventory, StreamId, ToAgent};
 use crate::engine::Input;
 use crate::run::{Reason, RunState};
 
@@ -74,6 +74,27 @@ fn leases_are_renewed_with_the_proofs_that_confirm_heartbeats() {
 }
 
 #[test]
+fn an_agent_whose_lease_was_not_renewed_is_not_confirmed_and_keeps_nobody_else_from_it() {
+    let mut world = World::leading_in_cluster();
+    world.join(1, hello("a", 1, 1));
+    world.join(2, hello("b", 2, 1));
+    world.pass(seconds(2));
+    world.coordinator_works = false;
+    world.sent.clear();
+    world.heard(1, FromAgent::Heartbeat { n: 9 });
+    world.heard(2, FromAgent::Heartbeat { n: 9 });
+    world.pass(seconds(2));
+    world.heard(1, FromAgent::Heartbeat { n: 10 });
+    let last = *world.questions.last().unwrap();
+    world.input(Input::LeasesUnrenewed(last, vec![instance(1)]));
+    world.input(Input::LeadershipProved(last, None));
+    let confirmed = |(stream, message): &(StreamId, ToAgent)| {
+        matches!(message, ToAgent::HeartbeatConfirmed { .. }).then_some(*stream)
+    };
+    assert_eq!(world.sent.iter().filter_map(confirmed).collect::<Vec<_>>(), [StreamId(2)]);
+}
+
+#[test]
 fn a_loan_that_is_not_answered_is_asked_for_again_and_a_late_answer_is_none() {
     let mut world = World::leading_in_cluster();
     world.lends = false;
@@ -110,7 +131,7 @@ fn a_suspended_leader_lends_nothing() {
     world.coordinator_works = false;
     world.pass(seconds(4));
     world.input(Input::Hello(StreamId(1), hello("a", 1, 1)));
-    world.heard(1, crate::agent::FromAgent::Inventory(Inventory::default()));
+    world.heard(1, FromAgent::Inventory(Inventory::default()));
     assert_eq!(world.loans, []);
     world.coordinator_works = true;
     world.pass(seconds(2));
