@@ -6,7 +6,7 @@
 //! always give the same effects.
 //!
 //! How it is laid out: a node's way to leading and off it is `candidacy` (may it stand?), `election`, `lease`, `reach`
-//! (does the ledger answer?), `take_over`, `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that
+//! (does the ledger answer?), `take_over` and `filling` (the term's memory), `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that
 //! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
 //! `joins` and `leases`; `requests` and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills` and `status`; `commits`
 //! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
@@ -33,6 +33,7 @@ mod config;
 mod cordons;
 mod decide;
 mod election;
+mod filling;
 mod fires;
 mod hand_out;
 mod hand_over;
@@ -80,6 +81,7 @@ use candidacy::Candidacy;
 use clock::Clock;
 use commits::Over;
 use config::{LEADER_WAIT, LEDGER_RETRY};
+use filling::Filling;
 use hand_over::Leaving;
 use lease::Lease;
 use random::Random;
@@ -103,10 +105,11 @@ enum Phase {
         call: Option<CallId>,
         retry_at: Boot,
     },
-    /// The ledger is ours; what it holds is being read.
+    /// The ledger is ours; what it holds is being read, and made the memory of a term.
     Loading {
         call: CallId,
         took_over: TookOver,
+        filling: Option<Box<Filling>>,
     },
     Leading(Box<Term>),
     /// The process ends.
@@ -286,6 +289,7 @@ impl Engine {
         let own = match &self.phase {
             Phase::Standby => Some(self.candidacy.next_wakeup(self.now.boot)),
             Phase::TakingOver { call: None, retry_at } if self.is_confirmed() => Some(*retry_at),
+            Phase::Loading { filling: Some(_), .. } => Some(self.now.boot),
             Phase::TakingOver { .. } | Phase::Loading { .. } => None,
             Phase::Leading(term) => term.next_wakeup(),
             Phase::Ended => return None,
@@ -307,6 +311,7 @@ impl Engine {
         {
             out.push(Effect::Answer(handle, Err(Refusal::Unavailable(Away::NoLeader))));
         }
+        self.fill(out);
         self.look_at_lease(out);
         if let Phase::Leading(term) = &mut self.phase {
             term.lend_leases(out);
@@ -381,7 +386,7 @@ impl Engine {
                 }
             }
             Phase::TakingOver { call, .. } if *call == Some(id) => self.took_over(result, out),
-            Phase::Loading { call, took_over } if *call == id => {
+            Phase::Loading { call, took_over, filling: None } if *call == id => {
                 let took_over = took_over.clone();
                 self.loaded(&took_over, result, out);
             }

@@ -1,15 +1,16 @@
 //! From the election to a term: the transaction that ends the previous one, and the memory made from what the ledger
 //! holds (PROTOCOL.md, rule 12).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::schedule;
 use crate::txn::{Call, CallId, Done, Election, Failure, Snapshot, TakeOver, TookOver};
 
 use super::config::{LEDGER_RETRY, MAX_CLOCK_SKEW};
+use super::filling::Filling;
 use super::input::{Alert, Effect, ProofId};
 use super::random::Random;
+use super::request::Stats;
 use super::term::{Beginning, Term};
 use super::{Engine, Phase};
 
@@ -50,7 +51,7 @@ impl Engine {
                 let call = CallId(self.next_number());
                 let entered_since = took_over.watermark.saturating_sub(MAX_CLOCK_SKEW);
                 out.push(Effect::Call(call, Call::Load { epoch: took_over.epoch, entered_since }));
-                self.phase = Phase::Loading { call, took_over };
+                self.phase = Phase::Loading { call, took_over, filling: None };
             }
             Ok(_) => {}
             Err(Failure::LaterElection(found)) => self.doubt_election(found, out),
@@ -83,7 +84,12 @@ impl Engine {
 
     pub(super) fn loaded(&mut self, took_over: &TookOver, result: Result<Done, Failure>, out: &mut Vec<Effect>) {
         match result {
-            Ok(Done::Loaded(snapshot)) => self.begin_term(took_over, *snapshot, out),
+            Ok(Done::Loaded(snapshot)) => {
+                let begun = self.begin_filling(took_over, *snapshot, out);
+                if let Phase::Loading { filling, .. } = &mut self.phase {
+                    *filling = begun;
+                }
+            }
             Ok(_) => {}
             Err(failure) => self.begin_again(&failure, out),
         }
@@ -95,28 +101,41 @@ impl Engine {
         self.phase = Phase::TakingOver { call: None, retry_at: self.now.boot.saturating_add(LEDGER_RETRY) };
     }
 
-    fn begin_term(&mut self, took_over: &TookOver, snapshot: Snapshot, out: &mut Vec<Effect>) {
-        let Some(candidacy) = self.lease.as_ref().map(|lease| lease.candidacy) else { return };
-        let mut stats = self.stats;
-        stats.take_overs += 1;
+    fn begin_filling(
+        &mut self,
+        took_over: &TookOver,
+        snapshot: Snapshot,
+        out: &mut Vec<Effect>,
+    ) -> Option<Box<Filling>> {
         let beginning = Beginning {
-            candidacy,
-            suspended: !self.is_confirmed(),
+            candidacy: self.lease.as_ref()?.candidacy,
             epoch: took_over.epoch,
             watermark: took_over.watermark,
             token_ceiling: took_over.token_ceiling,
             longest_agent_ttl: took_over.longest_agent_ttl,
             last_change_seq: snapshot.last_change_seq,
-            next_call: self.numbers,
             random: Random::new(self.random.wide()),
-            stats,
-            conflicts: std::mem::take(&mut self.conflicts),
+            stats: Stats { take_overs: self.stats.take_overs + 1, ..self.stats },
+            conflicts: self.conflicts.clone(),
         };
-        let mut term = Box::new(Term::new(Arc::clone(&self.config), self.now, beginning));
-        let (jobs, unended_runs) = (snapshot.jobs.len(), snapshot.unended.len());
-        let unusable = fill(&mut term, took_over, snapshot);
-        out.extend(unusable.into_iter().map(Effect::Alert));
-        out.push(Effect::Alert(Alert::TookOver { epoch: took_over.epoch, jobs, unended_runs }));
+        let term = Term::new(Arc::clone(&self.config), self.now, beginning);
+        Some(Box::new(Filling::new(term, took_over.watermark, snapshot, out)))
+    }
+
+    /// Goes on making the memory of a term; when that is done, the term begins.
+    pub(super) fn fill(&mut self, out: &mut Vec<Effect>) {
+        let Phase::Loading { filling: Some(filling), .. } = &mut self.phase else { return };
+        if filling.goes_on(self.now, out)
+            && let Phase::Loading { filling: Some(filling), .. } = std::mem::replace(&mut self.phase, Phase::Standby)
+        {
+            self.begin_term(*filling, out);
+        }
+    }
+
+    fn begin_term(&mut self, filling: Filling, out: &mut Vec<Effect>) {
+        let mut term = filling.into_term(out);
+        term.begin(!self.is_confirmed(), self.numbers);
+        self.conflicts.clear();
         term.publish(None, out);
         for (stream, hello) in std::mem::take(&mut self.hellos) {
             term.hello(stream, hello, out);
@@ -126,34 +145,4 @@ impl Engine {
             self.receive_request(handle, request, out);
         }
     }
-}
-
-/// Makes the memory of a term from what the ledger holds.
-fn fill(term: &mut Term, took_over: &TookOver, snapshot: Snapshot) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    let covered: BTreeMap<_, _> = snapshot.covered.into_iter().collect();
-    for calendar in snapshot.calendars {
-        let key = calendar.key.clone();
-        if let Err(why) = term.calendars.insert(calendar) {
-            alerts.push(Alert::UnusableCalendar { calendar: key, why });
-        }
-    }
-    term.agents.cordons = snapshot.cordons.into_iter().collect();
-    for job in snapshot.jobs {
-        let covered = covered.get(&job.uid).copied();
-        alerts.extend(term.take_job(job, took_over.watermark, covered));
-    }
-    for backfill in snapshot.backfills {
-        term.backfills.insert(backfill);
-    }
-    for (run, later) in snapshot.unended {
-        term.adopt(run, later);
-    }
-    for row in snapshot.unreadable {
-        alerts.push(term.pass_over(row));
-    }
-    for uid in term.jobs.live().map(|entry| entry.job.uid).collect::<Vec<_>>() {
-        term.may_be_complete(uid);
-    }
-    alerts
 }

@@ -138,13 +138,11 @@ impl Tokens {
 /// What a term begins with.
 pub(super) struct Beginning {
     pub(super) candidacy: CandidacyId,
-    pub(super) suspended: bool,
     pub(super) epoch: Epoch,
     pub(super) watermark: Timestamp,
     pub(super) token_ceiling: FencingToken,
     pub(super) longest_agent_ttl: Duration,
     pub(super) last_change_seq: i64,
-    pub(super) next_call: u64,
     pub(super) random: Random,
     pub(super) stats: Stats,
     pub(super) conflicts: BTreeSet<(JobUid, Timestamp)>,
@@ -157,7 +155,7 @@ impl Term {
             now,
             candidacy: beginning.candidacy,
             epoch: beginning.epoch,
-            suspended: beginning.suspended,
+            suspended: true,
             longest_agent_ttl: beginning.longest_agent_ttl,
             watermark: Watermark { committed: beginning.watermark, emitted: beginning.watermark, last_emit: now.boot },
             tokens: Tokens {
@@ -170,7 +168,7 @@ impl Term {
             last_run_id: None,
             floor: RunId(uuid::Uuid::nil()),
             random: beginning.random,
-            next_call: beginning.next_call,
+            next_call: 0,
             jobs: Jobs::default(),
             calendars: Calendars::default(),
             backfills: Backfills::default(),
@@ -206,6 +204,12 @@ impl Term {
             pace: Pace::default(),
             counted: None,
         }
+    }
+
+    /// Its memory is made. Its calls go on counting where those of the node are.
+    pub(super) fn begin(&mut self, suspended: bool, last_call: u64) {
+        self.suspended = suspended;
+        self.next_call = last_call;
     }
 
     pub(super) fn next_call_id(&mut self) -> CallId {

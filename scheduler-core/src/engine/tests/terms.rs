@@ -294,3 +294,25 @@ fn a_cancel_that_is_repeated_is_not_answered_before_it_is_in_the_ledger() {
     assert!(matches!(world.answers[&first], Ok(Answer::Run(_))));
     assert!(matches!(world.answers[&again], Ok(Answer::Repeated(_))));
 }
+
+/// What a lease would not outlive is done a part at a time.
+#[test]
+fn a_leader_of_many_jobs_begins_its_term_in_slices_between_which_it_renews_its_lease() {
+    let mut world = World::leading_in_cluster();
+    for number in 0..2_500 {
+        world.create(&format!("job-{number}"), every(3_600));
+    }
+    world.input(Input::Unelected(world.candidacy.unwrap()));
+    world.pass(seconds(1));
+    world.elect();
+    assert!(!world.engine.is_leading());
+    assert_eq!(world.engine.next_wakeup(), Some(world.now.boot), "it goes on at once");
+    world.coordinator_works = false;
+    world.skip(seconds(1));
+    world.input(Input::Wake);
+    assert!(!world.engine.is_leading());
+    assert_eq!(world.keep_alives.len(), 1);
+    world.input(Input::Wake);
+    assert!(world.engine.is_leading());
+    assert!(world.alerts.iter().any(|alert| matches!(alert, Alert::TookOver { jobs: 2_500, .. })));
+}
