@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use scheduler_core::engine::{CandidacyId, Other};
 use scheduler_core::ids::AgentInstance;
 use scheduler_core::ids::NodeId;
+use scheduler_core::time::Timestamp;
 use scheduler_core::txn::Election;
 
 pub use locks::Locks;
@@ -82,6 +83,8 @@ pub struct Standing {
     pub leader: Option<Peer>,
     /// The other nodes that stand or lead, all of them.
     pub others: Vec<Other>,
+    /// Who leads or stands, this node too, in the order in which they would lead.
+    pub candidates: Vec<Peer>,
 }
 
 /// A node of the cluster, and where it is reached.
@@ -91,6 +94,9 @@ pub struct Peer {
     /// One start of its process.
     pub instance: String,
     pub address: String,
+    /// The version of its program, and when it started; empty and `None` of one that does not say.
+    pub version: String,
+    pub started: Option<Timestamp>,
     /// The revision of its election.
     pub elected: i64,
 }

@@ -63,13 +63,14 @@ impl Model {
             node: NODES[leader.server].into(),
             instance: leader.generation.to_string(),
             address: String::new(),
+            version: String::new(),
+            started: None,
             elected: election.created(leader).unwrap(),
         };
         let other = |server: usize| Other { node: NODES[server].into(), schedule_version: "1".to_owned() };
-        Standing {
-            leader: election.leader().map(peer),
-            others: election.others(self.node).into_iter().map(other).collect(),
-        }
+        let leader = election.leader().map(peer);
+        let others = election.others(self.node).into_iter().map(other).collect();
+        Standing { candidates: leader.clone().into_iter().collect(), leader, others }
     }
 }
 

@@ -71,7 +71,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::{Hello, StreamId};
-use crate::ids::JobUid;
+use crate::ids::{Epoch, JobUid};
 use crate::schedule;
 use crate::time::{Boot, Now, Timestamp};
 use crate::txn::{CallId, Done, Failure, TookOver};
@@ -176,6 +176,14 @@ impl Engine {
     /// Whether a term is under way.
     pub fn is_leading(&self) -> bool {
         matches!(self.phase, Phase::Leading(_))
+    }
+
+    /// Of the term that is under way.
+    pub fn epoch(&self) -> Option<Epoch> {
+        match &self.phase {
+            Phase::Leading(term) => Some(term.epoch),
+            Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => None,
+        }
     }
 
     /// Whether it has given up for good.

@@ -11,8 +11,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use coordination::Peer;
 use scheduler_core::agent::StreamId;
 use scheduler_core::engine::{Answer, Away, Input, Refusal, Request, RequestHandle, Stats};
+use scheduler_core::ids::Epoch;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::peers::Whereabouts;
@@ -30,6 +32,8 @@ pub(crate) enum Message {
     Request(RequestHandle, Request, oneshot::Sender<Result<Answer, Refusal>>),
     /// A new stream of an agent, to be fed by the engine.
     Opened(StreamId, Outbound),
+    /// This process leads, and does not answer; `None`: all is well.
+    Doubted(Option<String>),
 }
 
 /// What the world sees of the engine between two inputs.
@@ -48,6 +52,9 @@ pub struct Handle {
     numbers: Arc<AtomicU64>,
     glance: watch::Receiver<Glance>,
     whereabouts: watch::Receiver<Whereabouts>,
+    elsewhere: watch::Receiver<Option<Peer>>,
+    candidates: watch::Receiver<Vec<Peer>>,
+    epoch: watch::Receiver<Option<Epoch>>,
 }
 
 impl fmt::Debug for Handle {
@@ -79,6 +86,26 @@ impl Handle {
     /// Where the leader is, and every change of that.
     pub fn whereabouts(&self) -> watch::Receiver<Whereabouts> {
         self.whereabouts.clone()
+    }
+
+    /// The leader, where the coordinator says that it is another node.
+    pub fn elsewhere(&self) -> watch::Receiver<Option<Peer>> {
+        self.elsewhere.clone()
+    }
+
+    /// The nodes that lead or stand for election, this one too.
+    pub fn candidates(&self) -> Vec<Peer> {
+        self.candidates.borrow().clone()
+    }
+
+    /// In which this node leads, and every change of that.
+    pub fn epoch(&self) -> watch::Receiver<Option<Epoch>> {
+        self.epoch.clone()
+    }
+
+    /// The way in for what is found out about the leader.
+    pub(crate) fn messages(&self) -> mpsc::Sender<Message> {
+        self.messages.clone()
     }
 
     fn number(&self) -> u64 {

@@ -10,6 +10,7 @@ pub mod bootstrap;
 mod certificates;
 pub mod dev_tokens;
 mod open_files;
+mod process;
 pub mod self_made;
 pub mod server;
 pub mod store;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_trait::async_trait;
-use coordination::Coordinator;
+use coordination::{Coordinator, Peer};
 use executor_agent::{Agent, Running};
 use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
 use scheduler_core::engine::{Answer, Config, Refusal, Request};
@@ -24,7 +24,8 @@ use crate::dev_tokens::DevTokens;
 use crate::feed::Feed;
 use crate::http::{self, HostPolicy, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
-use crate::peers::{Forward, Whereabouts};
+use crate::peers::{self, Forward, Leaders, Presence, Whereabouts};
+use crate::process::Process;
 use crate::service::{Access, LeaderPort, Node, Service};
 use crate::settings::{Settings, Tls};
 use crate::tasks::{TaskKind, Tasks};
@@ -41,7 +42,8 @@ const STOP: Duration = Duration::from_secs(15);
 pub async fn run(settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(|tls| ServerTls::load(tls.files().clone())).transpose()?.map(Arc::new);
-    let opened = store::open(&settings).await?;
+    let process = Process::starts();
+    let opened = store::open(&settings, &process).await?;
     let tokens_of_dev = match &settings.tls {
         Some(Tls::SelfMade(made)) => Some(DevTokens::in_folder(&made.folder, &*opened.tokens, clock::wall()).await?),
         Some(Tls::Given(_)) | None => None,
@@ -59,6 +61,14 @@ pub async fn run(settings: Settings) -> Result<()> {
     let config = engine_config(&settings, &*opened.coordinator);
     let (engine, handle) = Loop::new(config, opened.leader, opened.coordinator, Arc::clone(&feed));
     tasks.spawn(TaskKind::Leader, lead(engine, stop.clone()));
+    if let Some(cluster) = &settings.cluster {
+        let leaders = Leaders::new(cluster.peers.clone());
+        let following = peers::follow(handle.elsewhere(), leaders, handle.messages(), stop.clone());
+        tasks.spawn(TaskKind::Follower, async move {
+            following.await;
+            Ok(())
+        });
+    }
     if let Some(lock) = opened.lock {
         tasks.spawn(TaskKind::LedgerLock, lock.keep(stop.clone()));
     }
@@ -82,13 +92,13 @@ pub async fn run(settings: Settings) -> Result<()> {
         Node {
             id: NodeId(settings.node_id.clone()),
             address: settings.advertise.clone(),
-            start_time: clock::wall(),
+            start_time: process.started,
             warnings: settings.warnings.clone(),
         },
         settings.min_every,
     );
     let gate = Gate::new(sign_in, refusals).certified(settings.certified.clone());
-    let router = surface(&settings, gate, service, &handle, &drain).await.into_router();
+    let router = surface(&settings, &process, gate, service, &handle, &drain).await.into_router();
     if let (Some(Tls::Given(_)), Some(tls)) = (&settings.tls, &tls) {
         tasks.spawn(TaskKind::Certificates, certificates::renew(Arc::clone(tls), drain.clone()));
     }
@@ -203,6 +213,7 @@ fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
 
 async fn surface(
     settings: &Settings,
+    process: &Process,
     gate: Gate,
     service: Service,
     handle: &Handle,
@@ -218,6 +229,10 @@ async fn surface(
             .cluster
             .as_ref()
             .map(|cluster| Arc::new(Forward::new(&settings.node_id, handle.whereabouts(), cluster.peers.clone()))),
+        presence: settings
+            .cluster
+            .as_ref()
+            .map(|_| Presence::new(&settings.node_id, &process.instance, handle.epoch(), drain)),
         gate,
         strict_transport: settings.tls.is_some() && settings.names.is_some(),
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
@@ -263,6 +278,10 @@ fn trusted(settings: &Settings) -> ClientFiles {
 impl LeaderPort for Handle {
     async fn request(&self, request: Request) -> Result<Answer, Refusal> {
         Self::request(self, request).await
+    }
+
+    fn candidates(&self) -> Vec<Peer> {
+        Self::candidates(self)
     }
 }
 

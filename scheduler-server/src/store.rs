@@ -18,6 +18,7 @@ use scheduler_core::schedule;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::process::Process;
 use crate::settings::{Cluster, Ledger, Settings};
 
 /// How often a lock in Postgres is looked after. What is written meanwhile is guarded by the epoch.
@@ -54,7 +55,7 @@ impl Opened {
 }
 
 /// Takes the lock on the ledger, which nodes of a cluster share, then opens it.
-pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
+pub(crate) async fn open(settings: &Settings, process: &Process) -> Result<Opened> {
     let holder = format!("server {} (pid {}) at {}", settings.node_id, std::process::id(), settings.advertise);
     match (&settings.ledger, &settings.cluster) {
         (Ledger::Sqlite(_), Some(_)) => {
@@ -66,7 +67,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
         }
         (Ledger::Postgres(url), cluster) => {
             let about = || format!("the ledger {}", settings.ledger);
-            let elected = cluster.as_ref().map(|cluster| elected(settings, cluster)).transpose()?;
+            let elected = cluster.as_ref().map(|cluster| elected(settings, process, cluster)).transpose()?;
             let hold = if elected.is_some() { Hold::Shared } else { Hold::Alone };
             let lock = SessionLock(Arc::new(Lock::take(url, hold, &holder).await.with_context(about)?));
             let ledger = postgres(url, &settings.node_id, settings.migrates).await.with_context(about)?;
@@ -79,14 +80,16 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     }
 }
 
-fn elected(settings: &Settings, cluster: &Cluster) -> Result<Etcd> {
+fn elected(settings: &Settings, process: &Process, cluster: &Cluster) -> Result<Etcd> {
     let settings = etcd::Settings {
         endpoints: cluster.etcd.clone(),
         cluster: cluster.name.clone(),
         node: NodeId(settings.node_id.clone()),
-        instance: uuid::Uuid::new_v4().to_string(),
+        instance: process.instance.clone(),
         address: settings.advertise.clone(),
         schedule_version: schedule::VERSION.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: process.started,
         lease: LEASE,
         user: None,
         tls: None,

@@ -11,6 +11,8 @@ use tracing::Instrument as _;
 pub(crate) enum TaskKind {
     /// Owns the engine. Woken by inputs and by the engine's own wake-ups. Its end: this node leads no more.
     Leader,
+    /// Follows the leader of a cluster while that is another node. Its end: a dead leader is replaced only when its lease ends.
+    Follower,
     /// Accepts connections. Its end: nobody reaches this node.
     Port,
     /// Writes refused attempts to the audit, deletes old events. Woken by refusals and every ten minutes. Ends with the port.
@@ -27,6 +29,7 @@ impl TaskKind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Leader => "leader",
+            Self::Follower => "follower",
             Self::Port => "port",
             Self::Audit => "audit",
             Self::LedgerLock => "lock on the ledger",

@@ -1,6 +1,7 @@
 //! A candidate's key: who stands, since when, and on which lease.
 
 use etcd_client::KeyValue;
+use scheduler_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Peer};
@@ -47,6 +48,11 @@ pub(super) struct Value {
     pub(super) schedule_version: String,
     /// Of the process's candidacies, this one.
     pub(super) candidacy: u64,
+    #[serde(default)]
+    pub(super) version: String,
+    /// In microseconds of the Unix epoch.
+    #[serde(default)]
+    pub(super) started: Option<i64>,
 }
 
 impl Value {
@@ -57,6 +63,8 @@ impl Value {
             address: settings.address.clone(),
             schedule_version: settings.schedule_version.clone(),
             candidacy,
+            version: settings.version.clone(),
+            started: Some(settings.started.as_micros()),
         }
     }
 
@@ -75,8 +83,9 @@ pub(super) struct Candidate {
 
 impl Candidate {
     pub(super) fn peer(&self) -> Option<Peer> {
-        let Value { node, instance, address, .. } = self.value.clone()?;
-        Some(Peer { node: node.into(), instance, address, elected: self.created })
+        let Value { node, instance, address, version, started, .. } = self.value.clone()?;
+        let started = started.map(Timestamp::from_micros);
+        Some(Peer { node: node.into(), instance, address, version, started, elected: self.created })
     }
 }
 

@@ -162,7 +162,11 @@ impl Watcher {
             }
         }
         let other = |(node, version): (&str, &str)| Other { node: node.into(), schedule_version: version.to_owned() };
-        let standing = Standing { leader, others: others.into_iter().map(other).collect() };
+        let standing = Standing {
+            leader,
+            others: others.into_iter().map(other).collect(),
+            candidates: candidates.iter().filter_map(|candidate| candidate.peer()).collect(),
+        };
         if standing != self.told {
             self.told.clone_from(&standing);
             self.untold.push_back(News::Standing(standing));

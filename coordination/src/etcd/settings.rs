@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
 use scheduler_core::ids::NodeId;
+use scheduler_core::time::Timestamp;
 
 /// How long a new connection may take.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -24,6 +25,9 @@ pub struct Settings {
     /// Where agents and other nodes reach this one.
     pub address: String,
     pub schedule_version: String,
+    /// Of the program, and when this process started.
+    pub version: String,
+    pub started: Timestamp,
     /// How long this node leads after a keep-alive; whole seconds, because etcd counts in them.
     pub lease: Duration,
     pub user: Option<User>,
@@ -147,6 +151,8 @@ mod tests {
             instance: "1".to_owned(),
             address: "127.0.0.1:7117".to_owned(),
             schedule_version: "1".to_owned(),
+            version: "0".to_owned(),
+            started: Timestamp::MIN,
             lease: Duration::from_secs(3),
             user: None,
             tls: None,

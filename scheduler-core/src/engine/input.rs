@@ -56,7 +56,7 @@ pub enum Input {
         epoch: Epoch,
         instance: String,
     },
-    /// This process lives, and says that it leads.
+    /// The leader whose key was deleted for dead lives: it stands again.
     LeaderSeen {
         instance: String,
     },

@@ -36,7 +36,7 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use crate::access::Gate;
-use crate::peers::Forward;
+use crate::peers::{Forward, PRESENCE, Presence};
 
 pub use grpc::{with_health, with_reflection};
 pub use guard::HostPolicy;
@@ -50,6 +50,8 @@ pub struct Surface {
     pub grpc: Routes,
     /// In a cluster: how calls get to the leader when that is another node.
     pub forward: Option<Arc<Forward>>,
+    /// In a cluster: what this node tells the others of itself.
+    pub presence: Option<Presence>,
     /// Under which names clients may reach the server.
     pub hosts: HostPolicy,
     /// Who may come in, and do what.
@@ -70,7 +72,11 @@ impl Surface {
         let rest = Arc::new(rest::Transcoder::new(calls.clone()));
         let grpc = grpc::with_web(calls);
         let (ready, metrics) = (self.ready, self.metrics);
+        let peers = self
+            .presence
+            .map_or_else(Router::new, |presence| Router::new().route(PRESENCE, get(async move || presence.show())));
         Router::new()
+            .merge(peers)
             .route("/", get(page::show))
             .route("/healthz", get(probes::healthz))
             .route("/readyz", get(async move || probes::readyz(&*ready)))

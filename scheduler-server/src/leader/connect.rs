@@ -17,6 +17,7 @@ use v1::executor_service_server::ExecutorService;
 
 use crate::peers::Whereabouts;
 
+use super::streams::redirect;
 use super::{Handle, Message, Outbound};
 use crate::access::{Admission, Caller};
 
@@ -108,10 +109,8 @@ impl Reader {
         tracing::info!(stream = self.id.0, agent = %hello.agent_id, instance = %hello.instance, "an agent says Hello");
         if let Some(peer) = self.leader_elsewhere().await {
             tracing::info!(stream = self.id.0, agent = %hello.agent_id, leader = %peer.node, "an agent is sent to the leader");
-            let redirect = v1::Redirect { leader_address: peer.address, node_id: peer.node.to_string() };
-            let message = v1::ServerMessage { message: Some(v1::server_message::Message::Redirect(redirect)) };
             // An agent that does not read it has gone elsewhere already.
-            let _ = self.messages.try_send(Ok(message));
+            let _ = self.messages.try_send(Ok(redirect(&peer)));
             return Ok(());
         }
         let outbound = Outbound { messages: self.messages.clone(), closed: self.closed.clone() };

@@ -9,6 +9,7 @@ use ledger::Leader;
 use scheduler_core::engine::{
     Alert, Answer, CandidacyId, ClockJump, Config, Effect, Engine, Input, Refusal, RequestHandle,
 };
+use scheduler_core::ids::Epoch;
 use scheduler_core::time::Now;
 use scheduler_core::txn::CallId;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,12 +46,19 @@ pub struct Loop {
     answers: mpsc::Sender<Message>,
     glance: watch::Sender<Glance>,
     whereabouts: watch::Sender<Whereabouts>,
+    elsewhere: watch::Sender<Option<Peer>>,
+    candidates: watch::Sender<Vec<Peer>>,
+    epoch: watch::Sender<Option<Epoch>>,
     /// Effects under way.
     effects: TaskTracker,
     streams: Streams,
     feed: Arc<Feed>,
     /// Who leads, by the coordinator.
     leader: Option<Peer>,
+    /// The process that leads and does not answer.
+    doubted: Option<String>,
+    /// The last leader whose key was deleted for dead.
+    buried: Option<Peer>,
     waiting: BTreeMap<RequestHandle, oneshot::Sender<Result<Answer, Refusal>>>,
     /// Why the process must end.
     quits: Option<String>,
@@ -66,8 +74,19 @@ impl Loop {
         let (messages, inputs) = mpsc::channel(QUEUE);
         let (glance, glanced) = watch::channel(Glance::default());
         let (whereabouts, known) = watch::channel(Whereabouts::default());
+        let (elsewhere, followed) = watch::channel(None);
+        let (candidates, standing) = watch::channel(Vec::new());
+        let (epoch, led) = watch::channel(None);
         let numbers = Arc::new(AtomicU64::new(1));
-        let handle = Handle { messages: messages.clone(), numbers, glance: glanced, whereabouts: known };
+        let handle = Handle {
+            messages: messages.clone(),
+            numbers,
+            glance: glanced,
+            whereabouts: known,
+            elsewhere: followed,
+            candidates: standing,
+            epoch: led,
+        };
         let this = Self {
             node_id: config.node.to_string(),
             engine: Engine::new(config, clock::now()),
@@ -77,10 +96,15 @@ impl Loop {
             answers: messages,
             glance,
             whereabouts,
+            elsewhere,
+            candidates,
+            epoch,
             effects: TaskTracker::new(),
             streams: Streams::default(),
             feed,
             leader: None,
+            doubted: None,
+            buried: None,
             waiting: BTreeMap::new(),
             quits: None,
         };
@@ -102,17 +126,7 @@ impl Loop {
                     asked = true;
                     self.take(clock::now(), Message::Input(Input::Stop), &mut effects);
                 }
-                news = coordinator.news() => {
-                    let input = match news {
-                        News::Lost(candidacy) => Input::Unelected(candidacy),
-                        News::Standing(standing) => {
-                            self.leader = standing.leader;
-                            Input::Others(standing.others)
-                        }
-                        News::LeasesEnded(agents) => Input::LeasesEnded(agents),
-                    };
-                    self.take(clock::now(), Message::Input(input), &mut effects);
-                }
+                news = coordinator.news() => self.hear(news, &mut effects),
                 message = self.inputs.recv() => match message {
                     Some(message) => self.take_burst(message, &mut effects),
                     None => break,
@@ -134,19 +148,46 @@ impl Loop {
         Stopped::Asked
     }
 
-    fn tell_whereabouts(&self) {
-        let whereabouts = match &self.leader {
+    fn hear(&mut self, news: News, effects: &mut Vec<Effect>) {
+        let now = clock::now();
+        let input = match news {
+            News::Lost(candidacy) => Input::Unelected(candidacy),
+            News::Standing(standing) => {
+                if let Some(instance) = self.risen(&standing.candidates) {
+                    self.take(now, Message::Input(Input::LeaderSeen { instance }), effects);
+                }
+                self.candidates.send_replace(standing.candidates);
+                self.leader = standing.leader;
+                Input::Others(standing.others)
+            }
+            News::LeasesEnded(agents) => Input::LeasesEnded(agents),
+        };
+        self.take(now, Message::Input(input), effects);
+    }
+
+    /// The process that was buried last, if it has stood again since: it was not dead.
+    fn risen(&mut self, candidates: &[Peer]) -> Option<String> {
+        let buried = self.buried.as_ref()?;
+        let is_it = |peer: &&Peer| peer.instance == buried.instance && peer.elected > buried.elected;
+        let risen = candidates.iter().find(is_it)?.instance.clone();
+        self.buried = None;
+        Some(risen)
+    }
+
+    fn tell_whereabouts(&mut self) {
+        let elsewhere = self.leader.as_ref().filter(|peer| peer.node.as_str() != self.node_id);
+        let whereabouts = match elsewhere {
             _ if self.engine.is_leading() => Whereabouts::Here,
-            Some(peer) if peer.node.as_str() != self.node_id => Whereabouts::There(peer.clone()),
-            // It is about to take over, or the key is that of an earlier process.
+            Some(peer) if self.doubted.as_ref() != Some(&peer.instance) => Whereabouts::There(peer.clone()),
+            // It does not answer; or this node is about to take over, or the key is that of an earlier process.
             Some(_) | None => Whereabouts::Nowhere,
         };
-        self.whereabouts.send_if_modified(|told| {
-            *told != whereabouts && {
-                *told = whereabouts;
-                true
-            }
-        });
+        if let Whereabouts::There(peer) = &whereabouts {
+            self.streams.redirect(peer);
+        }
+        tell_if_new(&self.elsewhere, elsewhere.cloned());
+        tell_if_new(&self.whereabouts, whereabouts);
+        tell_if_new(&self.epoch, self.engine.epoch());
     }
 
     /// Waits for the effects under way, the resignation among them; nobody is served any more.
@@ -187,6 +228,10 @@ impl Loop {
                 Input::Request(handle, request)
             }
             Message::Opened(stream, outbound) => return self.streams.open(stream, outbound),
+            Message::Doubted(instance) => {
+                self.doubted = instance;
+                return;
+            }
         };
         match &input {
             Input::FromAgent(stream, message) => self.streams.heard(*stream, message),
@@ -251,8 +296,9 @@ impl Loop {
         }
     }
 
-    fn bury(&self, instance: &str) {
+    fn bury(&mut self, instance: &str) {
         let Some(leader) = self.leader.clone().filter(|leader| leader.instance == instance) else { return };
+        self.buried = Some(leader.clone());
         let coordinator = Arc::clone(&self.coordinator);
         self.answer(async move {
             match coordinator.bury(&leader).await {
@@ -295,6 +341,16 @@ impl Loop {
             }
         });
     }
+}
+
+fn tell_if_new<T: PartialEq>(told: &watch::Sender<T>, new: T) {
+    told.send_if_modified(|old| {
+        let is_new = *old != new;
+        if is_new {
+            *old = new;
+        }
+        is_new
+    });
 }
 
 async fn sleep(duration: Option<std::time::Duration>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use agent_wire::{Credits, server_messages};
+use coordination::Peer;
 use punctual_proto::v1;
 use scheduler_core::agent::{Closed, FromAgent, StreamId, ToAgent};
 use tokio::sync::mpsc;
@@ -49,6 +50,14 @@ impl Streams {
         }
     }
 
+    /// Sends all agents to the node that leads: they came just as this one was deposed.
+    pub(super) fn redirect(&mut self, to: &Peer) {
+        for (outbound, _) in std::mem::take(&mut self.open).into_values() {
+            let _ = outbound.messages.try_send(Ok(redirect(to)));
+            outbound.closed.cancel();
+        }
+    }
+
     pub(super) fn close(&mut self, id: StreamId, reason: Closed) {
         if let Some((outbound, _)) = self.open.remove(&id) {
             // A full queue is closed without the reason: dropping it ends the stream.
@@ -56,6 +65,12 @@ impl Streams {
             outbound.closed.cancel();
         }
     }
+}
+
+/// Tells an agent that another node leads.
+pub(super) fn redirect(to: &Peer) -> v1::ServerMessage {
+    let redirect = v1::Redirect { leader_address: to.address.clone(), node_id: to.node.to_string() };
+    v1::ServerMessage { message: Some(v1::server_message::Message::Redirect(redirect)) }
 }
 
 /// Why the server ends the stream, as the agent is told.

@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, Version, header};
 use bytes::Bytes;
 use http_body_util::Full;
 use tls::{ClientFiles, Scheme};
+use tokio::time::timeout;
 use tonic::ConnectError;
 use tonic::transport::{Channel, Endpoint};
 use tower::ServiceExt;
+
+use super::presence;
+use super::vigil::Sight;
 
 /// How long a new connection may take.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -40,14 +45,21 @@ pub(super) enum NoAnswer {
     Broken,
 }
 
-pub(super) struct Leaders {
+/// What a node tells of itself, as it comes; its connection goes with it.
+pub(super) struct Lines {
+    pub(super) body: Body,
+    _connection: Channel,
+}
+
+/// Connections to whoever leads.
+pub struct Leaders {
     tls: ClientFiles,
     channels: Mutex<HashMap<String, Channel>>,
 }
 
 impl Leaders {
     /// `tls` is for nodes that advertise an https address.
-    pub(super) fn new(tls: ClientFiles) -> Self {
+    pub fn new(tls: ClientFiles) -> Self {
         Self { tls, channels: Mutex::default() }
     }
 
@@ -76,16 +88,7 @@ impl Leaders {
         if let Some(channel) = channels.get(address) {
             return Ok(channel.clone());
         }
-        let mut endpoint = Endpoint::from_shared(address.to_owned())
-            .map_err(|error| error.to_string())?
-            .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(PING)
-            .keep_alive_timeout(PING)
-            .tcp_nodelay(true);
-        if Scheme::of(address) == Some(Scheme::Tls) {
-            let tls = self.tls.load().map_err(|error| error.to_string())?;
-            endpoint = endpoint.tls_config(tls.config()).map_err(|error| error.to_string())?;
-        }
+        let endpoint = self.endpoint(address)?;
         if channels.len() == MOST {
             channels.clear();
         }
@@ -93,6 +96,47 @@ impl Leaders {
         channels.insert(address.to_owned(), channel.clone());
         Ok(channel)
     }
+
+    fn endpoint(&self, address: &str) -> Result<Endpoint, String> {
+        let endpoint = Endpoint::from_shared(address.to_owned())
+            .map_err(|error| error.to_string())?
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .tcp_nodelay(true);
+        if Scheme::of(address) != Some(Scheme::Tls) {
+            return Ok(endpoint);
+        }
+        let tls = self.tls.load().map_err(|error| error.to_string())?;
+        endpoint.tls_config(tls.config()).map_err(|error| error.to_string())
+    }
+
+    /// Asks a node to tell of itself, on a connection of its own: the end of that is to be noticed.
+    pub(super) async fn follow(&self, address: &str) -> Result<Lines, Sight> {
+        let endpoint = self.endpoint(address).map_err(|error| {
+            tracing::error!(address, error, "the leader cannot be followed: check its --advertise, and --peer-ca here");
+            Sight::Nothing
+        })?;
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| if is_refused(&error) { Sight::Refuses } else { Sight::Nothing })?;
+        let mut request = Request::new(tonic::body::Body::empty());
+        *request.uri_mut() = Uri::from_static(presence::PATH);
+        let asked = timeout(CONNECT, channel.clone().oneshot(request)).await;
+        match asked {
+            Ok(Ok(response)) if response.status() == StatusCode::OK => {
+                Ok(Lines { body: Body::new(response.into_body()), _connection: channel })
+            }
+            // Of a process that ends just now, or of another version.
+            Ok(Ok(_) | Err(_)) | Err(_) => Err(Sight::Nothing),
+        }
+    }
+}
+
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    error.downcast_ref().is_some_and(refused) || error.source().is_some_and(is_refused)
 }
 
 /// Nothing was sent when there was no connection.

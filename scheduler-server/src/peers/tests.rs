@@ -67,7 +67,14 @@ impl Others {
 }
 
 fn there(address: &str) -> Whereabouts {
-    Whereabouts::There(Peer { node: "other".into(), instance: "1".to_owned(), address: address.to_owned(), elected: 1 })
+    Whereabouts::There(Peer {
+        node: "other".into(),
+        instance: "1".to_owned(),
+        address: address.to_owned(),
+        version: String::new(),
+        started: None,
+        elected: 1,
+    })
 }
 
 /// This node: what it serves itself, it answers with OUT_OF_RANGE.

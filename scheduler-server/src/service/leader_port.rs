@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use coordination::Peer;
 use scheduler_core::engine::{Answer, Refusal, Request};
 
 /// The way to whoever decides.
@@ -6,4 +7,9 @@ use scheduler_core::engine::{Answer, Refusal, Request};
 pub trait LeaderPort: Send + Sync {
     /// Waits for the answer. Dropping the future abandons a request that has not begun; one that has goes on.
     async fn request(&self, request: Request) -> Result<Answer, Refusal>;
+
+    /// The nodes that lead or stand for election, this one too; none where nobody is elected.
+    fn candidates(&self) -> Vec<Peer> {
+        Vec::new()
+    }
 }

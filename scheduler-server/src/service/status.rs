@@ -1,7 +1,9 @@
 //! The cluster itself: how it is doing, as its leader knows it, and the leader's stepping down.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use coordination::Peer;
 use job_spec::time::{proto_duration, proto_instant};
 use punctual_proto::v1;
 use scheduler_core::audit::Image;
@@ -25,15 +27,7 @@ impl Service {
                 epoch: status.epoch.0,
                 suspended: status.suspended,
             }),
-            nodes: vec![Node {
-                node_id: self.node.id.to_string(),
-                address: self.node.address.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                leader: status.is_some(),
-                start_time: Some(proto_instant(self.node.start_time)),
-                clock_offset: None,
-                warnings: self.node.warnings.clone(),
-            }],
+            nodes: self.nodes(status.is_some()),
             agents: status.map(agents),
             jobs: status.map(jobs),
             rates: status.map(|Status { rates, .. }| Rates {
@@ -43,6 +37,32 @@ impl Service {
             }),
             lag: status.map(|status| self.lag(status)),
         })
+    }
+
+    /// This node, and those that stand for election beside it, by id.
+    fn nodes(&self, leads: bool) -> Vec<Node> {
+        let own = Node {
+            node_id: self.node.id.to_string(),
+            address: self.node.address.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            leader: leads,
+            start_time: Some(proto_instant(self.node.start_time)),
+            clock_offset: None,
+            warnings: self.node.warnings.clone(),
+        };
+        let other = |peer: Peer| Node {
+            node_id: peer.node.to_string(),
+            address: peer.address,
+            version: peer.version,
+            start_time: peer.started.map(proto_instant),
+            ..Node::default()
+        };
+        let mut nodes = BTreeMap::from([(self.node.id.clone(), own)]);
+        // Of one that was restarted, the key of the process before may be there still.
+        for peer in self.leader.candidates().into_iter().filter(|peer| peer.node != self.node.id) {
+            nodes.insert(peer.node.clone(), other(peer));
+        }
+        nodes.into_values().collect()
     }
 
     /// Makes the leader hand over to another node.

@@ -71,6 +71,7 @@ impl Node {
             grpc: http::with_reflection(services),
             gate,
             forward: None,
+            presence: None,
             hosts: HostPolicy::Loopback,
             ready: Arc::new(|| Readiness::Ready),
             metrics: Arc::new(String::new),

@@ -46,6 +46,7 @@ impl Server {
         let surface = Surface {
             grpc: with_reflection(with_health(grpc).await),
             forward: None,
+            presence: None,
             gate: Gate::open(),
             strict_transport: tls.is_some(),
             hosts,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use punctual_tests::Etcd as PrivateEtcd;
 use scheduler_core::ids::NodeId;
+use scheduler_core::time::Timestamp;
 
 use crate::etcd::{Etcd, Settings};
 
@@ -20,6 +21,8 @@ pub(super) fn settings(node: &str, endpoints: Vec<String>) -> Settings {
         instance: format!("first-of-{node}"),
         address: format!("{node}.example:7117"),
         schedule_version: "1".to_owned(),
+        version: "0".to_owned(),
+        started: Timestamp::MIN,
         lease: LASTING,
         user: None,
         tls: None,
