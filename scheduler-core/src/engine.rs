@@ -262,6 +262,7 @@ impl Engine {
                     self.early.retain(|(_, early, _)| *early != handle);
                 }
             },
+            Input::Unreached(agent) => self.unreached(agent, out),
             Input::StreamClosed(stream) => {
                 self.hellos.remove(&stream);
                 if let Phase::Leading(term) = &mut self.phase {

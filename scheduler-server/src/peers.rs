@@ -18,6 +18,7 @@ mod whereabouts;
 mod tests;
 
 pub(crate) use follower::follow;
+pub(crate) use forward::FORWARDED;
 pub use forward::{Forward, pass_on};
 pub use leaders::Leaders;
 pub use presence::{PATH as PRESENCE, Presence};

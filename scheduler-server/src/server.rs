@@ -220,7 +220,9 @@ async fn surface(
     drain: &CancellationToken,
 ) -> Surface {
     let readers = TaskTracker::new();
-    let executor = Executor::new(handle.clone(), readers, drain.clone());
+    let tls = settings.cluster.as_ref().map(|cluster| cluster.peers.clone()).unwrap_or_default();
+    let leaders = Arc::new(Leaders::new(tls));
+    let executor = Executor::new(&settings.node_id, leaders, handle.clone(), readers, drain.clone());
     let services = api::services(Arc::new(service), drain).add_service(ExecutorServiceServer::new(executor));
     let ready = handle.clone();
     Surface {

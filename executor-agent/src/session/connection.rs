@@ -31,6 +31,7 @@ impl Session {
 
     pub(super) fn closed(&mut self, stream: StreamId, why: Closed) {
         let Some(link) = self.forget(stream) else { return };
+        self.not_reached(&link);
         self.servers.failed(link.server, self.now.boot);
         let server = self.servers.address(link.server).to_owned();
         match why {
@@ -93,6 +94,7 @@ impl Session {
             return;
         };
         self.highest_epoch = epoch;
+        (self.led_to, self.unreached_leader) = (None, None);
         self.close_others(stream);
         self.current = Some(stream);
         self.already_exists_said = false;
@@ -120,8 +122,19 @@ impl Session {
     fn redirected(&mut self, stream: StreamId, redirect: &Redirect) {
         let Some(link) = self.close(stream) else { return };
         self.hops += 1;
-        self.servers.redirected(link.server, &redirect.leader_address, self.hops, self.now.boot);
+        let target = self.servers.redirected(link.server, &redirect.leader_address, self.hops, self.now.boot);
+        self.led_to = target.map(|target| (target, redirect.node_id.clone()));
+        self.unreached_leader = None;
         self.give_up_silent(&redirect.leader_address);
+    }
+
+    /// A connection that was never made, to where the leader was said to be, is told of in the next Hello.
+    fn not_reached(&mut self, link: &Link) {
+        if link.state == State::Connecting
+            && let Some((_, node)) = self.led_to.take_if(|(server, _)| *server == link.server)
+        {
+            self.unreached_leader = Some(node);
+        }
     }
 
     /// Who leads there may not be who was there: a stream that has been silent is begun anew.
@@ -173,6 +186,7 @@ impl Session {
         let dead: Vec<_> = self.links.iter().filter(|(_, link)| link.dead_at() <= now).map(|(id, _)| *id).collect();
         for stream in dead {
             if let Some(link) = self.close(stream) {
+                self.not_reached(&link);
                 self.servers.failed(link.server, now);
                 self.say_no_server("it does not answer".to_owned());
             }
@@ -293,6 +307,7 @@ impl Session {
             highest_epoch_seen: self.highest_epoch.0,
             instances_proved_gone: config.instances_proved_gone.iter().map(ToString::to_string).collect(),
             sent_time: Some(Timestamp::from(self.now.wall)),
+            unreached_leader: self.unreached_leader.clone().unwrap_or_default(),
         }
     }
 }

@@ -59,6 +59,10 @@ pub struct Session {
     next_stream: u64,
     next_heartbeat: i64,
     hops: u32,
+    /// Where the last Redirect led, and to which node, until there is a Welcome.
+    led_to: Option<(usize, String)>,
+    /// It could not be connected to.
+    unreached_leader: Option<String>,
     highest_epoch: Epoch,
     no_server_said: Option<Boot>,
     already_exists_said: bool,
@@ -101,6 +105,8 @@ impl Session {
             next_stream: 1,
             next_heartbeat: 1,
             hops: 0,
+            led_to: None,
+            unreached_leader: None,
             highest_epoch: Epoch::default(),
             no_server_said: None,
             already_exists_said: false,

@@ -84,12 +84,13 @@ impl Servers {
         self.preferred = Some(server);
     }
 
-    /// `from` says that the leader is at `address`. Where servers keep sending the agent on, it goes slower.
-    pub(super) fn redirected(&mut self, from: usize, address: &str, hops: u32, now: Boot) {
+    /// `from` says that the leader is at `address`. Where servers keep sending the agent on, it goes slower. The server that is
+    /// there, if there is an address.
+    pub(super) fn redirected(&mut self, from: usize, address: &str, hops: u32, now: Boot) -> Option<usize> {
         let delay = self.delay(hops.clamp(1, SLOWEST_HOP));
         self.known[from].retry_at = now + delay;
         if address.is_empty() {
-            return;
+            return None;
         }
         let found = self.known.iter().position(|server| server.address == address);
         let target = found.unwrap_or_else(|| self.learn(address));
@@ -102,6 +103,7 @@ impl Servers {
             self.known[target].retry_at = now;
         }
         self.preferred = Some(target);
+        Some(target)
     }
 
     fn learn(&mut self, address: &str) -> usize {

@@ -118,9 +118,24 @@ pub(super) struct Agents {
     pub(super) due_loans: BTreeSet<AgentInstance>,
     /// Until when those that were asked for may be without an answer.
     pub(super) unanswered_loans: BTreeSet<(Boot, AgentInstance)>,
+    /// Agents that could not connect to this node, and when each said so last, to another node.
+    unreached: BTreeMap<AgentId, Boot>,
 }
 
+/// What an agent has said of a leader that it could not reach holds for so long, if it does not come.
+const UNREACHED_FOR: Duration = Duration::from_secs(10);
+
 impl Agents {
+    /// Another one says that it cannot connect: whether most of those that are known cannot.
+    pub(super) fn is_unreached_by_most(&mut self, agent: AgentId, now: Boot) -> bool {
+        self.unreached.insert(agent, now);
+        let is_here = |id: &AgentId| self.by_instance.values().any(|entry| entry.id == *id && entry.stream.is_some());
+        self.unreached.retain(|id, said| now.since(*said) < UNREACHED_FOR && !is_here(id));
+        let known = self.by_instance.values().map(|entry| &entry.id).chain(self.unreached.keys());
+        let known: BTreeSet<_> = known.collect();
+        self.unreached.len() * 2 > known.len()
+    }
+
     pub(super) fn by_stream(&mut self, stream: StreamId) -> Option<(AgentInstance, &mut AgentEntry)> {
         let instance = *self.by_stream.get(&stream)?;
         self.by_instance.get_mut(&instance).map(|entry| (instance, entry))

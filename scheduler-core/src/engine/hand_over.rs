@@ -2,7 +2,7 @@
 //! (PROTOCOL.md, rules 14 and 15).
 
 use crate::agent::Closed;
-use crate::ids::{Epoch, NodeId};
+use crate::ids::{AgentId, Epoch, NodeId};
 use crate::time::Boot;
 
 use super::config::{LEAVE_PATIENCE, LEDGER_PATIENCE};
@@ -89,6 +89,14 @@ impl Engine {
                 Some(since.saturating_add(LEDGER_PATIENCE))
             }
             Phase::Standby | Phase::Ended => None,
+        }
+    }
+
+    /// A leader that most agents cannot reach gives way to somebody whom they may reach (rule 15).
+    pub(super) fn unreached(&mut self, agent: AgentId, out: &mut Vec<Effect>) {
+        let Phase::Leading(term) = &mut self.phase else { return };
+        if term.agents.is_unreached_by_most(agent, self.now.boot) && self.candidacy.others_since().is_some() {
+            self.resign("most agents cannot reach it", out);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::agent::{Closed, FromAgent, Hello, StreamId, ToAgent};
-use crate::ids::{AgentInstance, Epoch, NodeId};
+use crate::ids::{AgentId, AgentInstance, Epoch, NodeId};
 use crate::txn::{Call, CallId, Done, Election, Failure};
 
 use super::publication::Publication;
@@ -75,6 +75,8 @@ pub enum Input {
     Hello(StreamId, Hello),
     FromAgent(StreamId, FromAgent),
     StreamClosed(StreamId),
+    /// This agent cannot connect to this node, as it has told another one.
+    Unreached(AgentId),
     Request(RequestHandle, Request),
     /// Nobody waits for the answer any more. What has not begun is dropped.
     RequestAbandoned(RequestHandle),

@@ -1,5 +1,6 @@
 //! `ExecutorService.Connect`: an agent's stream, handed to the engine message by message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use coordination::Peer;
@@ -11,11 +12,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Response, Status, Streaming};
 use v1::agent_message::Message as Wire;
 use v1::executor_service_server::ExecutorService;
 
-use crate::peers::Whereabouts;
+use crate::peers::{FORWARDED, Leaders, Whereabouts};
 
 use super::streams::redirect;
 use super::{Handle, Message, Outbound};
@@ -30,6 +32,8 @@ const MAX_INVENTORY: usize = 100_000;
 
 /// The agents' side of the API.
 pub struct Executor {
+    node_id: String,
+    leaders: Arc<Leaders>,
     handle: Handle,
     readers: TaskTracker,
     drain: CancellationToken,
@@ -37,8 +41,14 @@ pub struct Executor {
 
 impl Executor {
     /// Its streams end when `drain` is cancelled; their readers are tracked in `readers`.
-    pub fn new(handle: Handle, readers: TaskTracker, drain: CancellationToken) -> Self {
-        Self { handle, readers, drain }
+    pub fn new(
+        node_id: &str,
+        leaders: Arc<Leaders>,
+        handle: Handle,
+        readers: TaskTracker,
+        drain: CancellationToken,
+    ) -> Self {
+        Self { node_id: node_id.to_owned(), leaders, handle, readers, drain }
     }
 }
 
@@ -55,6 +65,10 @@ impl ExecutorService for Executor {
             admission.ok_or_else(|| Status::unauthenticated("nobody looked at who calls"))?;
         let (messages, outbound) = mpsc::channel(OUTBOUND);
         let reader = Reader {
+            node_id: self.node_id.clone(),
+            leaders: Arc::clone(&self.leaders),
+            is_passed_on: request.metadata().contains_key(FORWARDED),
+            authorization: request.metadata().get("authorization").cloned(),
             caller,
             id: StreamId(self.handle.number()),
             handle: self.handle.clone(),
@@ -70,6 +84,12 @@ impl ExecutorService for Executor {
 
 /// Reads one stream until either side ends it.
 struct Reader {
+    node_id: String,
+    leaders: Arc<Leaders>,
+    /// Another node passes on what an agent has told it.
+    is_passed_on: bool,
+    /// By which the agent is known at the leader, too.
+    authorization: Option<MetadataValue<Ascii>>,
     caller: Caller,
     id: StreamId,
     handle: Handle,
@@ -104,13 +124,25 @@ impl Reader {
         let Some(v1::AgentMessage { message: Some(Wire::Hello(hello)) }) = first.transpose()? else {
             return Err(Status::failed_precondition("a stream begins with Hello"));
         };
+        let wire = hello.clone();
         let hello = agent_wire::hello(hello).map_err(malformed)?;
         self.caller.may_be(&hello).map_err(Status::permission_denied)?;
+        if self.is_passed_on {
+            tracing::info!(agent = %hello.agent_id, "an agent tells another node that it cannot connect to this one");
+            let is_of_this = wire.unreached_leader == self.node_id;
+            return match is_of_this {
+                true => self.pass_on(Message::Input(Input::Unreached(hello.agent_id))).await,
+                false => Ok(()),
+            };
+        }
         tracing::info!(stream = self.id.0, agent = %hello.agent_id, instance = %hello.instance, "an agent says Hello");
         if let Some(peer) = self.leader_elsewhere().await {
             tracing::info!(stream = self.id.0, agent = %hello.agent_id, leader = %peer.node, "an agent is sent to the leader");
             // An agent that does not read it has gone elsewhere already.
             let _ = self.messages.try_send(Ok(redirect(&peer)));
+            if wire.unreached_leader == peer.node.as_str() {
+                self.leaders.tell_unreached(&peer, &self.node_id, self.authorization.clone(), wire).await;
+            }
             return Ok(());
         }
         let outbound = Outbound { messages: self.messages.clone(), closed: self.closed.clone() };

@@ -21,7 +21,7 @@ use super::methods::{self, Method};
 use super::{Whereabouts, numbering};
 
 /// Says that a call was passed on, and by whom: it is passed on once.
-const FORWARDED: HeaderName = HeaderName::from_static("punctual-forwarded-by");
+pub(crate) const FORWARDED: &str = "punctual-forwarded-by";
 const LEADER_WAIT: Duration = Duration::from_secs(10);
 /// Before a leader that has not taken the call is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ pub async fn pass_on(State(forward): State<Arc<Forward>>, request: Request, next
     let Ok(body) = to_bytes(body, LARGEST).await else { return too_large().into_http() };
     let (body, number) = numbering::numbered(body, &method.descriptor.input());
     let mut headers = parts.headers.clone();
-    headers.insert(FORWARDED, forward.node_id.clone());
+    headers.insert(HeaderName::from_static(FORWARDED), forward.node_id.clone());
     let call = Carried { path: parts.uri.clone(), headers, body: body.clone() };
     match forward.carry(method, &call, number.as_deref()).await {
         Carry::Answered(answer) => answer,

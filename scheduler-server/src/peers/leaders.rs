@@ -9,13 +9,19 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, Version, header};
 use bytes::Bytes;
+use coordination::Peer;
+use futures::stream;
 use http_body_util::Full;
+use punctual_proto::v1;
 use tls::{ClientFiles, Scheme};
 use tokio::time::timeout;
 use tonic::ConnectError;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tower::ServiceExt;
+use v1::executor_service_client::ExecutorServiceClient;
 
+use super::forward::FORWARDED;
 use super::presence;
 use super::vigil::Sight;
 
@@ -109,6 +115,29 @@ impl Leaders {
         }
         let tls = self.tls.load().map_err(|error| error.to_string())?;
         endpoint.tls_config(tls.config()).map_err(|error| error.to_string())
+    }
+
+    /// Passes the Hello of an agent on that could not reach the leader, in the agent's name (rule 15). Where the leader is not
+    /// reached either, it is left to its lease.
+    pub(crate) async fn tell_unreached(
+        &self,
+        leader: &Peer,
+        by: &str,
+        authorization: Option<MetadataValue<Ascii>>,
+        hello: v1::Hello,
+    ) {
+        let Ok(channel) = self.channel(&leader.address) else { return };
+        let message = v1::AgentMessage { message: Some(v1::agent_message::Message::Hello(hello)) };
+        let mut request = tonic::Request::new(stream::iter([message]));
+        if let Ok(by) = by.parse() {
+            request.metadata_mut().insert(FORWARDED, by);
+        }
+        if let Some(authorization) = authorization {
+            request.metadata_mut().insert("authorization", authorization);
+        }
+        let mut client = ExecutorServiceClient::new(channel);
+        let told = timeout(CONNECT, async { client.connect(request).await?.into_inner().message().await }).await;
+        tracing::info!(leader = %leader.node, ?told, "an agent cannot reach the leader");
     }
 
     /// Asks a node to tell of itself, on a connection of its own: the end of that is to be noticed.

@@ -14,9 +14,11 @@ use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_server::access::{Gate, Proved, Rate, Refusals, SignIn};
 use scheduler_server::http::{self, HostPolicy, Readiness, Surface};
 use scheduler_server::leader::{Executor, Loop, Stopped};
+use scheduler_server::peers::Leaders;
 use scheduler_server::service::{Access, Node as Named, Service};
 use scheduler_server::{api, clock};
 use tempfile::TempDir;
+use tls::ClientFiles;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -64,7 +66,13 @@ impl Node {
         let service =
             Service::new(ledger, access, Arc::new(handle.clone()), feed, Arc::new(clock::wall), named, SHORTEST_EVERY);
         let drain = CancellationToken::new();
-        let executor = Executor::new(handle, TaskTracker::new(), drain.clone());
+        let executor = Executor::new(
+            "node",
+            Arc::new(Leaders::new(ClientFiles::default())),
+            handle,
+            TaskTracker::new(),
+            drain.clone(),
+        );
         let services = api::services(Arc::new(service), &drain).add_service(ExecutorServiceServer::new(executor));
         let surface = Surface {
             strict_transport: false,

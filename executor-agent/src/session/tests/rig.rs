@@ -128,12 +128,18 @@ impl Rig {
 
     /// The same, with the Hello.
     pub(super) fn greeted(&mut self) -> (StreamId, Hello) {
+        let stream = self.connecting();
+        let said = sent(&self.give(Input::Connected { stream }));
+        let Some(FromAgent::Hello(hello)) = said.into_iter().next() else { panic!("no Hello") };
+        (stream, hello)
+    }
+
+    /// The stream that the session asks for, not yet open.
+    pub(super) fn connecting(&mut self) -> StreamId {
         for _ in 0..100 {
             self.give(Input::Tick);
             if let Some(stream) = self.last_stream.take() {
-                let said = sent(&self.give(Input::Connected { stream }));
-                let Some(FromAgent::Hello(hello)) = said.into_iter().next() else { panic!("no Hello") };
-                return (stream, hello);
+                return stream;
             }
             self.pass(Duration::from_millis(100));
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use punctual_proto::v1::Redirect;
+use punctual_proto::v1::agent_message::Message as FromAgent;
 use punctual_proto::v1::server_message::Message as ToAgent;
 
 use super::rig::{Rig, TTL, assign, config, inventory, kinds, started};
@@ -64,6 +65,31 @@ fn a_silent_leader_makes_the_agent_try_the_others_without_leaving_it() {
     assert!(!kinds(&effects).contains(&"close"));
     rig.confirm(stream);
     assert_eq!(started(&rig.assign(stream, assign(1))).len(), 1, "it is still the leader");
+}
+
+/// The next server tells the leader, who gives way when most agents say so.
+#[test]
+fn an_agent_tells_of_a_leader_that_it_could_not_connect_to_until_it_is_led_elsewhere() {
+    let (mut rig, stream) = Rig::ready();
+    let redirect = Redirect { leader_address: "s9".to_owned(), node_id: "node-9".to_owned() };
+    let redirect = ToAgent::Redirect(redirect);
+    rig.message(stream, redirect.clone());
+    let stream = rig.connecting();
+    rig.give(Input::Closed { stream, why: Closed::Lost("refused".to_owned()) });
+    let told = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Send { message, .. } => match &**message {
+                FromAgent::Hello(hello) => Some(hello.unreached_leader.clone()),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    let stream = rig.connecting();
+    assert_eq!(told(&rig.give(Input::Connected { stream })).as_deref(), Some("node-9"));
+    rig.message(stream, redirect);
+    let stream = rig.connecting();
+    assert_eq!(told(&rig.give(Input::Connected { stream })).as_deref(), Some(""), "it is reached this time");
 }
 
 #[test]

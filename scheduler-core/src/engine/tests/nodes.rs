@@ -2,7 +2,7 @@
 
 use crate::agent::StreamId;
 use crate::engine::{Alert, Answer, Away, Bar, Command, Input, Other, ProofId, Refusal};
-use crate::ids::{Epoch, NodeId};
+use crate::ids::{AgentId, Epoch, NodeId};
 use crate::schedule;
 use crate::txn::{Call, Election, Failure};
 
@@ -302,6 +302,30 @@ fn died(world: &mut World, epoch: i64) {
 
 fn seen(world: &mut World, epoch: i64) {
     world.input(Input::LeaderSeen { instance: format!("leader of {epoch}") });
+}
+
+#[test]
+fn a_leader_that_most_agents_cannot_reach_gives_way_if_others_stand() {
+    let mut world = World::leading_in_cluster();
+    for n in 1..=3_u32 {
+        world.join(n.into(), hello(&format!("agent-{n}"), n.into(), 1));
+    }
+    let unreached = |world: &mut World, n: u32| {
+        world.input(Input::StreamClosed(StreamId(n.into())));
+        world.input(Input::Unreached(AgentId::from(format!("agent-{n}").as_str())));
+    };
+    unreached(&mut world, 1);
+    unreached(&mut world, 1);
+    assert!(world.engine.is_leading(), "one of three");
+    unreached(&mut world, 2);
+    assert!(world.engine.is_leading(), "nobody else could do better");
+    world.input(a_peer());
+    world.join(11, hello("agent-1", 1, 1));
+    unreached(&mut world, 2);
+    assert!(world.engine.is_leading(), "one of them has come");
+    unreached(&mut world, 3);
+    assert!(!world.engine.is_leading());
+    assert!(world.alerts.contains(&Alert::Resigned("most agents cannot reach it")));
 }
 
 #[test]
