@@ -1,11 +1,12 @@
 //! `punctual-bench`: measures a server of its own and prints the figures beside what the machine can do at all.
 //!
-//! Every benchmark starts its own `scheduler-server dev` in a temporary folder, talks to it as any client does, and
-//! takes its figures from the ledger afterwards: what is counted is what is recorded. It judges nothing: there is no
+//! Every benchmark starts its own `scheduler-server dev` in a temporary folder, or a cluster, talks to it as any client does,
+//! and takes its figures from the ledger afterwards: what is counted is what is recorded. It judges nothing: there is no
 //! figure at which it fails.
 
 mod apply;
 mod crowd;
+mod failover;
 mod lateness;
 mod saturation;
 
@@ -40,6 +41,8 @@ enum Benchmark {
     Crowd(crowd::Size),
     /// How long `punctual job apply` takes for 100,000 jobs of one file
     Apply(apply::Size),
+    /// What the loss of a cluster's leader costs: kills, freezes and stops under load
+    Failover(failover::Size),
 }
 
 impl Benchmark {
@@ -49,6 +52,7 @@ impl Benchmark {
             Self::Saturation(saturation::Size::default()),
             Self::Crowd(crowd::Size::default()),
             Self::Apply(apply::Size::default()),
+            Self::Failover(failover::Size::default()),
         ]
     }
 
@@ -58,6 +62,8 @@ impl Benchmark {
             Self::Saturation(size) => saturation::run(size).await,
             Self::Crowd(size) => crowd::run(size).await,
             Self::Apply(size) => apply::run(size).await,
+            // It waits as tests do, by blocking.
+            Self::Failover(size) => tokio::task::block_in_place(|| failover::run(size)),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod agent;
 mod cli;
 mod clock;
+mod cluster;
 mod etcd;
 mod events;
 mod flags;
@@ -30,6 +31,7 @@ mod witness;
 pub use agent::Agent;
 pub use cli::{Cli, Said};
 pub use clock::now;
+pub use cluster::{Cluster, Leader};
 pub use etcd::{Certificates, Etcd};
 pub use events::{Event, Events, Reader};
 pub use flags::{File, Flag, Key, Settings, hold};

@@ -1,63 +1,18 @@
 //! Three nodes on one Postgres and one etcd: any of them serves any request, and the loss of the leader costs a moment.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_tests::{
-    Agent, Etcd, Heard, Postgres, Run, Said, Server, Witness, assert_no_gap, folder, job, noop, now, program, shell,
-    until,
+    Cluster, Etcd, Heard, Leader, Postgres, Run, Said, Server, Witness, assert_no_gap, folder, job, noop, now, program,
+    shell, until,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const NODES: usize = 3;
 const EVERY: TimeDelta = TimeDelta::milliseconds(200);
-
-struct Cluster {
-    nodes: Vec<Server>,
-    _agents: Vec<Agent>,
-    _etcd: Etcd,
-    _postgres: Postgres,
-}
-
-impl Cluster {
-    /// `None` where etcd or Postgres is not on the machine.
-    #[track_caller]
-    fn start(folder: &Path) -> Option<Self> {
-        let (etcd, postgres) = (Etcd::start(1)?, Postgres::start()?);
-        let (endpoints, url) = (etcd.endpoints().join(","), postgres.url());
-        let nodes: Vec<Server> = (0..NODES)
-            .map(|number| {
-                let name = format!("node-{number}");
-                let own = folder.join(&name);
-                std::fs::create_dir(&own).expect("because the folder is the test's");
-                Server::on_database(&own, &url, &["--etcd", &endpoints, "--node-id", &name])
-            })
-            .collect();
-        let others = nodes[1..].iter().map(Server::url).collect::<Vec<_>>().join(",");
-        let agents = ["a", "b"].map(|id| Agent::start(folder, id, &nodes[0], &["--server", &others])).into();
-        nodes[0].has_agents(2);
-        Some(Self { nodes, _agents: agents, _etcd: etcd, _postgres: postgres })
-    }
-
-    /// The leader's place in `nodes`, and its epoch, as any living node says.
-    #[track_caller]
-    fn leader(&self, asked: usize) -> (usize, i64) {
-        until("a leader", 30, || {
-            let answer = self.nodes[asked].rest.try_call("GET", "/api/v1/scheduler/status", &[], None).ok()?;
-            let status = answer.json();
-            let node = status["leader"]["nodeId"].as_str()?.strip_prefix("node-")?.parse().ok()?;
-            let epoch = status["leader"]["epoch"].as_str()?.parse().ok()?;
-            Some((node, epoch))
-        })
-    }
-
-    fn standby(&self, leader: usize) -> usize {
-        (leader + 1) % self.nodes.len()
-    }
-}
 
 #[track_caller]
 fn every_200_ms(server: &Server, id: &str, task: Value) -> DateTime<Utc> {
@@ -83,13 +38,27 @@ fn assert_started_once(witness: &Witness, history: &[Run]) {
     assert!(!started.is_empty());
 }
 
+/// By the node that is asked, whoever leads.
+#[track_caller]
+fn assert_all_are_named(cluster: &Cluster, asked: usize, leader: usize) {
+    cluster.stand(asked, NODES);
+    let status = cluster.nodes[asked].rest.get("/status");
+    let nodes = status["nodes"].as_array().expect("because lists are printed");
+    for (number, node) in nodes.iter().enumerate() {
+        assert_eq!(node["nodeId"], format!("node-{number}"), "{status}");
+        assert_eq!(node["leader"], number == leader, "{status}");
+        assert_eq!(node["address"], cluster.nodes[number].url(), "{status}");
+        assert!(node["version"] != "" && node["startTime"].is_string(), "{status}");
+    }
+}
+
 #[test]
 fn any_node_serves_any_request_and_a_killed_leader_is_replaced() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path()) else { return };
-    let (leader, epoch) = cluster.leader(0);
-    let standby = cluster.standby(leader);
-    let third = cluster.standby(standby);
+    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let Leader { node: leader, epoch } = cluster.leader(0);
+    let standby = cluster.other(leader);
+    let third = cluster.other(standby);
     let witness = Witness::new(folder.path());
     let task = shell(&format!("echo $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT >> {}", witness.path()));
     let created = every_200_ms(&cluster.nodes[standby], "tick", task);
@@ -99,10 +68,15 @@ fn any_node_serves_any_request_and_a_killed_leader_is_replaced() {
     });
     await_run_after(&cluster.nodes[third], "tick", created);
 
+    assert_all_are_named(&cluster, standby, leader);
     cluster.nodes[leader].kill();
     let killed = now();
+    until("a standby to find the leader dead", 20, || {
+        let found = |node: &Server| node.log().contains("a leader was found dead, and its leadership is ended");
+        cluster.nodes.iter().any(found).then_some(())
+    });
     cluster.nodes[standby].rest.create(&job("made-meanwhile", noop(), json!({})));
-    let (next, later) = cluster.leader(standby);
+    let Leader { node: next, epoch: later } = cluster.leader(standby);
     assert!(next != leader && later > epoch, "{next} leads in epoch {later} after {leader} in {epoch}");
     await_run_after(&cluster.nodes[third], "tick", killed + TimeDelta::seconds(4));
     cluster.nodes[leader].start();
@@ -120,43 +94,48 @@ fn any_node_serves_any_request_and_a_killed_leader_is_replaced() {
 #[test]
 fn a_frozen_leader_is_replaced_and_does_nothing_when_it_wakes() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path()) else { return };
-    let (leader, epoch) = cluster.leader(0);
-    let standby = cluster.standby(leader);
+    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let Leader { node: leader, epoch } = cluster.leader(0);
+    let standby = cluster.other(leader);
     let created = every_200_ms(&cluster.nodes[standby], "tick", noop());
     await_run_after(&cluster.nodes[standby], "tick", created);
     cluster.nodes[leader].process().signal(Signal::STOP);
     let frozen = now();
     await_run_after(&cluster.nodes[standby], "tick", frozen + TimeDelta::seconds(1));
-    let (next, later) = cluster.leader(standby);
+    let Leader { node: next, epoch: later } = cluster.leader(standby);
     assert!(next != leader && later > epoch, "{next} leads in epoch {later} after {leader} in {epoch}");
     cluster.nodes[leader].process().signal(Signal::CONT);
     until("the old leader to say that it leads no more", 20, || {
         cluster.nodes[leader].log().contains("this node leads no more").then_some(())
     });
-    assert_eq!(cluster.leader(leader), (next, later), "it knows who leads, and serves");
+    assert_eq!(cluster.leader(leader), Leader { node: next, epoch: later }, "it knows who leads, and serves");
     cluster.nodes[leader].rest.act("tick", "pause");
-    assert_no_gap(&cluster.nodes[leader].rest.history("tick"), created + EVERY, EVERY);
+    let history = cluster.nodes[leader].rest.history("tick");
+    assert_no_gap(&history, created + EVERY, EVERY);
+    let of_the_old = |run: &&Run| i64::try_from(run.fencing_token() >> 20) == Ok(epoch);
+    for run in history.iter().filter(of_the_old) {
+        assert!(run.scheduled_time <= frozen, "the old leader has handed something out since: {run:?}");
+    }
 }
 
 #[test]
 fn a_leader_that_is_stopped_or_told_to_hands_over() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path()) else { return };
-    let (leader, _) = cluster.leader(0);
-    let standby = cluster.standby(leader);
+    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let leader = cluster.leader(0).node;
+    let standby = cluster.other(leader);
     let created = every_200_ms(&cluster.nodes[standby], "tick", noop());
     await_run_after(&cluster.nodes[standby], "tick", created);
     cluster.nodes[leader].process().signal(Signal::TERM);
     let stopped = now();
     await_run_after(&cluster.nodes[standby], "tick", stopped);
     assert!(cluster.nodes[leader].process().exit(20).success());
-    let (second, _) = cluster.leader(standby);
+    let second = cluster.leader(standby).node;
     assert_ne!(second, leader);
     let last = (0..NODES).find(|node| ![leader, second].contains(node)).expect("because there are three");
     let told = cluster.nodes[last].rest.ask("POST", "/step-down", &json!({}));
     assert!(matches!(told, Heard::Done(_)), "{told:?}");
-    until("the last node to lead", 20, || (cluster.leader(last).0 == last).then_some(()));
+    until("the last node to lead", 20, || (cluster.leader(last).node == last).then_some(()));
     cluster.nodes[last].rest.act("tick", "pause");
     assert_no_gap(&cluster.nodes[last].rest.history("tick"), created + EVERY, EVERY);
 }

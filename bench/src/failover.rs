@@ -1,0 +1,160 @@
+//! What the loss of a leader costs: three nodes on one etcd and one Postgres, whose leader is killed, frozen and stopped
+//! under load, until another node dispatches; and whether the ledger and what the tasks wrote down agree afterwards.
+
+mod verdict;
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use punctual_tests::{Cluster, Leader, Run, Witness, folder, job, noop, now, shell, until};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::figures::Spread;
+use verdict::Verdict;
+
+const NODES: usize = 3;
+/// The period of the jobs that do nothing.
+const EVERY: TimeDelta = TimeDelta::milliseconds(100);
+/// The period of those that write down what they do.
+const TOLD_EVERY: TimeDelta = TimeDelta::milliseconds(500);
+/// How long all nodes work together between two losses.
+const WORK: Duration = Duration::from_millis(700);
+/// How long a dispatch may take.
+const PATIENCE: u64 = 60;
+
+#[derive(Debug, Args)]
+pub(crate) struct Size {
+    /// `kill -9` of the leader, so many times
+    #[arg(long, default_value_t = Size::default().kills)]
+    kills: usize,
+    /// SIGSTOP of the leader, so many times
+    #[arg(long, default_value_t = Size::default().freezes)]
+    freezes: usize,
+    /// SIGTERM of the leader, so many times
+    #[arg(long, default_value_t = Size::default().stops)]
+    stops: usize,
+    /// Jobs of every 100 ms, whose task does nothing
+    #[arg(long, default_value_t = Size::default().jobs)]
+    jobs: usize,
+    /// Jobs of every 500 ms, whose tasks are processes that write down what they do
+    #[arg(long, default_value_t = Size::default().told)]
+    told: usize,
+    /// Jobs that fire once a year
+    #[arg(long, default_value_t = Size::default().idle)]
+    idle: usize,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { kills: 30, freezes: 3, stops: 10, jobs: 20, told: 4, idle: 0 }
+    }
+}
+
+/// What is done to a leader.
+#[derive(Clone, Copy)]
+enum Loss {
+    Killed,
+    Frozen,
+    Stopped,
+}
+
+pub(crate) fn run(size: &Size) -> Result<()> {
+    println!(
+        "\nfailover: {NODES} nodes, one etcd, one Postgres (no syncs); {} jobs of every 100 ms, {} of every 500 ms whose \
+         processes write down what they do, {} that are not due",
+        size.jobs, size.told, size.idle
+    );
+    let folder = folder();
+    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else {
+        println!("  not measured: etcd or Postgres is not on this machine");
+        return Ok(());
+    };
+    let witness = Witness::new(folder.path());
+    let load = create(&cluster, size, &witness);
+    for (loss, times, what) in [
+        (Loss::Killed, size.kills, "kill -9 of the leader"),
+        (Loss::Frozen, size.freezes, "SIGSTOP of the leader"),
+        (Loss::Stopped, size.stops, "graceful stop of the leader"),
+    ] {
+        let spread = Spread::new((0..times).map(|_| lose(&mut cluster, loss)).collect());
+        println!("  {what}, {times} times: the next dispatch after {}", spread.text());
+    }
+    let rest = &cluster.nodes[0].rest;
+    let closed = now();
+    for job in &load {
+        rest.act(&job.id, "pause");
+    }
+    until("the end of all runs", 120, || {
+        rest.pages("/runs?states=PENDING&states=RUNNING&pageSize=1000").is_empty().then_some(())
+    });
+    Verdict::of(rest, &load, &witness, closed).tell();
+    Ok(())
+}
+
+/// A job of the load.
+struct Job {
+    id: String,
+    every: TimeDelta,
+    created: DateTime<Utc>,
+    /// Its tasks write down what they do.
+    is_told: bool,
+}
+
+fn create(cluster: &Cluster, size: &Size, witness: &Witness) -> Vec<Job> {
+    let rest = &cluster.nodes[0].rest;
+    for number in 0..size.idle {
+        rest.create(&job(&format!("idle-{number}"), noop(), json!({ "schedule": { "cron": ["H H 1 1 *"] } })));
+    }
+    let told = shell(&format!("echo $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT $PUNCTUAL_FENCING_TOKEN >> {}", witness.path()));
+    let kinds = [("noop", size.jobs, EVERY, noop()), ("told", size.told, TOLD_EVERY, told)];
+    let mut jobs = Vec::new();
+    for (kind, count, every, task) in kinds {
+        for number in 0..count {
+            let id = format!("{kind}-{number}");
+            let period = format!("0.{:03}s", every.num_milliseconds());
+            let more = json!({ "schedule": { "every": [period] }, "coalesce": false, "overlapPolicy": "QUEUE" });
+            let created = rest.create(&job(&id, task.clone(), more));
+            let created = created["createTime"].as_str().expect("a time").parse().expect("RFC 3339");
+            jobs.push(Job { id, every, created, is_told: kind == "told" });
+        }
+    }
+    jobs
+}
+
+/// Loses the leader, waits for the next dispatch, and brings the node back; how long the dispatch took, in microseconds.
+fn lose(cluster: &mut Cluster, loss: Loss) -> i64 {
+    cluster.stand(0, NODES);
+    thread::sleep(WORK);
+    let Leader { node, epoch } = cluster.leader(0);
+    let other = cluster.other(node);
+    match loss {
+        Loss::Killed => cluster.nodes[node].process().signal(Signal::KILL),
+        Loss::Frozen => cluster.nodes[node].process().signal(Signal::STOP),
+        Loss::Stopped => cluster.nodes[node].process().signal(Signal::TERM),
+    }
+    let lost = now();
+    let dispatched = next_dispatch(cluster, other, epoch, lost);
+    match loss {
+        Loss::Frozen => cluster.nodes[node].process().signal(Signal::CONT),
+        Loss::Killed | Loss::Stopped => {
+            cluster.nodes[node].process().exit(PATIENCE);
+            cluster.nodes[node].start();
+        }
+    }
+    (dispatched - lost).num_microseconds().unwrap_or(i64::MAX)
+}
+
+/// When the first attempt of a later epoch was started.
+fn next_dispatch(cluster: &Cluster, asked: usize, epoch: i64, lost: DateTime<Utc>) -> DateTime<Utc> {
+    let rest = &cluster.nodes[asked].rest;
+    let since = (lost - TimeDelta::seconds(1)).format("%Y-%m-%dT%H:%M:%S%.6fZ");
+    let is_later = |run: &Run| i64::try_from(run.fencing_token() >> 20).is_ok_and(|of| of > epoch);
+    until("a dispatch by another leader", PATIENCE, || {
+        let runs = rest.pages(&format!("/runs?scheduledAfter={since}&pageSize=1000"));
+        runs.iter().filter(|run| is_later(run)).filter_map(|run| run.start_time).min()
+    })
+}
