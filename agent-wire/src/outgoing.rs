@@ -41,7 +41,7 @@ pub fn server_messages(message: ToAgent, node_id: &str, credits: &mut Credits) -
 
 fn wire_welcome(welcome: &Welcome, node_id: &str) -> v1::Welcome {
     v1::Welcome {
-        epoch: Some(welcome.epoch.0),
+        epoch: welcome.epoch.map(|epoch| epoch.0),
         node_id: node_id.to_owned(),
         agent_ttl: duration(welcome.agent_ttl),
         heartbeat_interval: duration(welcome.heartbeat_interval),

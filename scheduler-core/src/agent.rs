@@ -175,7 +175,8 @@ text_enum! {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Welcome {
-    pub epoch: Epoch,
+    /// `None`: the node is elected and has not taken over; another Welcome follows.
+    pub epoch: Option<Epoch>,
     pub agent_ttl: Duration,
     pub heartbeat_interval: Duration,
     pub server_time: Timestamp,

@@ -65,12 +65,12 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod waiting;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::agent::{Hello, StreamId};
 use crate::ids::{Epoch, JobUid};
 use crate::schedule;
 use crate::time::{Boot, Now, Timestamp};
@@ -88,6 +88,7 @@ use random::Random;
 use reach::Reach;
 use take_over::Doubt;
 use term::Term;
+use waiting::Waiting;
 
 pub use clock::ClockJump;
 pub use config::Config;
@@ -137,7 +138,7 @@ pub struct Engine {
     /// An election that the ledger has and that looks later than this node's.
     doubt: Option<Doubt>,
     /// Agents that came before there was a leader here.
-    hellos: BTreeMap<StreamId, Hello>,
+    waiting: Waiting,
     /// Requests that came before, with when they came.
     early: VecDeque<(Boot, RequestHandle, Request)>,
     /// Fires for which the ledger had another row already.
@@ -162,7 +163,7 @@ impl Engine {
             burial: Burial::default(),
             leaving: None,
             doubt: None,
-            hellos: BTreeMap::new(),
+            waiting: Waiting::default(),
             early: VecDeque::new(),
             conflicts: BTreeSet::new(),
         }
@@ -184,6 +185,11 @@ impl Engine {
             Phase::Leading(term) => Some(term.epoch),
             Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => None,
         }
+    }
+
+    /// Whether it is elected, and has not taken over yet.
+    pub fn is_taking_over(&self) -> bool {
+        matches!(self.phase, Phase::TakingOver { .. } | Phase::Loading { .. })
     }
 
     /// Whether it has given up for good.
@@ -243,15 +249,16 @@ impl Engine {
                     term.leases_ended(instances);
                 }
             }
-            Input::LeasesUnrenewed(id, instances) => {
-                if let Phase::Leading(term) = &mut self.phase {
-                    term.leases_unrenewed(id, &instances);
+            Input::LeasesUnrenewed(id, instances) => match &mut self.phase {
+                Phase::Leading(term) => term.leases_unrenewed(id, &instances),
+                Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => {
+                    self.waiting.leases_unrenewed(id, &instances);
                 }
-            }
+            },
             Input::Hello(stream, hello) => match &mut self.phase {
                 Phase::Leading(term) => term.hello(stream, hello, out),
                 Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } => {
-                    self.hellos.insert(stream, hello);
+                    self.waiting.hellos.insert(stream, hello);
                 }
                 Phase::Ended => out.push(Effect::Close(stream, crate::agent::Closed::NotLeading)),
             },
@@ -264,20 +271,24 @@ impl Engine {
             },
             Input::Unreached(agent) => self.unreached(agent, out),
             Input::StreamClosed(stream) => {
-                self.hellos.remove(&stream);
+                self.waiting.closed(stream);
                 if let Phase::Leading(term) = &mut self.phase {
                     term.stream_closed(stream);
                 }
             }
-            Input::FromAgent(stream, message) => {
-                if let Phase::Leading(term) = &mut self.phase {
-                    term.heard(stream, message, out);
-                }
-            }
+            Input::FromAgent(stream, message) => match &mut self.phase {
+                Phase::Leading(term) => term.heard(stream, message, out),
+                Phase::TakingOver { .. } | Phase::Loading { .. } => self.heard_early(stream, &message, out),
+                Phase::Standby | Phase::Ended => {}
+            },
             Input::LeadershipProved(id, revision) => match &mut self.phase {
                 Phase::Leading(term) => term.proved(id, out),
-                Phase::TakingOver { .. } => self.judge_election(id, revision, out),
-                Phase::Standby | Phase::Loading { .. } | Phase::Ended => {}
+                Phase::TakingOver { .. } => {
+                    self.proved_early(id, out);
+                    self.judge_election(id, revision, out);
+                }
+                Phase::Loading { .. } => self.proved_early(id, out),
+                Phase::Standby | Phase::Ended => {}
             },
         }
     }
@@ -297,9 +308,11 @@ impl Engine {
     pub fn next_wakeup(&self) -> Option<Boot> {
         let own = match &self.phase {
             Phase::Standby => Some(self.candidacy.next_wakeup(self.now.boot)),
-            Phase::TakingOver { call: None, retry_at } if self.is_confirmed() => Some(*retry_at),
+            Phase::TakingOver { call: None, retry_at } if self.is_confirmed() => {
+                Some(self.waiting.next_welcome().map_or(*retry_at, |at| at.min(*retry_at)))
+            }
             Phase::Loading { filling: Some(_), .. } => Some(self.now.boot),
-            Phase::TakingOver { .. } | Phase::Loading { .. } => None,
+            Phase::TakingOver { .. } | Phase::Loading { .. } => self.waiting.next_welcome(),
             Phase::Leading(term) => term.next_wakeup(),
             Phase::Ended => return None,
         };
@@ -320,6 +333,7 @@ impl Engine {
         {
             out.push(Effect::Answer(handle, Err(Refusal::Unavailable(Away::NoLeader))));
         }
+        self.welcome_early(out);
         self.fill(out);
         self.look_at_lease(out);
         if let Phase::Leading(term) = &mut self.phase {

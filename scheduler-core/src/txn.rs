@@ -142,6 +142,8 @@ pub struct Survey {
     pub ledger_time: Timestamp,
     /// Of who took over last; `None`: nobody has.
     pub schedule_version: Option<String>,
+    /// The longest that agents were ever told they may go on; zero: nobody was told anything.
+    pub longest_agent_ttl: Duration,
 }
 
 /// A new leader's first transaction (rule 12): it ends the previous term.

@@ -494,8 +494,8 @@ impl World {
         if matches!(message, ToAgent::Assign(_)) {
             self.check_confirmed(s, "hands out an attempt");
         }
-        if let (Some(open), ToAgent::Welcome(_)) = (self.servers[s].streams.get_mut(&id), &message) {
-            open.waits = false;
+        if let (Some(open), ToAgent::Welcome(welcome)) = (self.servers[s].streams.get_mut(&id), &message) {
+            open.waits = welcome.epoch.is_none();
         }
         let Some(open) = self.servers[s].streams.get_mut(&id) else { return };
         let doubled = matches!(message, ToAgent::Assign(_)) && self.plant == Some(Plant::AssignedTwice);

@@ -32,6 +32,7 @@ impl Leader for Postgres {
         Ok(Survey {
             ledger_time: Timestamp::from_micros(row.try_get("clock").map_err(refused)?),
             schedule_version: row.try_get("schedule_version").map_err(refused)?,
+            longest_agent_ttl: rows::longest_agent_ttl(&row).map_err(refused)?,
         })
     }
 

@@ -21,7 +21,8 @@ pub(super) const PURGE_CHOSEN: &str =
 pub(super) const FORGET_REQUESTS: &str = "SELECT deposed_by FROM forget_requests($1, $2, $3)";
 
 pub(super) const SURVEY: &str = "SELECT ledger_clock() AS clock, \
-     (SELECT schedule_version FROM leadership WHERE id = 1) AS schedule_version";
+     (SELECT schedule_version FROM leadership WHERE id = 1) AS schedule_version, \
+     coalesce((SELECT longest_agent_ttl FROM leadership WHERE id = 1), 0) AS longest_agent_ttl";
 pub(super) const EPOCH_AND_CLOCK: &str = "SELECT epoch, ledger_clock() AS clock FROM leadership WHERE id = 1";
 
 /// Which of new runs have an instant that another row has, by their number in the list.

@@ -40,8 +40,12 @@ pub(crate) fn leadership(row: &impl Columns) -> sqlx::Result<TookOver> {
         epoch: Epoch(row.get("epoch")?),
         watermark: time(row, "watermark")?,
         token_ceiling: FencingToken(row.get("token_ceiling")?),
-        longest_agent_ttl: Duration::from_micros(count(row, "longest_agent_ttl")?),
+        longest_agent_ttl: longest_agent_ttl(row)?,
     })
+}
+
+pub(crate) fn longest_agent_ttl(row: &impl Columns) -> sqlx::Result<Duration> {
+    Ok(Duration::from_micros(count(row, "longest_agent_ttl")?))
 }
 
 /// What the last leader was elected by.

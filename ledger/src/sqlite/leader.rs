@@ -14,8 +14,9 @@ use crate::leader::Leader;
 impl Leader for Sqlite {
     async fn survey(&self) -> Result<Survey, Failure> {
         let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
-        let schedule_version = leadership::schedule_version(&mut reading).await.map_err(failure::before_commit)?;
-        Ok(Survey { ledger_time: self.now(), schedule_version })
+        let (schedule_version, longest_agent_ttl) =
+            leadership::survey(&mut reading).await.map_err(failure::before_commit)?;
+        Ok(Survey { ledger_time: self.now(), schedule_version, longest_agent_ttl })
     }
 
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {

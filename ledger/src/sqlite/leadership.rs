@@ -1,5 +1,7 @@
 //! Terms: the take-over that begins one, and the fence that every later transaction passes.
 
+use std::time::Duration;
+
 use scheduler_core::ids::{Epoch, FencingToken};
 use scheduler_core::time::{Timestamp, micros};
 use scheduler_core::txn::{Failure, TakeOver, TookOver};
@@ -57,9 +59,12 @@ fn next_term(last: Option<&TookOver>, take_over: &TakeOver, now: Timestamp) -> T
     TookOver { epoch, watermark, token_ceiling: FencingToken::nth(epoch, TOKENS_PER_EPOCH - 1), longest_agent_ttl }
 }
 
-/// Of who took over last.
-pub(super) async fn schedule_version(connection: &mut SqliteConnection) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar(sql::SCHEDULE_VERSION).fetch_optional(connection).await
+/// The schedule version of who took over last, and the longest that agents were ever told they may go on.
+pub(super) async fn survey(connection: &mut SqliteConnection) -> sqlx::Result<(Option<String>, Duration)> {
+    let Some(row) = sqlx::query(sql::SURVEY).fetch_optional(connection).await? else {
+        return Ok((None, Duration::ZERO));
+    };
+    Ok((row.try_get("schedule_version")?, rows::longest_agent_ttl(&row)?))
 }
 
 /// Refuses whoever does not have the ledger's epoch. To be read in the transaction that it guards.

@@ -82,7 +82,7 @@ async fn writes_search_by_index() {
         sql::FIND_FIRE,
         sql::FIND_REQUEST,
         sql::SELECT_LEADERSHIP,
-        sql::SCHEDULE_VERSION,
+        sql::SURVEY,
     ] {
         assert_searches(&ledger, text).await;
     }

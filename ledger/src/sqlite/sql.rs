@@ -9,7 +9,7 @@ pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 pub(super) const SELECT_LEADERSHIP: &str = "SELECT epoch, watermark, token_ceiling, longest_agent_ttl, coordinator, election_revision FROM leadership WHERE id = 1";
 
-pub(super) const SCHEDULE_VERSION: &str = "SELECT schedule_version FROM leadership WHERE id = 1";
+pub(super) const SURVEY: &str = "SELECT schedule_version, longest_agent_ttl FROM leadership WHERE id = 1";
 
 pub(super) const BEGIN_TERM: &str = include_str!("sql/begin_term.sql");
 

@@ -49,12 +49,15 @@ pub(crate) async fn a_survey_tells_the_ledgers_clock_and_the_last_leaders_schedu
     let ledger = backend.connect().await;
     let clock = seconds_after(3);
     backend.set_clock(clock).await;
-    assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version: None });
-    for version in ["2026a-001", "2025b-001"] {
-        let take_over = TakeOver { schedule_version: version.to_owned(), ..take_over("a") };
+    let nothing = Survey { ledger_time: clock, schedule_version: None, longest_agent_ttl: Duration::ZERO };
+    assert_eq!(ledger.survey().await.unwrap(), nothing);
+    for (version, own, longest) in [("2026a-001", 20, 20), ("2025b-001", 10, 20)] {
+        let agent_ttl = Duration::from_secs(own);
+        let take_over = TakeOver { schedule_version: version.to_owned(), agent_ttl, ..take_over("a") };
         ledger.take_over(&take_over).await.unwrap();
+        let longest_agent_ttl = Duration::from_secs(longest);
         let schedule_version = Some(version.to_owned());
-        assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version });
+        assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version, longest_agent_ttl });
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Candidacy {
     next_survey: Boot,
     /// What the ledger said last; `None`: nothing since this node last led.
     outlook: Option<Result<(), Bar>>,
+    /// The longest that agents were ever told they may go on, as the ledger said last.
+    told_ttl: Duration,
     /// The schedule version in the ledger, where that is another, and when a node with it was last seen.
     other_version: Option<String>,
     seen: Boot,
@@ -39,6 +41,7 @@ impl Candidacy {
             asked: None,
             next_survey: now,
             outlook: None,
+            told_ttl: Duration::ZERO,
             other_version: None,
             seen: now,
             stands_back_until: None,
@@ -53,6 +56,11 @@ impl Candidacy {
             self.others_since = now;
         }
         self.others = others;
+    }
+
+    /// Whether agents may be told that they may go on for so long: the ledger knows it, for who decides that they are lost.
+    pub(super) fn may_tell(&self, agent_ttl: Duration) -> bool {
+        agent_ttl <= self.told_ttl
     }
 
     /// Since when somebody else could lead instead.
@@ -96,6 +104,7 @@ impl Candidacy {
     }
 
     fn judge(&mut self, survey: &Survey, asked: Now, now: Now) -> Result<(), Bar> {
+        self.told_ttl = survey.longest_agent_ttl;
         let other = survey.schedule_version.clone().filter(|version| *version > self.version);
         if self.other_version != other {
             self.seen = now.boot;

@@ -50,6 +50,7 @@ impl Engine {
         let Some(lease) = self.lease.as_mut().filter(|lease| lease.candidacy == candidacy) else { return };
         if matches!(self.phase, Phase::Standby) {
             lease.election = election;
+            self.waiting.begin_anew(self.now.boot);
             self.phase = Phase::TakingOver { call: None, retry_at: self.now.boot };
         }
     }

@@ -117,7 +117,7 @@ impl Engine {
         for (_, handle, _) in std::mem::take(&mut self.early) {
             out.push(Effect::Answer(handle, Err(Refusal::Unavailable(Away::Stopping))));
         }
-        for stream in std::mem::take(&mut self.hellos).into_keys() {
+        for stream in std::mem::take(&mut self.waiting).hellos.into_keys() {
             out.push(Effect::Close(stream, Closed::NotLeading));
         }
     }

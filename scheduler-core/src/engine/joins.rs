@@ -16,9 +16,9 @@ use super::leases::AgentLease;
 use super::live::Dispatch;
 use super::term::Term;
 
-const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Questions to the coordinator that may be without an answer; older ones are given up.
-const MAX_QUESTIONS: usize = 16;
+pub(super) const MAX_QUESTIONS: usize = 16;
 
 impl Term {
     pub(super) fn hello(&mut self, stream: StreamId, hello: Hello, out: &mut Vec<Effect>) {
@@ -61,9 +61,9 @@ impl Term {
         self.agents.by_stream.insert(stream, instance);
         self.lease_is_due(instance);
         let welcome = Welcome {
-            epoch: self.epoch,
+            epoch: Some(self.epoch),
             agent_ttl: self.config.agent_ttl,
-            heartbeat_interval: (self.config.agent_ttl / 10).min(LONGEST_HEARTBEAT_INTERVAL),
+            heartbeat_interval: heartbeat_interval(self.config.agent_ttl),
             server_time: self.now.wall,
         };
         out.push(Effect::Send(stream, ToAgent::Welcome(welcome)));
@@ -266,6 +266,10 @@ impl Term {
             self.inbox.push_back(Event::End(attempt, end));
         }
     }
+}
+
+pub(super) fn heartbeat_interval(agent_ttl: Duration) -> Duration {
+    (agent_ttl / 10).min(LONGEST_HEARTBEAT_INTERVAL)
 }
 
 /// An agent that does not say when something was is believed to mean now.

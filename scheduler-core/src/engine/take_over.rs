@@ -137,7 +137,7 @@ impl Engine {
         term.begin(!self.is_confirmed(), self.numbers);
         self.conflicts.clear();
         term.publish(None, out);
-        for (stream, hello) in std::mem::take(&mut self.hellos) {
+        for (stream, hello) in std::mem::take(&mut self.waiting).hellos {
             term.hello(stream, hello, out);
         }
         self.phase = Phase::Leading(term);

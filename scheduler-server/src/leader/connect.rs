@@ -159,7 +159,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Holds the agent until it is known who leads (rule 22); `None`: this node does.
+    /// Holds the agent until it is known who leads (rule 22); `None`: this node does, or soon will.
     async fn leader_elsewhere(&self) -> Option<Peer> {
         let mut whereabouts = self.handle.whereabouts();
         let known = tokio::select! {
@@ -171,7 +171,7 @@ impl Reader {
         match known.as_deref() {
             Ok(Whereabouts::There(peer)) => Some(peer.clone()),
             // The loop is gone, which whoever passes the Hello on will find.
-            Ok(Whereabouts::Here | Whereabouts::Nowhere) | Err(_) => None,
+            Ok(Whereabouts::Here | Whereabouts::Soon | Whereabouts::Nowhere) | Err(_) => None,
         }
     }
 

@@ -178,6 +178,7 @@ impl Loop {
         let elsewhere = self.leader.as_ref().filter(|peer| peer.node.as_str() != self.node_id);
         let whereabouts = match elsewhere {
             _ if self.engine.is_leading() => Whereabouts::Here,
+            _ if self.engine.is_taking_over() => Whereabouts::Soon,
             Some(peer) if self.doubted.as_ref() != Some(&peer.instance) => Whereabouts::There(peer.clone()),
             // It does not answer; or this node is about to take over, or the key is that of an earlier process.
             Some(_) | None => Whereabouts::Nowhere,

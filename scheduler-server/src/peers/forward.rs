@@ -88,10 +88,10 @@ impl Forward {
         tokio::pin!(patience);
         loop {
             let leader = whereabouts.borrow_and_update().clone();
-            let is_known = leader != Whereabouts::Nowhere;
+            let is_known = matches!(leader, Whereabouts::Here | Whereabouts::There(_));
             match leader {
                 Whereabouts::Here => return Carry::Here,
-                Whereabouts::Nowhere => {}
+                Whereabouts::Nowhere | Whereabouts::Soon => {}
                 Whereabouts::There(peer) => {
                     let asked = self.leaders.ask(&peer.address, call);
                     let answer = tokio::select! {

@@ -83,7 +83,11 @@ impl Tables {
     }
 
     pub fn survey(&self, clock: Timestamp) -> Survey {
-        Survey { ledger_time: clock, schedule_version: self.schedule_version.clone() }
+        Survey {
+            ledger_time: clock,
+            schedule_version: self.schedule_version.clone(),
+            longest_agent_ttl: self.longest_agent_ttl,
+        }
     }
 
     pub fn load(&self, entered_since: Timestamp, clock: Timestamp) -> Snapshot {

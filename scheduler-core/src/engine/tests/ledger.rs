@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::world::TTL;
 use crate::agent::Cordon;
 use crate::audit::Event;
 use crate::backfill::Backfill;
@@ -49,6 +50,7 @@ impl Ledger {
             Call::Survey => Ok(Done::Surveyed(Survey {
                 ledger_time: clock.saturating_add(self.ahead),
                 schedule_version: self.schedule_version.clone(),
+                longest_agent_ttl: if self.epoch.0 == 0 { Duration::ZERO } else { TTL },
             })),
             Call::TakeOver(take_over) => {
                 if let Some(later) = take_over.comes_after(self.election.clone()) {

@@ -1,4 +1,4 @@
-use crate::agent::{FromAgent, Inventory, Outcome, StreamId};
+use crate::agent::{FromAgent, Inventory, Outcome, StreamId, ToAgent};
 use crate::engine::{Alert, Answer, Command, Input, Refusal};
 use crate::ids::Epoch;
 use crate::run::RunState;
@@ -293,6 +293,50 @@ fn a_cancel_that_is_repeated_is_not_answered_before_it_is_in_the_ledger() {
     world.ledger_catches_up();
     assert!(matches!(world.answers[&first], Ok(Answer::Run(_))));
     assert!(matches!(world.answers[&again], Ok(Answer::Repeated(_))));
+}
+
+/// As while the ledger is away: what agents run goes on.
+#[test]
+fn an_elected_node_confirms_heartbeats_by_its_key_and_does_nothing_more_before_its_take_over() {
+    let mut world = World::leading_in_cluster();
+    world.input(Input::Unelected(world.candidacy.unwrap()));
+    world.pass(seconds(1));
+    world.ledger_works = false;
+    world.input(Input::Hello(StreamId(5), hello("a", 1, 1)));
+    assert_eq!(world.sent, [], "a standby holds the Hello");
+    world.elect();
+    world.pass(seconds(1));
+    let welcomes = |world: &World| {
+        let welcome = |(_, message): &(StreamId, ToAgent)| match message {
+            ToAgent::Welcome(welcome) => Some(welcome.epoch),
+            _ => None,
+        };
+        world.sent.iter().filter_map(welcome).collect::<Vec<_>>()
+    };
+    assert_eq!(welcomes(&world), [None]);
+    world.sent.clear();
+    world.heard(5, FromAgent::Heartbeat { n: 3 });
+    let confirmed = |world: &World| {
+        world.sent.iter().filter(|(_, message)| matches!(message, ToAgent::HeartbeatConfirmed { n: 3, .. })).count()
+    };
+    assert_eq!(confirmed(&world), 1);
+    world.heard(5, FromAgent::Inventory(Inventory::default()));
+    assert_eq!(world.closed, [], "what else it says is passed over");
+    world.sent.clear();
+    world.ledger_catches_up();
+    assert_eq!(welcomes(&world).len(), 1);
+    assert!(welcomes(&world)[0].is_some());
+}
+
+/// Who decides that an agent is lost has to know of what it was told.
+#[test]
+fn nobody_tells_agents_of_more_time_than_the_ledger_knows_of_before_the_take_over() {
+    let mut world = World::in_cluster();
+    world.ledger_works = false;
+    world.input(Input::Hello(StreamId(5), hello("a", 1, 1)));
+    world.elect();
+    world.pass(seconds(2));
+    assert_eq!(world.sent, [], "nobody has told agents anything yet");
 }
 
 /// What a lease would not outlive is done a part at a time.
