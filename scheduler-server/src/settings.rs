@@ -155,6 +155,10 @@ pub struct ServeFlags {
     #[arg(long, env = "PUNCTUAL_NODE_ADVERTISE", value_name = "URL")]
     advertise: Option<String>,
 
+    /// Names under which clients may reach this node beside that of --advertise, such as a load balancer's; may be repeated
+    #[arg(long, env = "PUNCTUAL_NODE_HOST", value_name = "NAME,…", value_delimiter = ',')]
+    host: Vec<String>,
+
     /// Listen beyond loopback without TLS or sign-in: whoever reaches the port can do everything
     #[arg(
         long,
@@ -280,6 +284,7 @@ struct File {
     max_connections: Option<usize>,
     max_connections_per_address: Option<usize>,
     advertise: Option<String>,
+    host: Vec<String>,
     insecure: Option<bool>,
     sign_in: Option<bool>,
     token_rate: Option<u32>,
@@ -408,8 +413,11 @@ impl ServeFlags {
             }
             settings.warnings.push(format!("{listen} is reachable from elsewhere, and {lacking} (--insecure)"));
         }
+        let hosts = [self.host, file.host].into_iter().find(|given| !given.is_empty()).unwrap_or_default();
         if !is_loopback {
-            settings.names = Some(names(settings.listen, advertise.as_deref())?);
+            settings.names = Some(names(settings.listen, advertise.as_deref(), hosts)?);
+        } else if !hosts.is_empty() {
+            bail!("--host: who listens on loopback is reached by loopback names only; give another --listen");
         }
         settings.advertise = advertise.unwrap_or(settings.advertise);
         Ok(settings)
@@ -491,9 +499,12 @@ fn ledger_of(url: Option<String>) -> Result<Ledger> {
     }
 }
 
-/// The names that clients may use: of the address listened on, and the one advertised.
-fn names(listen: SocketAddr, advertise: Option<&str>) -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
+/// The names that clients may use: of the address listened on, the one advertised, and those given beside.
+fn names(listen: SocketAddr, advertise: Option<&str>, hosts: Vec<String>) -> Result<BTreeSet<String>> {
+    if let Some(no_name) = hosts.iter().find(|host| host.is_empty() || host.contains("://") || host.contains('/')) {
+        bail!("--host {no_name:?}: write it as a name or an address, without a scheme");
+    }
+    let mut names = BTreeSet::from_iter(hosts);
     if !listen.ip().is_unspecified() {
         names.insert(bracketed(listen.ip()));
     }
@@ -502,7 +513,9 @@ fn names(listen: SocketAddr, advertise: Option<&str>) -> Result<BTreeSet<String>
         names.insert(uri.host().with_context(|| format!("--advertise {url} names no host"))?.to_owned());
     }
     if names.is_empty() {
-        bail!("--listen {listen} names no address that clients could use: say which with --advertise URL");
+        bail!(
+            "--listen {listen} names no address that clients could use: say which with --advertise URL, or --host NAME"
+        );
     }
     Ok(names)
 }

@@ -66,6 +66,10 @@ fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
         Flag { beside: &["--etcd=http://one.example"], ..Flag::new("cluster", Key::Text, ["one", "other"]) },
         Flag { beside: &["--etcd=http://one.example"], ..Flag::new("peer-ca", Key::Text, ["one", "other"]) },
         Flag::new("advertise", Key::Text, ["http://one.example", "http://other.example"]),
+        Flag {
+            beside: &["--listen=192.0.2.1:1", "--insecure"],
+            ..Flag::new("host", Key::List, ["one.example", "other.example"])
+        },
         // Elsewhere than on loopback, for that is what it allows.
         Flag::switch("insecure", &["--listen=192.0.2.1:1"]),
         Flag::switch("sign-in", &[]),

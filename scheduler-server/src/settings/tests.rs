@@ -24,6 +24,21 @@ fn the_port_is_not_opened_to_others_unless_told_so() {
 }
 
 #[test]
+fn a_node_is_reached_by_the_names_that_it_is_given_and_by_no_others() {
+    let open = ["--database-url=sqlite://l.db", "--listen=0.0.0.0:1", "--insecure"];
+    let names = |host: &str| serve(&[&open[..], &[host]].concat()).map(|settings| settings.names.unwrap());
+    let found: Vec<String> = names("--host=punctual,10.1.2.3").unwrap().into_iter().collect();
+    assert_eq!(found, ["10.1.2.3", "punctual"]);
+    for wrong in ["--host=http://punctual", "--host=punctual,", "--host="] {
+        assert!(names(wrong).is_err(), "{wrong}");
+    }
+    assert!(
+        serve(&["--database-url=sqlite://l.db", "--host=punctual"]).is_err(),
+        "it would let nobody in by that name"
+    );
+}
+
+#[test]
 fn who_listens_beyond_loopback_lets_nobody_in_without_a_token() {
     let signs_in = |flags: &[&str]| {
         let settings = serve(&[&["--database-url=sqlite://l.db"], flags].concat()).unwrap();
