@@ -95,16 +95,58 @@ impl Postgres {
         self.process = Some(process);
     }
 
+    /// SIGSTOP of all that it is: connections stay open, and nobody answers.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn wake(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("because the test knows that its Postgres runs");
+        let pid = process.pid();
+        // The parent first, so that it starts no more of them.
+        for pid in [pid.cast_signed()].into_iter().chain(children(pid)) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+    }
+
     pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port.number())
+        self.url_at(self.port.number())
+    }
+
+    /// Where a wire to it begins.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("postgres://{USER}@127.0.0.1:{port}/postgres")
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port.number()
     }
 
     /// A shell that is told to do something, all of it in one session.
     #[track_caller]
     pub fn psql(&self, text: &str) -> Process {
+        Process::run("psql", self.folder.path(), self.shell(text))
+    }
+
+    /// What a shell prints that is asked something.
+    #[track_caller]
+    pub fn answer(&self, text: &str) -> String {
+        let mut shell = self.shell(text);
+        let said = shell.args(["--no-align", "--tuples-only"]).output().expect("because psql is there");
+        assert!(said.status.success(), "{text}: {}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stdout).trim().to_owned()
+    }
+
+    fn shell(&self, text: &str) -> Command {
         let mut command = Command::new(self.programs.join("psql"));
         command.args(["--no-psqlrc", "--quiet", "--dbname", &self.url(), "--command", text]);
-        Process::run("psql", self.folder.path(), command)
+        command
     }
 
     /// Its data, and what it needs beside them.

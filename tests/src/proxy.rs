@@ -1,9 +1,10 @@
-//! A wire between a client and a server that can be cut, and made to lose what the server answers.
+//! A wire between a client and a server that can be cut, made to lose what the server answers, and made to keep what
+//! clients send until later.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
 use crate::Port;
@@ -20,7 +21,20 @@ struct Wire {
     open: Mutex<Vec<TcpStream>>,
     is_cut: AtomicBool,
     loses_answers: AtomicBool,
+    holding: Mutex<Holding>,
+    /// Something was kept, or is kept no longer.
+    turned: Condvar,
     is_gone: AtomicBool,
+}
+
+/// What clients have sent that the server does not get yet.
+#[derive(Debug, Default)]
+struct Holding {
+    connections: u64,
+    /// The connections before this one are held up.
+    before: u64,
+    kept: usize,
+    clients: Vec<(u64, TcpStream)>,
 }
 
 impl Proxy {
@@ -33,6 +47,8 @@ impl Proxy {
             open: Mutex::default(),
             is_cut: AtomicBool::new(false),
             loses_answers: AtomicBool::new(false),
+            holding: Mutex::default(),
+            turned: Condvar::new(),
             is_gone: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&wire);
@@ -55,6 +71,34 @@ impl Proxy {
         self.wire.loses_answers.store(true, SeqCst);
     }
 
+    /// What is sent from now on over the connections that are there is kept; new connections are good.
+    pub fn hold(&self) {
+        let mut holding = self.wire.holding();
+        holding.before = holding.connections;
+    }
+
+    /// Waits until something is kept, and hangs up on who sent it.
+    pub fn hang_up(&self) {
+        let mut holding = self.wire.holding();
+        while holding.kept == 0 {
+            holding = self.wire.turned.wait(holding).expect("because nobody panics while holding it");
+        }
+        let before = holding.before;
+        for (_, client) in holding.clients.iter().filter(|(number, _)| *number < before) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// How many bytes are kept.
+    pub fn kept(&self) -> usize {
+        self.wire.holding().kept
+    }
+
+    /// What was kept arrives after all.
+    pub fn let_go(&self) {
+        self.wire.let_go();
+    }
+
     /// Breaks what is connected; new connections are good.
     pub fn mend(&self) {
         self.wire.loses_answers.store(false, SeqCst);
@@ -67,6 +111,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.wire.is_gone.store(true, SeqCst);
         self.wire.break_all();
+        self.wire.let_go();
         // Wakes the thread that accepts.
         let _ = TcpStream::connect(("127.0.0.1", self.port()));
     }
@@ -76,6 +121,28 @@ impl Wire {
     fn break_all(&self) {
         for stream in self.open.lock().expect("because nobody panics while holding it").drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn holding(&self) -> MutexGuard<'_, Holding> {
+        self.holding.lock().expect("because nobody panics while holding it")
+    }
+
+    fn let_go(&self) {
+        self.holding().before = 0;
+        self.turned.notify_all();
+    }
+
+    /// Keeps what came over a connection while that is held up.
+    fn keep(&self, connection: u64, bytes: usize) {
+        let mut holding = self.holding();
+        if connection < holding.before {
+            holding.kept += bytes;
+            self.turned.notify_all();
+            while connection < holding.before {
+                holding = self.turned.wait(holding).expect("because nobody panics while holding it");
+            }
+            holding.kept -= bytes;
         }
     }
 
@@ -98,17 +165,27 @@ impl Wire {
         let mut open = self.open.lock().expect("because nobody panics while holding it");
         open.extend([twice(client), twice(server)]);
         drop(open);
-        let (from, to) = (twice(client), twice(server));
-        thread::spawn(move || copy(from, to, || false));
+        let mut holding = self.holding();
+        let number = holding.connections;
+        holding.connections += 1;
+        holding.clients.push((number, twice(client)));
+        drop(holding);
+        let (wire, from, to) = (Arc::clone(self), twice(client), twice(server));
+        let arrives = move |bytes| {
+            wire.keep(number, bytes);
+            true
+        };
+        thread::spawn(move || copy(from, to, arrives));
         let (wire, from, to) = (Arc::clone(self), twice(server), twice(client));
-        thread::spawn(move || copy(from, to, || wire.loses_answers.load(SeqCst)));
+        thread::spawn(move || copy(from, to, |_| !wire.loses_answers.load(SeqCst)));
     }
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream, is_lost: impl Fn() -> bool) {
+/// `arrives`: whether so many bytes do, asked when they have come.
+fn copy(mut from: TcpStream, mut to: TcpStream, arrives: impl Fn(usize) -> bool) {
     let mut buffer = [0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        if !is_lost() && to.write_all(&buffer[..read]).is_err() {
+        if arrives(read) && to.write_all(&buffer[..read]).is_err() {
             break;
         }
     }

@@ -15,6 +15,7 @@ mod command_line_live;
 mod doors;
 mod encrypted;
 mod ends;
+mod fenced;
 mod fires;
 mod floods;
 mod history;
