@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 mod bench;
+mod cluster;
 mod dev;
 mod instructions;
 mod need;
@@ -18,6 +19,8 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   dev [-- ARGS]   builds and runs `scheduler-server dev ARGS`: one node with an embedded agent
+  cluster         runs three servers, three members of etcd, Postgres and two agents to play with,
+                  and prints their addresses and what to try
   test [ARGS]     gets what the tests need, then runs every test; ARGS go to `cargo nextest run`
                   and leave the doc tests out (for example: -E 'package(ledger)')
   bench [NAME]    runs all benchmarks or one, in release builds
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match Chore::parse(&args) {
         Some(Chore::Dev(args)) => dev::run(args),
+        Some(Chore::Cluster) => cluster::run(),
         Some(Chore::Test(args)) => test::run(args),
         Some(Chore::Bench(name)) => bench::run(name),
         Some(Chore::Instructions { write }) => instructions::run(write),
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
 #[derive(Debug, PartialEq, Eq)]
 enum Chore<'a> {
     Dev(&'a [String]),
+    Cluster,
     Test(&'a [String]),
     Bench(Option<&'a str>),
     Instructions { write: bool },
@@ -70,6 +75,7 @@ impl<'a> Chore<'a> {
         };
         match (command.as_str(), rest) {
             ("dev", args) => Some(Self::Dev(args)),
+            ("cluster", []) => Some(Self::Cluster),
             ("test", args) => Some(Self::Test(args)),
             ("bench", []) => Some(Self::Bench(None)),
             ("bench", [name]) if name == "instructions" => Some(Self::Instructions { write: false }),
@@ -104,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_refused() {
-        for line in [&[][..], &["tets"], &["bench", "one", "two"], &["--", "dev"], &["help", "me"]] {
+        for line in [&[][..], &["tets"], &["bench", "one", "two"], &["cluster", "me"], &["--", "dev"], &["help", "me"]]
+        {
             assert_eq!(Chore::parse(&strings(line)), None, "{line:?}");
         }
     }

@@ -26,6 +26,23 @@ impl Need {
     }
 }
 
+const POSTGRES: Need = Need {
+    name: "Postgres's server",
+    probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"],
+    // The cluster that Debian makes with it, on its own port, is in nobody's way.
+    packages: &["postgresql"],
+    why: "ledgers are in private Postgres servers",
+};
+const ETCD: Need = Need {
+    name: "etcd",
+    probe: &["sh", "-c", "etcd --version && etcdctl version"],
+    packages: &["etcd-server", "etcd-client"],
+    why: "clusters have private ones",
+};
+
+/// What a cluster to play with is made of.
+pub(crate) const CLUSTER: &[Need] = &[POSTGRES, ETCD];
+
 /// What the tests use.
 pub(crate) const TEST: &[Need] = &[
     Need {
@@ -46,25 +63,14 @@ pub(crate) const TEST: &[Need] = &[
         packages: &["npm"],
         why: "it brings the gRPC-Web client and buf",
     },
-    Need {
-        name: "Postgres's server",
-        probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"],
-        // The cluster that Debian makes with it, on its own port, is in nobody's way.
-        packages: &["postgresql"],
-        why: "the tests run ledgers in private Postgres servers",
-    },
+    POSTGRES,
     Need {
         name: "SQLite's shell",
         probe: &["sqlite3", "--version"],
         packages: &["sqlite3"],
         why: "the tests back ledgers up with it, as the page on operating says",
     },
-    Need {
-        name: "etcd",
-        probe: &["sh", "-c", "etcd --version && etcdctl version"],
-        packages: &["etcd-server", "etcd-client"],
-        why: "the tests of clusters start private ones",
-    },
+    ETCD,
 ];
 
 /// Installs what is missing where apt-get can, and otherwise says in a line each how to get it.

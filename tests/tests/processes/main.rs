@@ -24,6 +24,7 @@ mod load;
 mod outgoing;
 mod output;
 mod pages;
+mod playground;
 mod postgres;
 mod refusals;
 mod secrets;
