@@ -12,6 +12,7 @@ mod cluster;
 mod command_line;
 mod command_line_files;
 mod command_line_live;
+mod deploy;
 mod doors;
 mod encrypted;
 mod ends;
