@@ -128,6 +128,11 @@ impl Postgres {
         self.port.number()
     }
 
+    /// One of those that come with it.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// A shell that is told to do something, all of it in one session.
     #[track_caller]
     pub fn psql(&self, text: &str) -> Process {

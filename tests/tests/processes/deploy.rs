@@ -1,4 +1,4 @@
-//! What `deploy` tells the programs: every flag, variable and key that stands there exists, and the
+//! What `deploy` and the page on clusters tell the programs: every flag, variable and key that stands there exists, and the
 //! settings go together. What no container engine and no Kubernetes is needed for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,10 +71,10 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_flag_and_variable_of_deploy_is_a_programs() {
+fn every_flag_and_variable_of_deploy_and_its_page_is_a_programs() {
     let known = known();
     let (mut flags, mut variables) = (0_u32, 0_u32);
-    for file in files(&root().join("deploy")) {
+    for file in files(&root().join("deploy")).into_iter().chain([root().join("docs/cluster.md")]) {
         // A command goes on after a backslash, and ends where another begins.
         for line in read(&file).replace("\\\n", " ").split(['\n', '&', '|', ';']) {
             let mut called = None;

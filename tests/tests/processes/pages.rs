@@ -9,11 +9,17 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use punctual_tests::{Cli, Process, Said, Server, folder, grpcurl, program, python, root, sqlite};
+use punctual_tests::{
+    Agent, Cli, Etcd, Postgres, Process, Said, Server, folder, grpcurl, program, python, root, sqlite,
+};
 
 /// Where a server listens, and where `dev` has its data, as the pages have it.
 const ADDRESS: &str = "127.0.0.1:7117";
 const DATA: &str = "punctual-data";
+/// Where the page on clusters has another server, Postgres, and its ledger there.
+const ANOTHER: &str = "127.0.0.1:7118";
+const POSTGRES: &str = "127.0.0.1:5432";
+const LEDGER: &str = "postgres://punctual@127.0.0.1:5432/punctual";
 
 /// What is run, and what it prints, if the page says so.
 #[derive(Debug)]
@@ -86,6 +92,12 @@ fn run_with<T>(page: &str, tools: &[PathBuf], start: impl FnOnce(&Path, &Server)
     let server = Server::with_agent(folder.path());
     let _beside = start(folder.path(), &server);
     symlink("data", folder.path().join(DATA)).expect("because the folder is the test's");
+    run_at(page, tools, folder.path(), &server);
+}
+
+/// Runs all blocks in a folder, against a server that is there.
+#[track_caller]
+fn run_at(page: &str, tools: &[PathBuf], folder: &Path, server: &Server) {
     let page = page.replace(ADDRESS, &server.address());
     let blocks = blocks(&page);
     assert!(!blocks.is_empty(), "the page has commands");
@@ -101,8 +113,8 @@ fn run_with<T>(page: &str, tools: &[PathBuf], start: impl FnOnce(&Path, &Server)
             _ => (python().expect("because a page with Python is not run without"), "-c"),
         };
         let mut command = Command::new(program);
-        command.args([flag, &block.text]).current_dir(folder.path());
-        command.env("PATH", &path).env("HOME", folder.path()).env("PUNCTUAL_SERVER", server.url());
+        command.args([flag, &block.text]).current_dir(folder);
+        command.env("PATH", &path).env("HOME", folder).env("PUNCTUAL_SERVER", server.url());
         // Whoever has a proxy does not reach this machine through it.
         command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         let said = Said::of(&mut command);
@@ -158,6 +170,22 @@ fn the_page_on_handlers_shows_the_example_that_runs() {
 fn every_command_of_the_page_on_operating_prints_what_it_shows() {
     let Some(sqlite) = sqlite() else { return };
     run(&read("docs/operating-a-single-node.md"), &[sqlite]);
+}
+
+#[test]
+fn every_command_of_the_page_on_clusters_works() {
+    let (Some(etcd), Some(postgres)) = (Etcd::start(1), Postgres::start()) else { return };
+    let (folder, endpoints) = (folder(), etcd.endpoints().join(","));
+    let [one, other] = ["one", "other"].map(|name| {
+        let own = folder.path().join(name);
+        std::fs::create_dir(&own).expect("because the folder is the test's");
+        Server::on_database(&own, &postgres.url(), &["--etcd", &endpoints, "--node-id", name])
+    });
+    let _agent = Agent::start(folder.path(), "worker-1", &one, &["--server", &other.url()]);
+    one.has_agents(1);
+    let page = read("docs/cluster.md").replace(LEDGER, &postgres.url()).replace(ANOTHER, &other.address());
+    let page = page.replace(POSTGRES, &format!("127.0.0.1:{}", postgres.port()));
+    run_at(&page, &[postgres.program("pg_dump")], folder.path(), &one);
 }
 
 /// `2026-01-15 09:00`, with the seconds if there are any.
