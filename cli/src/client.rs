@@ -49,6 +49,9 @@ impl Server {
         if let Some(why) = settings.tls.contradicts(&url) {
             return Err(Failure::Usage(why));
         }
+        if settings.token_file.is_some() && tls::is_exposed(&url) {
+            eprintln!("warning: the token goes to {url} unencrypted, for whoever is on the way to read: use https://");
+        }
         let endpoint = match Scheme::of(&url) {
             Some(Scheme::Plain) => endpoint,
             Some(Scheme::Tls) => secured(endpoint, settings)?,

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::handler::{
     Async, Blocking, BlockingContext, Context, Grpc, Handler, Http, Noop, Process, Registry, Secrets,
 };
-use crate::isolation::{Isolation, IsolationError};
+use crate::isolation::{Hidden, Isolation, IsolationError};
 use crate::runtime::{self, Channels, Running};
 use crate::session::{self, Failure};
 use crate::state_dir::{StateDir, StateDirError};
@@ -50,6 +50,7 @@ pub struct Builder {
     isolation: Isolation,
     state_dir: Option<PathBuf>,
     token_file: Option<PathBuf>,
+    hidden: Vec<PathBuf>,
     handlers: Vec<(String, Arc<dyn Handler>)>,
 }
 
@@ -121,6 +122,7 @@ impl Agent {
             isolation: Isolation::default(),
             state_dir: None,
             token_file: None,
+            hidden: Vec::new(),
             handlers: Vec::new(),
         }
     }
@@ -229,6 +231,14 @@ impl Builder {
         self
     }
 
+    /// Other files and folders that process tasks may not read, as they may not read the token's file and the key of
+    /// [`tls`](Self::tls). Default: none.
+    #[must_use]
+    pub fn hidden(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.hidden = paths.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Offers a task type of the program's own, executed by an async function of the context and a payload.
     ///
     /// What it returns is the run's result, as JSON. A payload that `P` cannot be read from fails for good with
@@ -278,15 +288,29 @@ impl Builder {
         let built_in = self.built_in()?;
         let token = self.token_file.clone().map(TokenFile::new);
         if let Some(token) = &token {
-            token.authorization().map_err(BuildError::Token)?;
-            // The process's memory and open files are nobody's of the same user any more, tasks' among them.
+            token.read().map_err(BuildError::Token)?;
+            for server in self.servers.iter().filter(|server| tls::is_exposed(server)) {
+                tracing::warn!(
+                    server,
+                    "the token goes there unencrypted, for whoever is on the way to read: use https://"
+                );
+            }
+        }
+        if token.is_some() || self.tls.key.is_some() || !self.secrets.variables.is_empty() {
+            // The process's memory, variables and open files are nobody's of the same user any more, tasks' among them.
             set_dumpable_behavior(DumpableBehavior::NotDumpable)
                 .map_err(|errno| BuildError::Undumpable(errno.into()))?;
         }
         self.check_names(&built_in)?;
+        let hidden = if built_in.iter().any(|task_type| task_type == PROCESS) {
+            self.isolation.hide(&self.own_secrets(), Hidden::is_possible())?
+        } else {
+            Hidden::default()
+        };
         let folder = self.state_dir.unwrap_or_else(|| PathBuf::from("punctual-agent").join(&self.id));
         let state = StateDir::open(&folder)?;
-        let confinement = self.isolation.take(state.instance(), state.proved_gone())?;
+        let mut confinement = self.isolation.take(state.instance(), state.proved_gone())?;
+        confinement.hidden = hidden;
         let mut handlers = Registry::default();
         for task_type in built_in {
             let handler: Arc<dyn Handler> = match task_type.as_str() {
@@ -319,6 +343,11 @@ impl Builder {
             seed: now.boot.0.cast_unsigned() ^ u64::from(std::process::id()).rotate_left(32),
         };
         Ok(Agent { config, channels, handlers, state, token })
+    }
+
+    /// Files that are for the agent's eyes only.
+    fn own_secrets(&self) -> Vec<PathBuf> {
+        self.token_file.iter().chain(&self.tls.key).chain(&self.hidden).cloned().collect()
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -392,6 +421,7 @@ impl fmt::Debug for Builder {
             isolation,
             state_dir,
             token_file,
+            hidden,
             handlers,
         } = self;
         let handlers: Vec<&String> = handlers.iter().map(|(task_type, _)| task_type).collect();
@@ -408,6 +438,7 @@ impl fmt::Debug for Builder {
             .field("isolation", isolation)
             .field("state_dir", state_dir)
             .field("token_file", token_file)
+            .field("hidden", hidden)
             .field("handlers", &handlers)
             .finish()
     }

@@ -1,7 +1,7 @@
-//! What keeps process tasks away from the agent, and within bounds: another user, a folder of their own, limits.
-//!
-//! Without it a task may do whatever the agent may, and read the agent's own files.
+//! What keeps process tasks away from the agent, and within bounds: another user, a folder of their own, limits. Without
+//! another user a task may do whatever the agent may, but for reading the agent's own secrets.
 
+mod hidden;
 mod limits;
 mod user;
 
@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use uuid::Uuid;
 
+pub(crate) use self::hidden::Hidden;
 pub use self::limits::TaskLimits;
 pub use self::user::UserError;
 pub(crate) use self::user::{Identity, User};
 
-/// How process tasks are isolated. Default: not at all.
+/// How process tasks are isolated. Default: from the agent's secrets only.
 #[derive(Clone, Debug, Default)]
 pub struct Isolation {
     /// `USER` or `USER:GROUP`, by name or number, that tasks run as. Only for an agent that runs as root, and with a
@@ -27,6 +28,8 @@ pub struct Isolation {
     pub work_dir: Option<PathBuf>,
     /// What each process of a task may use up.
     pub limits: TaskLimits,
+    /// Tasks may read the agent's own secrets, if its user can: the files of its token and of its certificate's key.
+    pub trust_tasks: bool,
 }
 
 /// Why tasks cannot be isolated in this way.
@@ -38,6 +41,14 @@ pub enum IsolationError {
     NoWorkDir,
     #[error("--task-processes needs --run-as: the system counts a user's processes, and those of root without limit")]
     UncountedProcesses,
+    #[error(
+        "{}: process tasks could read it, and this kernel has no Landlock to keep them from that: run them as another user \
+         (--run-as), or say that you --trust-tasks with it",
+        .0.display()
+    )]
+    Readable(PathBuf),
+    #[error("{file}: {error}", file = file.display())]
+    Path { file: PathBuf, error: io::Error },
     #[error("{0}: at least {1}")]
     TooLow(&'static str, &'static str),
     #[error("--work-dir {folder}: {error}")]
@@ -51,6 +62,7 @@ pub(crate) struct Confinement {
     /// Where the folders of this instance's attempts go; `None`: in the agent's own folder, and tasks start elsewhere.
     pub(crate) work_dir: Option<PathBuf>,
     pub(crate) limits: TaskLimits,
+    pub(crate) hidden: Hidden,
 }
 
 impl Isolation {
@@ -68,8 +80,40 @@ impl Isolation {
             let prepared = prepare(folder, instance, gone);
             prepared.map_err(|error| IsolationError::WorkDir { folder: folder.display().to_string(), error })
         });
-        Ok(Confinement { user, work_dir: work_dir.transpose()?, limits: self.limits })
+        Ok(Confinement { user, work_dir: work_dir.transpose()?, limits: self.limits, hidden: Hidden::default() })
     }
+
+    /// What of the agent's secrets is hidden from its process tasks.
+    pub(crate) fn hide(&self, secrets: &[PathBuf], is_possible: bool) -> Result<Hidden, IsolationError> {
+        let secrets: Vec<PathBuf> = secrets.iter().filter(|path| stays(path)).cloned().collect();
+        let Some(first) = secrets.first() else { return Ok(Hidden::default()) };
+        if self.trust_tasks {
+            tracing::warn!("--trust-tasks: process tasks can read {} if this agent's user can", listed(&secrets));
+            return Ok(Hidden::default());
+        }
+        match (is_possible, &self.run_as) {
+            (true, _) => {}
+            // They are another user's.
+            (false, Some(_)) => return Ok(Hidden::default()),
+            (false, None) => return Err(IsolationError::Readable(first.clone())),
+        }
+        if self.run_as.is_none() && geteuid().is_root() {
+            tracing::warn!(
+                "process tasks run as root: they cannot read {}, but who is root has other ways to it: --run-as USER",
+                listed(&secrets)
+            );
+        }
+        Hidden::new(secrets.iter().cloned()).map_err(|error| IsolationError::Path { file: first.clone(), error })
+    }
+}
+
+/// What came over a pipe is not there to be read again, and its name means something else to every process.
+fn stays(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |found| found.is_file() || found.is_dir())
+}
+
+fn listed(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The instance's folder: tasks may pass through to their own, and see nothing of the others'.
@@ -118,6 +162,35 @@ mod tests {
         assert!(refusal(&Isolation { limits, ..Isolation::default() }).contains("--run-as"));
         let limits = TaskLimits { memory: Some(1), ..TaskLimits::default() };
         assert!(refusal(&Isolation { limits, ..Isolation::default() }).contains("--task-memory"));
+    }
+
+    #[test]
+    fn an_agent_that_cannot_hide_its_token_does_not_start_unless_told_so() {
+        let secrets = [PathBuf::from("/etc/punctual/agent.token")];
+        let (bare, trusting) = (Isolation::default(), Isolation { trust_tasks: true, ..Isolation::default() });
+        let refused = bare.hide(&secrets, false).expect_err("refused").to_string();
+        assert!(refused.contains("agent.token") && refused.contains("--trust-tasks"), "{refused}");
+        for nothing in [&[][..], &["/dev/null".into()]] {
+            assert!(bare.hide(nothing, false).expect("there is nothing to hide").is_empty());
+        }
+        assert!(trusting.hide(&secrets, false).expect("told so").is_empty());
+        assert!(!bare.hide(&secrets, true).expect("possible").is_empty());
+        let other = Isolation { run_as: Some("nobody".to_owned()), ..Isolation::default() };
+        assert!(other.hide(&secrets, false).expect("the files are closed to it").is_empty());
+    }
+
+    #[test]
+    fn a_work_dir_that_others_can_write_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let isolation = Isolation { work_dir: Some(folder.path().to_owned()), ..Isolation::default() };
+        for (mode, is_taken) in [(0o711, true), (0o731, false), (0o713, false), (0o1777, false), (0o755, true)] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(mode)).expect("its own");
+            let taken = isolation.take(Uuid::now_v7(), &[]);
+            assert_eq!(taken.is_ok(), is_taken, "{mode:o}");
+            if let Err(refused) = taken {
+                assert!(refused.to_string().contains("--work-dir"), "{refused}");
+            }
+        }
     }
 
     #[test]

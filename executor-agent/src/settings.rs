@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bytesize::ByteSize;
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, ValueEnum};
 use serde::Deserialize;
 
@@ -123,6 +124,18 @@ struct IsolationFlags {
     /// Processes and threads that the user of --run-as may have, in all its tasks together
     #[arg(long, env = "PUNCTUAL_AGENT_TASK_PROCESSES", value_name = "NUMBER")]
     task_processes: Option<u64>,
+
+    /// Let process tasks read the files of this agent's own token and key, if its user can
+    #[arg(
+        long,
+        env = "PUNCTUAL_AGENT_TRUST_TASKS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    trust_tasks: Option<bool>,
 }
 
 /// How the log is written.
@@ -159,6 +172,7 @@ struct File {
     task_cpu_time: Option<Duration>,
     task_open_files: Option<u64>,
     task_processes: Option<u64>,
+    trust_tasks: Option<bool>,
     state_dir: Option<PathBuf>,
     token_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
@@ -223,6 +237,7 @@ impl Flags {
                 open_files: self.isolation.task_open_files.or(file.task_open_files),
                 processes: self.isolation.task_processes.or(file.task_processes),
             },
+            trust_tasks: self.isolation.trust_tasks.or(file.trust_tasks).unwrap_or(false),
         });
         if let Some(folder) = self.state_dir.or(file.state_dir) {
             agent = agent.state_dir(folder);

@@ -1,14 +1,15 @@
 //! The token that the agent signs in with, read from its file for every connection, so that it can be replaced under a
 //! running agent.
 //!
-//! It is in no variable and no argument, and the file is not held open: a process task finds it in neither. What the agent's
-//! user can read, tasks of the same user can: who runs tasks that are not trusted runs them as another user, or takes the
-//! file away once the agent has started, which then goes on with what it has read.
+//! It is in no variable and no argument, and the file is not held open and is hidden from process tasks
+//! ([`isolation`](crate::isolation)). An agent whose file was taken away goes on with what it has read.
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tonic::metadata::{Ascii, MetadataValue};
@@ -21,17 +22,26 @@ const MOST_BYTES: u64 = 4_096;
 pub(crate) struct TokenFile {
     path: PathBuf,
     last: Arc<Mutex<Option<MetadataValue<Ascii>>>>,
+    /// Once is enough.
+    is_complained_of: Arc<AtomicBool>,
 }
 
 impl TokenFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, last: Arc::default() }
+        Self { path, last: Arc::default(), is_complained_of: Arc::default() }
     }
 
-    /// What goes into the `authorization` of a connection. An error never has a part of the file in it.
-    pub(crate) fn authorization(&self) -> Result<MetadataValue<Ascii>, String> {
+    /// What goes into the `authorization` of a connection, read where a slow disk holds up no heartbeat.
+    pub(crate) async fn authorization(&self) -> Result<MetadataValue<Ascii>, String> {
+        let file = self.clone();
+        tokio::task::spawn_blocking(move || file.read()).await.map_err(|error| error.to_string())?
+    }
+
+    /// Reads the file, or says what was in it before. An error never has a part of the file in it.
+    pub(crate) fn read(&self) -> Result<MetadataValue<Ascii>, String> {
+        let found = self.read_anew();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match (self.read(), &*last) {
+        match (found, &*last) {
             (Ok(value), _) => {
                 *last = Some(value.clone());
                 Ok(value)
@@ -41,9 +51,13 @@ impl TokenFile {
         }
     }
 
-    fn read(&self) -> Result<MetadataValue<Ascii>, String> {
+    fn read_anew(&self) -> Result<MetadataValue<Ascii>, String> {
         let mut text = String::new();
         let file = File::open(&self.path).map_err(|error| error.to_string())?;
+        let mode = file.metadata().map_err(|error| error.to_string())?.mode();
+        if mode & 0o077 != 0 && !self.is_complained_of.swap(true, Ordering::Relaxed) {
+            tracing::warn!(file = %self.path.display(), "the token's file is open to other users of this machine: chmod 600");
+        }
         file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
         let token = text.trim();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -71,15 +85,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let file = TokenFile::new(path.clone());
-        assert!(file.authorization().unwrap_err().contains("token"));
+        assert!(file.read().unwrap_err().contains("token"));
         for token in ["pct_one", "pct_two"] {
             std::fs::write(&path, format!("{token}\n")).unwrap();
-            assert_eq!(file.authorization().unwrap(), format!("Bearer {token}"));
+            assert_eq!(file.read().unwrap(), format!("Bearer {token}"));
         }
         std::fs::write(&path, "").unwrap();
-        assert_eq!(file.authorization().unwrap(), "Bearer pct_two", "half written, or a pipe that was read");
+        assert_eq!(file.read().unwrap(), "Bearer pct_two", "half written, or a pipe that was read");
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(file.authorization().unwrap(), "Bearer pct_two");
+        assert_eq!(file.read().unwrap(), "Bearer pct_two");
     }
 
     #[test]
@@ -87,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, "hunter2 and more").unwrap();
-        let error = TokenFile::new(path).authorization().unwrap_err();
+        let error = TokenFile::new(path).read().unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
     }
 }

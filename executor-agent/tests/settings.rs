@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser as _};
 use executor_agent::settings::Flags;
 use punctual_tests::{File, Flag, Key, Settings, hold};
 
-const FLAGS: [Flag; 22] = [
+const FLAGS: [Flag; 23] = [
     Flag::new("server", Key::List, ["http://one.example", "http://other.example"]),
     Flag::new("id", Key::Text, ["one", "other"]),
     Flag::new("label", Key::Table, ["zone=one", "zone=other"]),
@@ -26,6 +26,7 @@ const FLAGS: [Flag; 22] = [
     Flag::new("task-cpu-time", Key::Text, ["7s", "1m 8s"]),
     Flag::new("task-open-files", Key::Bare, ["1001", "1002"]),
     Flag::new("task-processes", Key::Bare, ["1001", "1002"]),
+    Flag::switch("trust-tasks", &[]),
     Flag::new("log-format", Key::Text, ["json", "text"]),
 ];
 

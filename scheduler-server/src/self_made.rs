@@ -18,6 +18,7 @@ use tls::ServerFiles;
 
 use crate::dev_tokens::DevTokens;
 
+const AUTHORITY_KEY: &str = "ca-key.pem";
 const OWN_NAMES: [&str; 2] = ["localhost", "punctual.localhost"];
 
 /// The files of such an authority and of the certificate that it has issued.
@@ -48,6 +49,11 @@ impl SelfMade {
         Ok(Self { ca: folder.join("ca.pem"), folder, files })
     }
 
+    /// With it, anybody can be this server to who trusts its authority.
+    pub fn authority_key(&self) -> PathBuf {
+        self.folder.join(AUTHORITY_KEY)
+    }
+
     /// Commands that reach the server, for people.
     pub fn how_to_call(&self, url: &str, tokens: &DevTokens) -> String {
         let (ca, admin, agent) = (self.ca.display(), tokens.admin.display(), tokens.agent.display());
@@ -62,7 +68,7 @@ impl SelfMade {
 
 /// Only the key makes an authority; its certificate is the same whenever it is made from it, but for its dates.
 fn authority(folder: &Path) -> Result<Issuer<'static, KeyPair>> {
-    let (ca, key) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
+    let (ca, key) = (folder.join("ca.pem"), folder.join(AUTHORITY_KEY));
     let stored = match fs::read_to_string(&key) {
         Ok(pem) => Some(KeyPair::from_pem(&pem).with_context(|| format!("{} is no key", key.display()))?),
         Err(error) if error.kind() == ErrorKind::NotFound => None,

@@ -262,8 +262,8 @@ fn embedded_agent(folder: &Path, settings: &Settings, tokens: Option<&DevTokens>
         .tls(trusted(settings))
         .labels(BTreeMap::from([("embedded".to_owned(), "true".to_owned())]))
         .state_dir(folder);
-    if let Some(tokens) = tokens {
-        agent = agent.token_file(&tokens.agent);
+    if let (Some(tokens), Some(Tls::SelfMade(made))) = (tokens, &settings.tls) {
+        agent = agent.token_file(&tokens.agent).hidden([&tokens.admin, &made.files.key, &made.authority_key()]);
     }
     agent.build().context("the embedded agent")?.start().context("the embedded agent")
 }

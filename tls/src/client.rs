@@ -1,6 +1,7 @@
 //! The client's side: which servers it trusts, and the certificate that it shows them.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,22 @@ impl Scheme {
             _ => None,
         }
     }
+}
+
+/// Whether what goes to this URL can be read on its way: a token, say.
+pub fn is_exposed(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let is_loopback = match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
+    };
+    Scheme::of(url) != Some(Scheme::Tls) && !is_loopback
 }
 
 impl ClientFiles {
@@ -112,4 +129,32 @@ pub fn explain(error: &(dyn Error + 'static)) -> Option<&'static str> {
         cause = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_the_machine_unencrypted_is_exposed() {
+        for url in [
+            "http://10.0.0.1:7117",
+            "http://[fd00::1]:7117",
+            "http://a.example",
+            "http://localhost.example/",
+            "HTTP://a",
+        ] {
+            assert!(is_exposed(url), "{url}");
+        }
+        let closed = [
+            "https://a.example",
+            "http://127.0.0.1:7117/x",
+            "http://localhost",
+            "http://[::1]:1",
+            "http://a.localhost:1",
+        ];
+        for url in closed {
+            assert!(!is_exposed(url), "{url}");
+        }
+    }
 }

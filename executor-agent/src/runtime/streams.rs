@@ -100,9 +100,12 @@ async fn talk(
     outgoing: impl Stream<Item = AgentMessage> + Send + 'static,
     inputs: &mpsc::Sender<Input>,
 ) -> Closed {
-    let authorization = match token.map(|token| token.authorization()).transpose() {
-        Ok(authorization) => authorization,
-        Err(why) => return Closed::Lost(why),
+    let authorization = match &token {
+        Some(token) => match token.authorization().await {
+            Ok(authorization) => Some(authorization),
+            Err(why) => return Closed::Lost(why),
+        },
+        None => None,
     };
     let channel = match channels.open(server).await {
         Ok(channel) => channel,

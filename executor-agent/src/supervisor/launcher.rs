@@ -1,6 +1,6 @@
-//! The step between a supervisor and a task with limits: this program once more, which binds itself and then becomes the
-//! task. The supervisor must not be bound, or it could not do its work; and a process that was bound only after its
-//! start could have escaped before.
+//! The step between a supervisor and a task with limits, or one from which something is hidden: this program once more,
+//! which binds itself and then becomes the task. The supervisor must not be bound, or it could not do its work; and a
+//! process that was bound only after its start could have escaped before.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
@@ -34,7 +34,11 @@ pub(super) fn start(command: &Command) -> io::Result<Child> {
         fchown(io::stdout(), Some(user), Some(group))?;
         fchown(io::stderr(), Some(user), Some(group))?;
     }
-    if command.limits.is_none() { program(command)?.process_group(0).spawn() } else { start_bound(command) }
+    if command.limits.is_none() && command.hidden.is_empty() {
+        program(command)?.process_group(0).spawn()
+    } else {
+        start_bound(command)
+    }
 }
 
 fn start_bound(command: &Command) -> io::Result<Child> {
@@ -75,6 +79,7 @@ fn become_the_task(socket: &UnixStream) -> io::Error {
         BufReader::new(socket).read_line(&mut command)?;
         let command: Command = serde_json::from_str(&command)?;
         let mut task = program(&command)?;
+        command.hidden.hide()?;
         command.limits.bind()?;
         Ok(task.exec())
     };

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::isolation::{Identity, TaskLimits};
+use crate::isolation::{Hidden, Identity, TaskLimits};
 
 /// From the agent.
 #[derive(Debug, Deserialize, Serialize)]
@@ -30,6 +30,8 @@ pub(crate) struct Command {
     /// Whose rights it has; `None`: the agent's.
     pub(crate) identity: Option<Identity>,
     pub(crate) limits: TaskLimits,
+    /// What it may not read.
+    pub(crate) hidden: Hidden,
     /// As in [`Order::Deadline`].
     pub(crate) deadline: i64,
 }

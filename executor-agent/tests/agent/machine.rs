@@ -22,8 +22,17 @@ impl Agent {
     }
 
     pub(crate) fn start_in(folder: TempDir, fake: &Fake, flags: &[&str]) -> Self {
-        let child = command(folder.path(), &fake.url).args(flags).spawn().expect("the program runs");
-        Self { child, folder }
+        let mut command = command(folder.path(), &fake.url);
+        command.args(flags);
+        Self::spawn(folder, &mut command)
+    }
+
+    pub(crate) fn spawn(folder: TempDir, command: &mut Command) -> Self {
+        Self { child: command.spawn().expect("the program runs"), folder }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -58,7 +67,12 @@ impl Drop for Agent {
 }
 
 pub(crate) fn command(folder: &Path, server: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_executor-agent"));
+    command_of(env!("CARGO_BIN_EXE_executor-agent").as_ref(), folder, server)
+}
+
+/// The same of the program at another place.
+pub(crate) fn command_of(program: &Path, folder: &Path, server: &str) -> Command {
+    let mut command = Command::new(program);
     command.args(["--id", "tested", "--server", server, "--log-format", "text"]);
     command.arg("--state-dir").arg(folder.join("state")).env("RUST_LOG", "info").stdin(Stdio::null());
     command

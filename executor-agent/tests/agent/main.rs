@@ -5,4 +5,5 @@ mod handlers;
 mod isolation;
 mod machine;
 mod process;
+mod secrets;
 mod stream;

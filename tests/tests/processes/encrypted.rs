@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use punctual_tests::{Cli, Port, Process, folder, until};
+use punctual_tests::{Cli, Port, Process, folder, job, shell, until};
 use rustix::process::Signal;
+use serde_json::json;
 
 struct Encrypted {
     port: Port,
@@ -40,6 +41,23 @@ impl Encrypted {
             (status["agents"]["alive"].as_u64() == Some(number)).then_some(())
         });
     }
+}
+
+/// The embedded agent's tasks have the rights of the server itself, and look for what `dev --tls` has made.
+#[test]
+fn a_task_of_dev_with_tls_reads_no_token() {
+    let folder = folder();
+    let folder = folder.path();
+    let server = Encrypted::start(folder, Port::free());
+    server.has_agents(folder, 1);
+    let look = "cat data/tls/*.token data/tls/*-key.pem; cat data/tls/ca.pem; echo looked";
+    let definition = job("spy", shell(look), json!({})).to_string();
+    std::fs::write(folder.join("job.json"), definition).expect("because the folder is the test's");
+    let cli = server.trusting(folder);
+    cli.ok(&["job", "create", "-f", "job.json"]);
+    let said = cli.ok(&["job", "trigger", "spy", "--wait"]);
+    assert!(said.contains("looked") && said.contains("BEGIN CERTIFICATE"), "{said}");
+    assert!(!said.contains("pct_") && !said.contains("PRIVATE KEY"), "{said}");
 }
 
 #[test]

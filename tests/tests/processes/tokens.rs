@@ -2,6 +2,7 @@
 //! its own.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use punctual_tests::{Agent, Cli, Said, Server, folder, job, program, shell, until};
@@ -37,9 +38,7 @@ fn the_first_token_lets_in_who_makes_the_others_and_no_task_finds_the_agents() {
     assert!(refused.err.contains("there is an admin already, root") && refused.out.is_empty(), "{refused:?}");
     let another = bootstrap(folder, &["--another", "--out", "another"]);
     assert_eq!((another.code, another.out.as_str()), (Some(0), ""), "{another:?}");
-    let mode = std::os::unix::fs::PermissionsExt::mode(
-        &fs::metadata(folder.join("another")).expect("it is there").permissions(),
-    );
+    let mode = fs::metadata(folder.join("another")).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let cli = Cli::new(folder, &server.url());
@@ -48,16 +47,28 @@ fn the_first_token_lets_in_who_makes_the_others_and_no_task_finds_the_agents() {
     let root = file(folder, "root", &first);
     let ok = |args: &[&str]| cli.ok(&[args, &["--token-file", &root]].concat());
     assert_eq!(cli.call(&["job", "list", "--token-file", "another"]).code, Some(0), "made while the server ran");
+    // An address of this machine that is not known to be: what goes there may go anywhere.
+    let elsewhere = server.url().replace("127.0.0.1", "0.0.0.0");
+    let warned = Cli::new(folder, &elsewhere).call(&["job", "list", "--token-file", &root]);
+    assert!(warned.err.contains("unencrypted"), "{warned:?}");
+    assert!(!cli.call(&["job", "list", "--token-file", &root]).err.contains("unencrypted"));
     let agents = ok(&["token", "create", "--role", "agent", "--name", "the agents", "--agent", "w1"]);
 
     let token = file(folder, "agent-token", &agents);
-    let mut wrong = Agent::start(folder, "w2", &server, &["--token-file", &token]);
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o640)).expect("because it is the test's");
+    let mut wrong = Agent::start(folder, "w2", &server, &["--token-file", &token, "--server", &elsewhere]);
     until("the agent of another id to be told", 20, || {
         wrong.process.log().contains("not good for an agent").then_some(())
     });
+    for warning in ["unencrypted", "chmod 600"] {
+        assert!(wrong.process.log().contains(warning), "{warning}: {}", wrong.process.log());
+    }
     wrong.process.kill();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("because it is the test's");
     let _agent = Agent::start(folder, "w1", &server, &["--token-file", &token]);
     until("the agent to connect", 20, || ok(&["agent", "list"]).contains("ALIVE").then_some(()));
+    let log = fs::read_to_string(folder.join("agent-w1.log")).unwrap_or_default();
+    assert!(!log.contains("unencrypted") && !log.contains("chmod 600"), "{log}");
     // It goes on with what it has read.
     fs::remove_file(&token).expect("because it is there");
 

@@ -116,6 +116,7 @@ impl Process {
             stdin: payload.stdin.clone(),
             identity: self.confinement.user.as_ref().map(|user| user.identity),
             limits: self.confinement.limits,
+            hidden: self.confinement.hidden.clone(),
             deadline: dead_by(context.task(), *context.run_until.borrow()).0,
         }
     }
