@@ -81,6 +81,12 @@ impl Image {
         (image(before, masked_before), image(after, masked_after))
     }
 
+    /// What a payload that goes over a job's is, without its values.
+    pub fn payload(given: &Payload, jobs: &Payload) -> Value {
+        let read = |payload: &Payload| serde_json::from_str::<Value>(&payload.0).ok();
+        object(read(given).map(|given| masked(&given, read(jobs).as_ref())))
+    }
+
     pub fn calendar(calendar: &Calendar) -> Self {
         Self::Calendar(Box::new(calendar.clone()))
     }

@@ -21,6 +21,7 @@ pub(super) struct Before {
     job: Option<Job>,
     calendar: Option<Calendar>,
     cordon: Option<Cordon>,
+    run: Option<Image>,
 }
 
 impl Term {
@@ -41,7 +42,11 @@ impl Term {
             }
             _ => (None, None),
         };
-        Some(Before { origin, job, calendar, cordon })
+        let run = match command {
+            Command::CancelRun { run, .. } => self.runs.get(run).map(|live| cancelled(&live.run, "")),
+            _ => None,
+        };
+        Some(Before { origin, job, calendar, cordon, run })
     }
 
     /// The event of a request that has put its rows into the batch; `made` is what it made or changed.
@@ -49,7 +54,7 @@ impl Term {
         self.audited += 1;
         // The epoch and the number within it, so that nothing random is used up.
         let random = u128::from(self.epoch.0.unsigned_abs()) << 32 | u128::from(self.audited);
-        let Before { origin, job, calendar, cordon } = before;
+        let Before { origin, job, calendar, cordon, run } = before;
         let (namespace, resource) = names(&request.command);
         let (before, after) = match &request.command {
             Command::CreateCalendar { .. } | Command::UpdateCalendar { .. } | Command::DeleteCalendar { .. } => {
@@ -70,7 +75,7 @@ impl Term {
                 let is_gone = matches!(command, Command::DeleteJob { .. });
                 Image::jobs(job.as_ref(), written.filter(|_| !is_gone))
             }
-            command => (None, made_run(command, made, batch)),
+            command => (run, self.made_run(command, made, batch)),
         };
         let given = request.key.as_ref().filter(|_| !request.is_new);
         Event {
@@ -85,6 +90,49 @@ impl Term {
             after,
         }
     }
+
+    /// Runs are shown by what tells them apart: the rest is the run's own row.
+    fn made_run(&self, command: &Command, made: &str, batch: &Batch) -> Option<Image> {
+        match command {
+            Command::TriggerJob { job, payload, .. } => {
+                let Image::Fields(mut fields) = begun(made, batch)? else { return None };
+                let jobs = self.jobs.uid(job).and_then(|uid| self.jobs.get(uid));
+                if let (Some(given), Some(entry)) = (payload, jobs) {
+                    let jobs = &entry.job.definition.task.payload;
+                    fields.insert("payload".to_owned(), Image::payload(given, jobs));
+                }
+                Some(Image::Fields(fields))
+            }
+            Command::RetryRun { .. } => begun(made, batch),
+            Command::CancelRun { run, note, .. } => Some(cancelled(batch.runs.get(run)?, note)),
+            Command::BackfillJob { start_time, end_time, .. } => Some(Image::fields([
+                ("backfillId", made.to_owned()),
+                ("startTime", start_time.to_string()),
+                ("endTime", end_time.to_string()),
+            ])),
+            _ => None,
+        }
+    }
+}
+
+fn begun(made: &str, batch: &Batch) -> Option<Image> {
+    let run: &Run = batch.runs.get(&made.parse::<RunId>().ok()?)?;
+    Some(Image::fields([
+        ("runId", run.id.to_string()),
+        ("trigger", run.trigger.to_string()),
+        ("notBefore", run.not_before.to_string()),
+    ]))
+}
+
+/// A run before it was cancelled or after: one that runs goes on until its agent has stopped it.
+fn cancelled(run: &Run, note: &str) -> Image {
+    let requested = run.cancel_requested_time.map(|time| time.to_string()).unwrap_or_default();
+    Image::fields([
+        ("runId", run.id.to_string()),
+        ("state", run.state.to_string()),
+        ("cancelRequestedTime", requested),
+        ("note", note.to_owned()),
+    ])
 }
 
 fn changes_job(command: &Command) -> bool {
@@ -132,28 +180,5 @@ fn names(command: &Command) -> (String, String) {
         command => {
             command.job().map_or_else(Default::default, |job| (job.namespace.clone(), format!("jobs/{}", job.job_id)))
         }
-    }
-}
-
-/// Runs are shown by what tells them apart: the rest is the run's own row.
-fn made_run(command: &Command, made: &str, batch: &Batch) -> Option<Image> {
-    match command {
-        Command::TriggerJob { .. } | Command::RetryRun { .. } => {
-            let run: &Run = batch.runs.get(&made.parse::<RunId>().ok()?)?;
-            Some(Image::fields([
-                ("runId", run.id.to_string()),
-                ("trigger", run.trigger.to_string()),
-                ("notBefore", run.not_before.to_string()),
-            ]))
-        }
-        Command::CancelRun { run, note, .. } => {
-            Some(Image::fields([("runId", run.to_string()), ("note", note.clone())]))
-        }
-        Command::BackfillJob { start_time, end_time, .. } => Some(Image::fields([
-            ("backfillId", made.to_owned()),
-            ("startTime", start_time.to_string()),
-            ("endTime", end_time.to_string()),
-        ])),
-        _ => None,
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use job_spec::time::proto_instant;
 use ledger::{AuditFilter, Page};
+use prost::Message as _;
 use prost_types::Struct;
 use prost_types::value::Kind;
 use punctual_proto::v1;
@@ -17,6 +18,11 @@ use uuid::Uuid;
 use super::scope::{Merged, Scope};
 use super::token::{self, not_written};
 use super::{Call, Error, Service, diff, lists, mask, page};
+
+/// Bytes after which a page ends, however many events were asked for: each may have two images of a job in it.
+const LARGEST: usize = 1 << 20;
+/// Events that are read from the ledger at a time.
+const AT_A_TIME: u32 = 50;
 
 impl Service {
     pub async fn list_audit_events(
@@ -34,16 +40,33 @@ impl Service {
             before: lists::instant("before", request.before.as_ref(), &mut violations),
         };
         violations.or(()).map_err(Error::Invalid)?;
-        let asked = Page { size: page::size(&request)?, after: page::after::<AuditEventId, _>(&request)? };
-        let mut merged = Merged::default();
-        for namespace in scope.each() {
-            merged.add(self.access.audit.events(&AuditFilter { namespace, ..filter.clone() }, &asked).await?);
-        }
-        let found = merged.page(asked.size, |event| Reverse(event.id));
-        let next = found.items.last().filter(|_| found.more).map(|event| event.id);
+        let (size, mut after) = (page::size(&request)? as usize, page::after::<AuditEventId, _>(&request)?);
         let now = self.now();
+        let (mut events, mut bytes, mut more) = (Vec::new(), 0, true);
+        while more && events.len() < size && bytes < LARGEST {
+            let left = u32::try_from(size - events.len()).unwrap_or(AT_A_TIME);
+            let asked = Page { size: left.min(AT_A_TIME), after };
+            let mut merged = Merged::default();
+            for namespace in scope.each() {
+                merged.add(self.access.audit.events(&AuditFilter { namespace, ..filter.clone() }, &asked).await?);
+            }
+            let found = merged.page(asked.size, |event| Reverse(event.id));
+            more = found.more;
+            let mut items = found.items.into_iter();
+            for event in items.by_ref() {
+                after = Some(event.id);
+                let event = shown(event, now);
+                bytes += event.encoded_len();
+                events.push(event);
+                if bytes >= LARGEST {
+                    break;
+                }
+            }
+            more |= items.len() > 0;
+        }
+        let next = after.filter(|_| more && !events.is_empty());
         Ok(v1::ListAuditEventsResponse {
-            events: found.items.into_iter().map(|event| shown(event, now)).collect(),
+            events,
             next_page_token: next.map(|last| page::token(&request, &last)).unwrap_or_default(),
         })
     }

@@ -1,6 +1,8 @@
 //! The audit's events: with the change that they tell of, and with nothing else.
 
-use crate::audit::{Event, Image, MASK, Origin};
+use serde_json::json;
+
+use crate::audit::{CHANGED_MASK, Event, Image, MASK, Origin};
 use crate::engine::{Command, Input};
 use crate::ids::AgentId;
 use crate::job::{Definition, Payload, Task};
@@ -75,12 +77,41 @@ fn runs_by_request_and_cordons_have_events_and_fires_have_none() {
     let triggered = request(&mut world, trigger);
     let [event] = &triggered[..] else { panic!("{triggered:?}") };
     assert!(matches!(&event.after, Some(Image::Fields(fields)) if fields["trigger"] == "MANUAL"), "{event:?}");
+    let masked = |event: &Event| match &event.after {
+        Some(Image::Fields(fields)) => fields["payload"].clone(),
+        other => panic!("{other:?}"),
+    };
+    world.create("p", secretive());
+    events(&mut world);
+    let payload = Some(Payload(r#"{"command":["deploy"],"env":{"KEY":"hunter3"}}"#.into()));
+    let trigger = Command::TriggerJob { job: key("p"), payload, labels: [].into(), not_before: None };
+    let triggered = request(&mut world, trigger);
+    assert_eq!(masked(&triggered[0]), json!({"command": [MASK], "env": {"KEY": CHANGED_MASK}}));
     let cordon = Command::CordonAgent { agent: AgentId::from("a"), note: "disk".to_owned() };
     let cordoned = request(&mut world, cordon);
     assert!(matches!(&cordoned[0].after, Some(Image::Cordon(cordon)) if cordon.note == "disk"));
     assert_eq!(cordoned[0].resource, "agents/a");
     world.pass_beating(30, &[1]);
     assert_eq!(events(&mut world), []);
+}
+
+#[test]
+fn a_cancelled_run_is_told_as_it_was_and_as_it_is() {
+    let mut world = World::leading();
+    world.create("a", job());
+    let trigger = Command::TriggerJob { job: key("a"), payload: None, labels: [].into(), not_before: None };
+    let triggered = request(&mut world, trigger);
+    let state = |image: &Option<Image>| match image {
+        Some(Image::Fields(fields)) => (fields["runId"].clone(), fields["state"].clone()),
+        other => panic!("{other:?}"),
+    };
+    let Some(Image::Fields(run)) = &triggered[0].after else { panic!("{triggered:?}") };
+    let run = run["runId"].clone();
+    let id = run.as_str().unwrap().parse().unwrap();
+    let cancel = Command::CancelRun { namespace: "default".into(), run: id, note: "enough".into() };
+    let told = request(&mut world, cancel);
+    assert_eq!(state(&told[0].before), (run.clone(), json!("PENDING")));
+    assert_eq!(state(&told[0].after), (run, json!("CANCELLED")));
 }
 
 #[test]
