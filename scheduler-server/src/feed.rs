@@ -42,32 +42,36 @@ pub struct Mark {
     pub time: Timestamp,
 }
 
-/// Which runs somebody wants to hear of. Empty means any.
+/// Which runs somebody wants to hear of.
 #[derive(Clone, Debug, Default)]
 pub struct Interest {
-    pub namespaces: Vec<String>,
+    /// `None`: any; those of an empty list are none.
+    pub namespaces: Option<Vec<String>>,
     pub job_id: Option<String>,
+    /// Empty means any.
     pub triggers: Vec<Trigger>,
 }
 
 impl Interest {
     pub fn covers(&self, run: &Run) -> bool {
-        (self.namespaces.is_empty() || self.namespaces.contains(&run.job_key.namespace))
+        let of_interest = |namespaces: &Vec<String>| namespaces.contains(&run.job_key.namespace);
+        self.namespaces.as_ref().is_none_or(of_interest)
             && self.job_id.as_ref().is_none_or(|job_id| *job_id == run.job_key.job_id)
             && (self.triggers.is_empty() || self.triggers.contains(&run.trigger))
     }
 
     /// As filters have it, one after the other; `None` is any.
     pub fn each_namespace(&self) -> Vec<Option<String>> {
-        match &self.namespaces[..] {
-            [] => vec![None],
-            namespaces => namespaces.iter().cloned().map(Some).collect(),
+        match &self.namespaces {
+            None => vec![None],
+            Some(namespaces) => namespaces.iter().cloned().map(Some).collect(),
         }
     }
 
     /// Whether it may cover the run: names are compared by their hashes.
     fn may_cover(&self, change: &Change) -> bool {
-        (self.namespaces.is_empty() || self.namespaces.iter().any(|namespace| short(namespace) == change.namespace))
+        let of_interest = |namespaces: &Vec<String>| namespaces.iter().any(|name| short(name) == change.namespace);
+        self.namespaces.as_ref().is_none_or(of_interest)
             && self.job_id.as_ref().is_none_or(|job_id| short(job_id) == change.job_id)
             && (self.triggers.is_empty() || self.triggers.contains(&change.trigger))
     }

@@ -33,7 +33,14 @@ struct Read {
 /// See the module.
 pub struct Proved {
     ledger: Arc<dyn Tokens>,
-    read: Mutex<HashMap<TokenId, Read>>,
+    read: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    tokens: HashMap<TokenId, Read>,
+    /// How many tokens were revoked here. What was read across a revocation may be what was before it.
+    revocations: u64,
 }
 
 impl Proved {
@@ -45,18 +52,21 @@ impl Proved {
         if let Some(fresh) = self.remembered(id).filter(|(_, _, at)| now.since(*at) < FRESH) {
             return Ok(Some((fresh.0, fresh.1)));
         }
+        let revocations = self.read().revocations;
         match self.ledger.token(id).await {
             Ok(Some((token, hash))) => {
                 let token = Arc::new(token);
                 let mut read = self.read();
-                if read.len() >= MOST && !read.contains_key(&id) {
-                    read.clear();
+                if read.revocations == revocations {
+                    if read.tokens.len() >= MOST && !read.tokens.contains_key(&id) {
+                        read.tokens.clear();
+                    }
+                    read.tokens.insert(id, Read { token: Arc::clone(&token), hash, at: now });
                 }
-                read.insert(id, Read { token: Arc::clone(&token), hash, at: now });
                 Ok(Some((token, hash)))
             }
             Ok(None) => {
-                self.read().remove(&id);
+                self.read().tokens.remove(&id);
                 Ok(None)
             }
             Err(error @ Unreadable::Unavailable(_)) => {
@@ -70,10 +80,10 @@ impl Proved {
 
     /// As it was last read, however long ago.
     pub(super) fn remembered(&self, id: TokenId) -> Option<(Arc<Token>, SecretHash, Boot)> {
-        self.read().get(&id).map(|read| (Arc::clone(&read.token), read.hash, read.at))
+        self.read().tokens.get(&id).map(|read| (Arc::clone(&read.token), read.hash, read.at))
     }
 
-    fn read(&self) -> MutexGuard<'_, HashMap<TokenId, Read>> {
+    fn read(&self) -> MutexGuard<'_, Remembered> {
         // Whatever a panic left is a token as it was read.
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +106,9 @@ impl Tokens for Proved {
     async fn revoke_token(&self, id: TokenId, time: Timestamp, event: &Event) -> Result<Option<Token>, Failure> {
         let revoked = self.ledger.revoke_token(id, time, event).await;
         // Whatever the outcome: who calls with it next has it read anew.
-        self.read().remove(&id);
+        let mut read = self.read();
+        read.revocations += 1;
+        read.tokens.remove(&id);
         revoked
     }
 }

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::rates::Rates;
-use super::{Clocks, Rate};
+use super::{Clocks, Rate, sign_in};
 
-/// The same attempt of the same caller is noted once a minute.
+/// The same attempt of the same caller, or of the same network where nobody has signed in, is noted once a minute.
 const SAME: Rate = Rate { per_second: 1.0 / 60.0, burst: 1.0 };
-/// All of them: 14,400 a day at most, once the burst is through.
+/// All that are in the audit; the log has the others too: 14,400 a day at most, once the burst is through.
 const ALL: Rate = Rate { per_second: 1.0 / 6.0, burst: 60.0 };
 /// What waits for the ledger; more is left out of the audit.
 const WAITING: usize = 64;
@@ -45,12 +45,18 @@ impl Refusals {
     pub(super) fn note(&self, origin: Origin, namespace: &str, why: &str) {
         let Some(noted) = &self.0 else { return };
         let now = (noted.clocks)();
-        let who = if origin.principal.is_empty() { &origin.address } else { &origin.principal };
-        let same = noted.same.take((who.clone(), origin.method.clone()), now.boot);
-        if same.and_then(|()| noted.all.take((), now.boot)).is_err() {
+        let who = if origin.principal.is_empty() {
+            sign_in::network(origin.address.parse().ok()).to_string()
+        } else {
+            origin.principal.clone()
+        };
+        if noted.same.take((who, origin.method.clone()), now.boot).is_err() {
             return;
         }
         tracing::warn!(principal = %origin.principal, address = %origin.address, method = %origin.method, why, "refused");
+        if noted.all.take((), now.boot).is_err() {
+            return;
+        }
         let event = Event {
             id: AuditEventId::at(now.wall, Uuid::new_v4().as_u128()),
             time: now.wall,

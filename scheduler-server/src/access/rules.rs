@@ -2,6 +2,8 @@
 
 use scheduler_core::access::Role;
 
+use crate::peers::PRESENCE;
+
 use Place::{Among, Cluster, In, Whole};
 use Role::{Admin, Agent, Operator, Viewer};
 
@@ -89,13 +91,26 @@ pub const RULES: &[Rule] = &[
     rule("grpc.reflection.v1alpha.ServerReflection/", Viewer, Cluster),
 ];
 
-/// What is answered by hand, beside the API: probes have no token, and pages are the same for everybody.
-pub const BY_HAND: &[(&str, Option<Role>)] = &[
-    ("/", None),
-    ("/healthz", None),
-    ("/readyz", None),
-    ("/metrics", Some(Viewer)),
-    ("/api/v1/openapi.json", Some(Viewer)),
+/// What is answered by hand, beside the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByHand {
+    Page,
+    Healthz,
+    Readyz,
+    Metrics,
+    OpenApi,
+    Presence,
+}
+
+/// By path: probes have no token, and pages are the same for everybody. The port's router is made of this table, so that it
+/// has no path that is not in it.
+pub const BY_HAND: &[(&str, ByHand, Option<Role>)] = &[
+    ("/", ByHand::Page, None),
+    ("/healthz", ByHand::Healthz, None),
+    ("/readyz", ByHand::Readyz, None),
+    ("/metrics", ByHand::Metrics, Some(Viewer)),
+    ("/api/v1/openapi.json", ByHand::OpenApi, Some(Viewer)),
+    (PRESENCE, ByHand::Presence, None),
 ];
 
 /// The rule of a gRPC path, as `/punctual.v1.JobService/GetJob`.
@@ -109,17 +124,16 @@ pub fn of_method(path: &str) -> Option<&'static Rule> {
 
 /// Whether the path is one of those that are answered by hand.
 pub fn is_by_hand(path: &str) -> bool {
-    BY_HAND.iter().any(|(known, _)| *known == path)
+    BY_HAND.iter().any(|(known, ..)| *known == path)
 }
 
-/// What a path that is not gRPC's needs before anything is read of the request. REST's methods say more by their own rules.
+/// What a path that is not gRPC's needs before anything is read of the request. REST's methods say more by their own rules,
+/// and what there is not is nobody's.
 pub fn of_path(path: &str) -> Entry {
-    match BY_HAND.iter().find(|(known, _)| *known == path) {
-        Some((_, None)) => Entry::Open,
-        Some((_, Some(role))) => Entry::Role(*role),
-        None if path == "/api" || path.starts_with("/api/") => Entry::SignedIn,
-        // Pages and what they load; there is nothing else.
-        None => Entry::Open,
+    match BY_HAND.iter().find(|(known, ..)| *known == path) {
+        Some((_, _, None)) => Entry::Open,
+        Some((_, _, Some(role))) => Entry::Role(*role),
+        None => Entry::SignedIn,
     }
 }
 
@@ -186,7 +200,9 @@ mod tests {
         for path in ["/punctual.v1.JobService/Explode", "/punctual.v1.JobService/", "/x/GetJob", "GetJob", ""] {
             assert_eq!(of_method(path), None, "{path}");
         }
-        assert_eq!(of_path("/api/v1/scheduler/nothing"), Entry::SignedIn);
+        for path in ["/api/v1/scheduler/nothing", "/nothing", "/healthz/", "//", "", "/api", "/Metrics"] {
+            assert_eq!(of_path(path), Entry::SignedIn, "{path}");
+        }
         assert_eq!(of_path("/metrics"), Entry::Role(Viewer));
     }
 

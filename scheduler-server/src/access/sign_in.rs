@@ -92,7 +92,7 @@ fn bearer(headers: &HeaderMap) -> Result<Secret, SignInError> {
 }
 
 /// Whose failures are counted together: of IPv6 the network, whose addresses one machine may use in turn.
-fn network(address: Option<IpAddr>) -> IpAddr {
+pub(super) fn network(address: Option<IpAddr>) -> IpAddr {
     match address.map(|address| address.to_canonical()) {
         Some(IpAddr::V6(address)) => {
             let [a, b, c, d, ..] = address.segments();

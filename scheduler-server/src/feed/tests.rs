@@ -100,7 +100,12 @@ fn only_runs_of_interest_are_told() {
     feed.publish(&commit(1, vec![pending(1), run(2, "b", RunState::Pending)]));
     let of = |job_id: &str| Interest { job_id: Some(job_id.to_owned()), ..any() };
     assert_eq!(changed(feed.after(start, &of("b"), 10)), [2]);
-    assert_eq!(changed(feed.after(start, &Interest { namespaces: vec!["x".to_owned()], ..any() }, 10)), []);
+    // Who may see no namespace sees nothing, rather than all.
+    for namespaces in [vec!["x".to_owned()], vec![]] {
+        let nobodys = Interest { namespaces: Some(namespaces), ..any() };
+        assert_eq!(changed(feed.after(start, &nobodys, 10)), []);
+        assert!(!nobodys.covers(&pending(1)) && !nobodys.each_namespace().contains(&None));
+    }
     assert_eq!(changed(feed.after(start, &Interest { triggers: vec![Trigger::Schedule], ..any() }, 10)), []);
     assert!(of("b").covers(&run(2, "b", RunState::Pending)) && !of("b").covers(&pending(1)));
 }

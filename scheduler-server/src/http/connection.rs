@@ -1,6 +1,7 @@
 //! One connection: TLS where the port has it, then HTTP/1.1 or HTTP/2 as the client begins, until either end is done.
 
 mod counted;
+mod patient;
 mod tracked;
 
 use std::io;
@@ -23,6 +24,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 
 use self::counted::Counted;
+use self::patient::Patient;
 use self::tracked::Requests;
 use super::limits::Limits;
 use super::turned_away;
@@ -89,7 +91,7 @@ impl Door {
             let answer = router.clone().call(request);
             async move { answer.await.map(|response| response.map(|body| open.until_the_end_of(body))) }
         });
-        let (stream, begun) = Counted::new(stream);
+        let (stream, begun) = Counted::new(Patient::new(stream, self.limits.unread));
         let mut served = pin!(self.http.serve_connection(TokioIo::new(stream), service));
         let mut silent = pin!(tokio::time::sleep(self.limits.head));
         let mut look = tokio::time::interval(self.limits.idle);

@@ -20,6 +20,10 @@ use tonic::{Code, Status};
 use super::grpc;
 use super::rest::errors;
 
+/// Whoever asks whether the process lives and can serve does so by an address that no setting names (Kubernetes: the
+/// pod's), and learns nothing else.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 /// Under which names the server may be reached.
 #[derive(Clone, Debug)]
 pub enum HostPolicy {
@@ -60,6 +64,9 @@ async fn guard(State(hosts): State<Arc<HostPolicy>>, request: Request, next: Nex
 }
 
 fn check(hosts: &HostPolicy, request: &Request) -> Result<(), Status> {
+    if PROBES.contains(&request.uri().path()) {
+        return Ok(());
+    }
     let authority = authority(request.uri(), request.headers());
     let Some(authority) = authority.filter(|authority| hosts.allows(&bare(authority.host()))) else {
         return Err(errors::refuse(
@@ -187,6 +194,16 @@ mod tests {
         ];
         for (host, expected) in cases {
             assert_eq!(verdict(&HostPolicy::Loopback, &request(&[("host", host)], "")), expected, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn probes_are_answered_whatever_they_call_the_server() {
+        for (path, expected) in [("/readyz", 200), ("/healthz", 200), ("/metrics", 421), ("/readyz/", 421), ("/", 421)]
+        {
+            let mut probe = request(&[("host", "10.244.1.7:7117")], "");
+            *probe.uri_mut() = Uri::from_static(path);
+            assert_eq!(verdict(&HostPolicy::Loopback, &probe), expected, "{path}");
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Limits {
     pub head_bytes: u32,
     /// Time in which the head of a request must be there; HTTP/1.1 connections idle no longer than this.
     pub head: Duration,
+    /// Time in which a client must take something of an answer that waits for it.
+    pub unread: Duration,
     /// Time after which an HTTP/2 connection without a request is asked to close; it is looked at this often.
     pub idle: Duration,
     /// Time after which a silent HTTP/2 connection is asked whether it lives.
@@ -42,6 +44,7 @@ impl Default for Limits {
             resets: 20,
             head_bytes: 32 << 10,
             head: Duration::from_secs(30),
+            unread: Duration::from_secs(60),
             idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(20),
             keep_alive_answer: Duration::from_secs(20),

@@ -36,7 +36,8 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use crate::access::Gate;
-use crate::peers::{Forward, PRESENCE, Presence};
+use crate::access::rules::{BY_HAND, ByHand};
+use crate::peers::{Forward, Presence};
 
 pub use grpc::{with_health, with_reflection};
 pub use guard::HostPolicy;
@@ -64,6 +65,21 @@ pub struct Surface {
     pub metrics: Metrics,
 }
 
+/// A route of the API over REST.
+#[derive(Clone, Debug)]
+pub struct ServedRoute {
+    pub verb: String,
+    /// As OpenAPI has it.
+    pub path: String,
+    /// `/punctual.v1.JobService/GetJob`; of the actions of a job each has its own.
+    pub methods: Vec<String>,
+}
+
+/// All that the router takes under `/api`, but for what is by hand.
+pub fn served_routes() -> Vec<ServedRoute> {
+    rest::served()
+}
+
 impl Surface {
     /// The one router of the port.
     pub fn into_router(self) -> Router {
@@ -72,16 +88,26 @@ impl Surface {
         let rest = Arc::new(rest::Transcoder::new(calls.clone()));
         let grpc = grpc::with_web(calls);
         let (ready, metrics) = (self.ready, self.metrics);
-        let peers = self
-            .presence
-            .map_or_else(Router::new, |presence| Router::new().route(PRESENCE, get(async move || presence.show())));
-        Router::new()
-            .merge(peers)
-            .route("/", get(page::show))
-            .route("/healthz", get(probes::healthz))
-            .route("/readyz", get(async move || probes::readyz(&*ready)))
-            .route("/api/v1/openapi.json", get(openapi::show).fallback(openapi::not_allowed))
-            .route("/metrics", get(async move || probes::metrics(&*metrics)))
+        let presence = self.presence;
+        let by_hand = |router: Router, (path, what, _): &(&str, ByHand, _)| {
+            let (ready, metrics) = (Arc::clone(&ready), Arc::clone(&metrics));
+            let presence = presence.clone();
+            let answer = match what {
+                ByHand::Page => get(page::show),
+                ByHand::Healthz => get(probes::healthz),
+                ByHand::Readyz => get(async move || probes::readyz(&*ready)),
+                ByHand::Metrics => get(async move || probes::metrics(&*metrics)),
+                ByHand::Presence => get(async move || match presence {
+                    Some(presence) => presence.show(),
+                    None => StatusCode::NOT_FOUND.into_response(),
+                }),
+                ByHand::OpenApi => get(openapi::show).fallback(openapi::not_allowed),
+            };
+            router.route(path, answer)
+        };
+        BY_HAND
+            .iter()
+            .fold(Router::new(), by_hand)
             .fallback(async move |request: Request| surface(request, grpc, rest).await)
             .layer(sign_in::layer(gate))
             .layer(guard::layer(self.hosts))

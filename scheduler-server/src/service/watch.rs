@@ -105,8 +105,8 @@ fn interest(call: &Call, request: &v1::WatchRunsRequest) -> Result<Interest, Err
     let violated = &mut violations;
     let interest = Interest {
         namespaces: match Scope::read(call, &request.namespace, violated) {
-            Scope::All => Vec::new(),
-            Scope::Of(namespaces) => namespaces,
+            Scope::All => None,
+            Scope::Of(namespaces) => Some(namespaces),
         },
         job_id: Some(request.job_id.clone()).filter(|job_id| !job_id.is_empty()),
         triggers: lists::states::<v1::run::Trigger, _>("triggers", &request.triggers, enums::trigger, violated),

@@ -6,7 +6,8 @@ use futures::StreamExt;
 use prost::Message;
 use punctual_proto::v1;
 use scheduler_core::access::Role;
-use scheduler_server::access::rules::{BY_HAND, Place, of_method};
+use scheduler_server::access::rules::{BY_HAND, ByHand, Place, of_method};
+use scheduler_server::http::{ServedRoute, served_routes};
 use serde_json::{Value as Json, json};
 use tonic::{Code, Request, Status};
 use v1::executor_service_client::ExecutorServiceClient;
@@ -116,14 +117,16 @@ async fn every_method_is_answered_to_the_right_token_only() {
 async fn what_is_answered_by_hand_is_open_to_probes_and_closed_where_it_tells_something() {
     let node = Node::start_signed_in().await;
     let (viewer, agent) = (node.token(Role::Viewer, &["team-a"]).await, node.token(Role::Agent, &[]).await);
-    for (path, role) in BY_HAND {
-        let expected = if role.is_some() { [401, 200, 403] } else { [200, 200, 200] };
+    for (path, what, role) in BY_HAND {
+        // A node alone has nobody to tell that it is there.
+        let open = if *what == ByHand::Presence { 404 } else { 200 };
+        let expected = if role.is_some() { [401, 200, 403] } else { [open; 3] };
         for (token, expected) in [None, Some(&viewer), Some(&agent)].into_iter().zip(expected) {
             node.sign_in(token.map(|made| made.text.as_str()));
             assert_eq!(node.rest("GET", path, None).await.status, expected, "{path}");
             // What a request says of itself opens no other way to it.
             let disguised = node.rest_bytes("GET", path, &[("content-type", "application/grpc")], "").await;
-            assert_eq!(disguised.headers.contains_key("grpc-status"), expected != 200, "{path}");
+            assert_eq!(disguised.headers.contains_key("grpc-status"), matches!(expected, 401 | 403), "{path}");
         }
     }
     node.sign_in(None);
@@ -139,6 +142,32 @@ async fn what_is_answered_by_hand_is_open_to_probes_and_closed_where_it_tells_so
     // It says nothing to who asks nothing.
     let asked = node.framed_to("application/grpc", reflection, &[]).await;
     assert!(!asked.is_err_and(|status| matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied)));
+    node.end().await;
+}
+
+/// What the router has, rather than what the protos say that it should have.
+#[tokio::test]
+async fn every_route_of_the_router_has_a_rule_and_is_closed_without_a_token() {
+    let node = Node::start_signed_in().await;
+    let routes = served_routes();
+    assert!(routes.len() >= 45, "{} routes", routes.len());
+    for ServedRoute { verb, path, methods } in routes {
+        assert!(!methods.is_empty(), "{verb} {path} leads nowhere");
+        for method in &methods {
+            let rule = of_method(method).unwrap_or_else(|| panic!("{verb} {path}: {method} has no rule"));
+            assert!(rule.role.is_some(), "{verb} {path}: {method} is open");
+        }
+        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
+        let path = segments.collect::<Vec<_>>().join("/");
+        for path in [path.clone(), format!("{path}/"), path.replacen("/api", "//api", 1), format!("{path}/nothing")] {
+            let body = (verb != "GET" && verb != "DELETE").then(|| json!({}));
+            assert_eq!(node.rest(&verb, &path, body.as_ref()).await.status, 401, "{verb} {path}");
+        }
+    }
+    // What nobody has thought of is nobody's.
+    for path in ["/nothing", "/metrics/", "/api", "/assets/index.js", "/healthz/x", "/punctual.v1.JobService/GetJob"] {
+        assert_eq!(node.rest("GET", path, None).await.status, 401, "{path}");
+    }
     node.end().await;
 }
 

@@ -34,17 +34,7 @@ async fn one_connection_too_many_is_told_so() {
     assert!(told.starts_with("HTTP/1.1 429 ") && told.contains("TOO_MANY"), "{told}");
     drop(first);
     // The place is free once the server has seen the first one go.
-    let again = async {
-        loop {
-            let mut stream = TcpStream::connect(server.address).await.unwrap();
-            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
-            let mut answer = String::new();
-            if stream.read_to_string(&mut answer).await.is_ok() && answer.ends_with("ok\n") {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
+    await_a_place(&server).await;
 }
 
 #[tokio::test]
@@ -109,6 +99,40 @@ async fn an_http2_connection_without_requests_is_asked_to_close() {
     assert!(ended.is_err(), "an open stream is no idle connection");
     drop(open);
     tokio::time::timeout(Duration::from_secs(20), tasks.join_next()).await.expect("it is closed");
+}
+
+/// Until one connection is answered.
+async fn await_a_place(server: &Server) {
+    let answered = async {
+        loop {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            if stream.read_to_string(&mut answer).await.is_ok() && answer.ends_with("ok\n") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), answered).await.expect("a place is free");
+}
+
+#[tokio::test]
+async fn who_asks_and_never_reads_loses_the_place_and_who_waits_does_not() {
+    let limits = Limits { connections: 1, unread: Duration::from_millis(300), ..Limits::default() };
+    let server = limited(limits).await;
+    let ask = b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut greedy = TcpStream::connect(server.address).await.unwrap();
+    // Far more than the buffers of both ends hold.
+    greedy.write_all(&ask.repeat(200)).await.unwrap();
+    await_a_place(&server).await;
+    let mut all = Vec::new();
+    drop(greedy.read_to_end(&mut all).await);
+    let whole = String::from_utf8_lossy(&all).matches("HTTP/1.1 200 OK").count();
+    assert!(whole < 200, "nothing waited for the client");
+
+    // A connection that waits for nothing is not hurried.
+    let mut idle = open(&server).await;
+    assert!(tokio::time::timeout(Duration::from_millis(600), idle.read_u8()).await.is_err(), "it was closed");
 }
 
 #[tokio::test]

@@ -143,6 +143,17 @@ mod tests {
         assert_eq!(masked, json!({"a": ["x [secret]"], "[secret]": "[secret]5", "b": 12}));
     }
 
+    /// A program that writes what it was given as JSON writes other bytes than it was given.
+    #[test]
+    fn a_secret_is_hidden_as_json_writes_it_too() {
+        let secret = "line\none \"quoted\" back\\slash\ttab";
+        let mask = mask(&[secret]);
+        let written = json!({"password": secret}).to_string();
+        assert!(!written.contains(secret), "or this shows nothing");
+        assert_eq!(mask.text(&written), "{\"password\":\"[secret]\"}");
+        assert_eq!(mask.text(&format!("as it is: {secret}")), "as it is: [secret]");
+    }
+
     #[test]
     fn the_longer_of_two_secrets_is_hidden_whole() {
         assert_eq!(mask(&["pass", "password", ""]).text("password pass"), "[secret] [secret]");

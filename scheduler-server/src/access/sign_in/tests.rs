@@ -9,6 +9,7 @@ use scheduler_core::audit::{Event, Origin};
 use scheduler_core::ids::AuditEventId;
 use scheduler_core::time::{Boot, Now, Timestamp};
 use scheduler_core::txn::Failure;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -19,6 +20,8 @@ struct World {
     is_away: AtomicBool,
     reads: AtomicU64,
     millis: AtomicU64,
+    /// The next read has found what there is (the first is told), and tells it later (when the second is).
+    slow: Mutex<Option<(Arc<Notify>, Arc<Notify>)>>,
 }
 
 const NOW: Timestamp = Timestamp::from_secs(1_770_000_000);
@@ -27,6 +30,13 @@ const NOW: Timestamp = Timestamp::from_secs(1_770_000_000);
 impl Tokens for World {
     async fn token(&self, id: TokenId) -> Result<Option<(Token, SecretHash)>, Unreadable> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        let slow = self.slow.lock().unwrap().take();
+        if let Some((found, go_on)) = slow {
+            let read = self.tokens.lock().unwrap().iter().find(|(token, _)| token.id == id).cloned();
+            found.notify_one();
+            go_on.notified().await;
+            return Ok(read);
+        }
         if self.is_away.load(Ordering::SeqCst) {
             return Err(Unreadable::Unavailable("away".to_owned()));
         }
@@ -171,6 +181,46 @@ async fn a_known_token_goes_on_while_the_ledger_is_away_and_an_unknown_one_waits
     assert!(matches!(sign_in.caller(&with(&unknown), HERE).await, Err(SignInError::Unavailable(_))));
     world.pass(30_000);
     assert_eq!(sign_in.caller(&with(&known), HERE).await.unwrap_err(), SignInError::Ended, "it expires all the same");
+}
+
+#[tokio::test]
+async fn an_unseen_revocation_lasts_ten_minutes_at_most_and_an_agents_as_long_as_the_ledger_is_away() {
+    let (world, sign_in, _) = sign_in(Rate::ANY);
+    let (viewer, agent) = (world.add(1, None), world.add(2, None));
+    world.tokens.lock().unwrap()[1].0.role = Role::Agent;
+    for token in [&viewer, &agent] {
+        assert!(sign_in.caller(&with(token), HERE).await.is_ok());
+    }
+    world.is_away.store(true, Ordering::SeqCst);
+    for (token, _) in &mut *world.tokens.lock().unwrap() {
+        token.revoke_time = Some(NOW);
+    }
+    world.pass(599_999);
+    assert!(sign_in.caller(&with(&viewer), HERE).await.is_ok());
+    world.pass(1);
+    assert!(matches!(sign_in.caller(&with(&viewer), HERE).await, Err(SignInError::Unavailable(_))));
+    world.pass(24 * 3_600_000);
+    assert!(sign_in.caller(&with(&agent), HERE).await.is_ok());
+    world.is_away.store(false, Ordering::SeqCst);
+    for token in [&viewer, &agent] {
+        assert_eq!(sign_in.caller(&with(token), HERE).await.unwrap_err(), SignInError::Ended);
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_was_under_way_does_not_bring_a_revoked_token_back() {
+    let (world, sign_in, proved) = sign_in(Rate::ANY);
+    let token = world.add(1, None);
+    let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    *world.slow.lock().unwrap() = Some((Arc::clone(&found), Arc::clone(&go_on)));
+    let headers = with(&token);
+    let (called, ()) = tokio::join!(sign_in.caller(&headers, HERE), async {
+        found.notified().await;
+        proved.revoke_token(token.id(), NOW, &event()).await.unwrap();
+        go_on.notify_one();
+    });
+    assert!(called.is_ok(), "it was good when it was read");
+    assert_eq!(sign_in.caller(&headers, HERE).await.unwrap_err(), SignInError::Ended);
 }
 
 #[tokio::test]

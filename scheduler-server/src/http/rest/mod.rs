@@ -44,6 +44,8 @@ use call::Call;
 use json::Json;
 use routes::{Found, Route, Table};
 
+use super::ServedRoute;
+
 /// The largest body. Payloads have a limit of their own, which the services keep.
 const BODY_BYTES: usize = 1 << 20;
 
@@ -53,6 +55,27 @@ const DROPPED_BYTES: usize = 64 << 20;
 
 /// Time in which the body must be there.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The routes that a transcoder finds, and those of the one path that it tells by its end.
+pub(super) fn served() -> Vec<ServedRoute> {
+    let table = Table::new();
+    let name = |route: &Route| format!("/{}/{}", route.method.parent_service().full_name(), route.method.name());
+    let of_action = |(verb, _): &(&str, _)| {
+        let path: Vec<String> = ["api", "v1", "scheduler", "jobs", "any", verb].map(str::to_owned).into();
+        match table.find(&Method::POST, &path) {
+            Found::Route(route, _) => Some(name(route)),
+            Found::Allowed(_) | Found::Nothing => None,
+        }
+    };
+    let methods = action::ACTIONS.iter().filter_map(of_action).collect();
+    let action = ServedRoute { verb: "POST".to_owned(), path: action::PATH.to_owned(), methods };
+    let bound = table.routes().map(|route| ServedRoute {
+        verb: route.verb.to_string(),
+        path: route.template.in_json(),
+        methods: vec![name(route)],
+    });
+    bound.chain([action]).collect()
+}
 
 pub(super) struct Transcoder {
     table: Table,
