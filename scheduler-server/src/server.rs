@@ -24,7 +24,7 @@ use crate::dev_tokens::DevTokens;
 use crate::feed::Feed;
 use crate::http::{self, HostPolicy, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
-use crate::peers::{self, Forward, Leaders, Presence, Whereabouts};
+use crate::peers::{self, Forward, Leaders, PeerSecret, Presence, Whereabouts};
 use crate::process::Process;
 use crate::service::{Access, LeaderPort, Node, Service};
 use crate::settings::{Settings, Tls};
@@ -43,6 +43,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(|tls| ServerTls::load(tls.files().clone())).transpose()?.map(Arc::new);
     let process = Process::starts();
+    let secret = settings.cluster.as_ref().and_then(|cluster| cluster.peer_secret.as_deref());
+    let secret = secret.map(PeerSecret::read).transpose()?;
     let opened = store::open(&settings, &process).await?;
     let tokens_of_dev = match &settings.tls {
         Some(Tls::SelfMade(made)) => Some(DevTokens::in_folder(&made.folder, &*opened.tokens, clock::wall()).await?),
@@ -98,7 +100,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         settings.min_every,
     );
     let gate = Gate::new(sign_in, refusals).certified(settings.certified.clone());
-    let router = surface(&settings, &process, gate, service, &handle, &drain).await.into_router();
+    let router = surface(&settings, &process, gate, service, &handle, secret, &drain).await.into_router();
     if let (Some(Tls::Given(_)), Some(tls)) = (&settings.tls, &tls) {
         tasks.spawn(TaskKind::Certificates, certificates::renew(Arc::clone(tls), drain.clone()));
     }
@@ -217,6 +219,7 @@ async fn surface(
     gate: Gate,
     service: Service,
     handle: &Handle,
+    secret: Option<PeerSecret>,
     drain: &CancellationToken,
 ) -> Surface {
     let readers = TaskTracker::new();
@@ -230,7 +233,8 @@ async fn surface(
         forward: settings
             .cluster
             .as_ref()
-            .map(|cluster| Arc::new(Forward::new(&settings.node_id, handle.whereabouts(), cluster.peers.clone()))),
+            .map(|cluster| Forward::new(&settings.node_id, handle.whereabouts(), cluster.peers.clone()))
+            .map(|forward| Arc::new(forward.with_secret(secret))),
         presence: settings
             .cluster
             .as_ref()

@@ -1,5 +1,6 @@
 //! The settings of the `scheduler-server` program: flag beats variable beats file beats default.
 
+mod etcd;
 mod port;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use scheduler_core::access::Role;
 use serde::Deserialize;
 use tls::ClientFiles;
 
+pub use self::etcd::{EtcdAccess, EtcdFlags};
 use self::port::Port;
 pub use self::port::{PortFlags, Tls};
 use crate::access::{Bootstrap, Rate};
@@ -147,6 +149,13 @@ pub struct ServeFlags {
     #[arg(long, env = "PUNCTUAL_NODE_CLUSTER", value_name = "NAME")]
     cluster: Option<String>,
 
+    #[command(flatten)]
+    etcd_access: EtcdFlags,
+
+    /// File with a secret that all nodes of a cluster share: with it they believe each other who calls, and from where
+    #[arg(long, env = "PUNCTUAL_NODE_PEER_SECRET_FILE", value_name = "FILE")]
+    peer_secret_file: Option<PathBuf>,
+
     /// Authorities of the other nodes' certificates, in PEM, where they advertise https [default: the system's]
     #[arg(long, env = "PUNCTUAL_NODE_PEER_CA", value_name = "FILE")]
     peer_ca: Option<PathBuf>,
@@ -276,7 +285,13 @@ struct File {
     database_url: Option<String>,
     etcd: Vec<String>,
     cluster: Option<String>,
+    etcd_ca: Option<PathBuf>,
+    etcd_cert: Option<PathBuf>,
+    etcd_key: Option<PathBuf>,
+    etcd_user: Option<String>,
+    etcd_password_file: Option<PathBuf>,
     peer_ca: Option<PathBuf>,
+    peer_secret_file: Option<PathBuf>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     tls_client_ca: Option<PathBuf>,
@@ -329,8 +344,11 @@ pub struct Cluster {
     pub name: String,
     /// URLs of etcd's members.
     pub etcd: Vec<String>,
+    pub access: EtcdAccess,
     /// Whom this node trusts to be another one, where they advertise https.
     pub peers: ClientFiles,
+    /// File of the secret that the nodes share.
+    pub peer_secret: Option<PathBuf>,
 }
 
 /// What holds for a server, all sources considered.
@@ -395,7 +413,12 @@ impl ServeFlags {
         let name = self.cluster.or_else(|| file.cluster.clone()).unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
         let ca = self.peer_ca.or_else(|| file.peer_ca.clone());
         let peers = ClientFiles { ca, ..ClientFiles::default() };
-        let cluster = etcd.map(|etcd| Cluster { name, etcd, peers });
+        let access = self.etcd_access.resolve(&file)?;
+        if etcd.is_none() && EtcdFlags::is_given(&access) {
+            bail!("the --etcd- flags say how etcd is reached: say where it is with --etcd");
+        }
+        let peer_secret = self.peer_secret_file.or_else(|| file.peer_secret_file.clone());
+        let cluster = etcd.map(|etcd| Cluster { name, etcd, access, peers, peer_secret });
         let mut settings = self.node.resolve(&file, ledger_of(url)?, cluster)?;
         settings.migrates = !self.no_migrate.or(file.no_migrate).unwrap_or(false);
         let advertise = self.advertise.or_else(|| file.advertise.clone());

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::process::Process;
-use crate::settings::{Cluster, Ledger, Settings};
+use crate::settings::{Cluster, EtcdAccess, Ledger, Settings};
 
 /// How often a lock in Postgres is looked after. What is written meanwhile is guarded by the epoch.
 const LOOKED_AFTER: Duration = Duration::from_secs(1);
@@ -81,6 +81,27 @@ pub(crate) async fn open(settings: &Settings, process: &Process) -> Result<Opene
 }
 
 fn elected(settings: &Settings, process: &Process, cluster: &Cluster) -> Result<Etcd> {
+    let EtcdAccess { ca, identity, user } = &cluster.access;
+    let tls = match ca {
+        Some(ca) => Some(etcd::Tls {
+            ca: read("etcd-ca", ca)?,
+            identity: match identity {
+                Some((cert, key)) => Some((read("etcd-cert", cert)?, read("etcd-key", key)?)),
+                None => None,
+            },
+            server_name: None,
+        }),
+        None => None,
+    };
+    let user = match user {
+        Some((name, file)) => {
+            let password = String::from_utf8(read("etcd-password-file", file)?);
+            let password =
+                password.map_err(|_| anyhow::anyhow!("--etcd-password-file {}: not UTF-8", file.display()))?;
+            Some(etcd::User { name: name.clone(), password: password.trim_end_matches(['\r', '\n']).to_owned() })
+        }
+        None => None,
+    };
     let settings = etcd::Settings {
         endpoints: cluster.etcd.clone(),
         cluster: cluster.name.clone(),
@@ -91,8 +112,8 @@ fn elected(settings: &Settings, process: &Process, cluster: &Cluster) -> Result<
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: process.started,
         lease: LEASE,
-        user: None,
-        tls: None,
+        user,
+        tls,
     };
     Etcd::new(settings).map_err(|bad| anyhow::anyhow!("--{}: {}", flag(bad.field), bad.why))
 }
@@ -100,9 +121,14 @@ fn elected(settings: &Settings, process: &Process, cluster: &Cluster) -> Result<
 /// By which flag a setting of etcd was given.
 fn flag(field: &str) -> &str {
     match field {
-        "endpoints" | "tls" => "etcd",
+        "endpoints" => "etcd",
+        "tls" => "etcd-ca",
         other => other,
     }
+}
+
+fn read(flag: &str, file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("--{flag} {} cannot be read", file.display()))
 }
 
 /// The tokens of a ledger that a server may be running on, and the lock that keeps others off meanwhile where there is

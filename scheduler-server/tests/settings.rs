@@ -7,6 +7,10 @@ use scheduler_server::settings::{Command, Program, TokenCommand};
 /// A ledger that nobody opens.
 const LEDGER: &str = "--database-url=sqlite://ledger.db";
 
+const ETCD: &[&str] = &[AT_ETCD];
+const AT_ETCD: &str = "--etcd=http://one.example";
+const CA: &str = "--etcd-ca=ca.pem";
+
 /// What all ways to run a server share.
 const NODE: [Flag; 12] = [
     Flag::new("listen", Key::Text, ["127.0.0.1:1", "127.0.0.1:2"]),
@@ -63,8 +67,14 @@ fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
     let own = [
         Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"]),
         Flag::new("etcd", Key::List, ["http://one.example", "http://other.example"]),
-        Flag { beside: &["--etcd=http://one.example"], ..Flag::new("cluster", Key::Text, ["one", "other"]) },
-        Flag { beside: &["--etcd=http://one.example"], ..Flag::new("peer-ca", Key::Text, ["one", "other"]) },
+        Flag { beside: ETCD, ..Flag::new("cluster", Key::Text, ["one", "other"]) },
+        Flag { beside: ETCD, ..Flag::new("etcd-ca", Key::Text, ["one", "other"]) },
+        Flag { beside: &[AT_ETCD, CA, "--etcd-key=key.pem"], ..Flag::new("etcd-cert", Key::Text, ["one", "other"]) },
+        Flag { beside: &[AT_ETCD, CA, "--etcd-cert=cert.pem"], ..Flag::new("etcd-key", Key::Text, ["one", "other"]) },
+        Flag { beside: &[AT_ETCD, "--etcd-password-file=p"], ..Flag::new("etcd-user", Key::Text, ["one", "other"]) },
+        Flag { beside: &[AT_ETCD, "--etcd-user=u"], ..Flag::new("etcd-password-file", Key::Text, ["one", "other"]) },
+        Flag { beside: ETCD, ..Flag::new("peer-ca", Key::Text, ["one", "other"]) },
+        Flag { beside: ETCD, ..Flag::new("peer-secret-file", Key::Text, ["one", "other"]) },
         Flag::new("advertise", Key::Text, ["http://one.example", "http://other.example"]),
         Flag {
             beside: &["--listen=192.0.2.1:1", "--insecure"],

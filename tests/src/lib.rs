@@ -8,6 +8,7 @@
 //! the processes are printed on the way out.
 
 mod agent;
+mod authority;
 mod cli;
 mod clock;
 mod cluster;
@@ -29,6 +30,7 @@ mod until;
 mod witness;
 
 pub use agent::Agent;
+pub use authority::Authority;
 pub use cli::{Cli, Said};
 pub use clock::now;
 pub use cluster::{Cluster, Leader};

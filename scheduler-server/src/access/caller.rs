@@ -10,6 +10,7 @@ use scheduler_core::agent::Hello;
 use scheduler_core::audit::Origin;
 
 use super::{Clocks, Proved};
+use crate::peers::CalledFrom;
 
 /// Who acts where nobody signs in, in revisions and pauses.
 const ANONYMOUS: &str = "anonymous";
@@ -21,6 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub struct Caller {
     bearer: Option<Bearer>,
     address: Option<IpAddr>,
+    has_certificate: bool,
 }
 
 /// A token that was good when the call came in.
@@ -65,11 +67,26 @@ impl Reach {
 impl Caller {
     /// Somebody at a server where nobody signs in: they may do everything.
     pub fn anyone(address: Option<IpAddr>) -> Self {
-        Self { bearer: None, address }
+        Self { bearer: None, address, has_certificate: false }
     }
 
     pub(super) fn bearer(token: Arc<Token>, tokens: Arc<Proved>, clocks: Clocks, address: Option<IpAddr>) -> Self {
-        Self { bearer: Some(Bearer { token, tokens, clocks }), address }
+        Self { bearer: Some(Bearer { token, tokens, clocks }), address, has_certificate: false }
+    }
+
+    /// Whether their connection showed a client's certificate.
+    #[must_use]
+    pub fn with_certificate(self, has_certificate: bool) -> Self {
+        Self { has_certificate, ..self }
+    }
+
+    pub fn has_certificate(&self) -> bool {
+        self.has_certificate
+    }
+
+    /// What the leader is told of them when their call is passed on.
+    pub fn called_from(&self) -> Option<CalledFrom> {
+        Some(CalledFrom { address: self.address?, has_certificate: self.has_certificate })
     }
 
     /// `None` where nobody signs in.

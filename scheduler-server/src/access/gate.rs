@@ -92,9 +92,9 @@ impl Gate {
     }
 
     /// Whether the caller's connection shows what the role asks for.
-    pub fn check_certificate(&self, caller: &Caller, has_certificate: bool) -> Result<(), Denied> {
+    pub fn check_certificate(&self, caller: &Caller) -> Result<(), Denied> {
         match caller.token().map(|token| token.role) {
-            Some(role) if !has_certificate && self.certified.contains(&role) => {
+            Some(role) if !caller.has_certificate() && self.certified.contains(&role) => {
                 let error = SignInError::NoCertificate(role);
                 self.refusals.note(caller.origin("SignIn"), "", &error.to_string());
                 Err(error.into())

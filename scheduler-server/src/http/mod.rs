@@ -84,7 +84,7 @@ impl Surface {
     /// The one router of the port.
     pub fn into_router(self) -> Router {
         let gate = Arc::new(self.gate);
-        let calls = grpc::calls(self.grpc, Arc::clone(&gate), self.forward);
+        let calls = grpc::calls(self.grpc, Arc::clone(&gate), self.forward.clone());
         let rest = Arc::new(rest::Transcoder::new(calls.clone()));
         let grpc = grpc::with_web(calls);
         let (ready, metrics) = (self.ready, self.metrics);
@@ -109,7 +109,7 @@ impl Surface {
             .iter()
             .fold(Router::new(), by_hand)
             .fallback(async move |request: Request| surface(request, grpc, rest).await)
-            .layer(sign_in::layer(gate))
+            .layer(sign_in::layer(sign_in::Door { gate, forward: self.forward }))
             .layer(guard::layer(self.hosts))
             .layer(headers::layer(self.strict_transport))
             .layer(from_fn(panic::catch))

@@ -1,4 +1,4 @@
-//! Who calls is found out before anything else of a request is read, and goes with it as a [`Caller`].
+//! Who calls is found out before anything else of a request is read, and goes with it as a [`Caller`](crate::access::Caller).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,18 +15,31 @@ use super::rest::errors;
 use super::{denied, grpc};
 use crate::access::Gate;
 use crate::access::rules::{self, Entry};
+use crate::peers::Forward;
 
-type SignIn = fn(State<Arc<Gate>>, Request, Next) -> futures::future::BoxFuture<'static, Response>;
-
-pub(super) fn layer(gate: Arc<Gate>) -> FromFnLayer<SignIn, Arc<Gate>, (State<Arc<Gate>>, Request)> {
-    from_fn_with_state(gate, |gate, request, next| Box::pin(sign_in(gate, request, next)))
+/// Who lets callers in, and what other nodes of the cluster say of those whose calls they pass on.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) gate: Arc<Gate>,
+    pub(super) forward: Option<Arc<Forward>>,
 }
 
-async fn sign_in(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let (entry, address) = (entry(&request), address(&request));
-    let has_certificate = request.extensions().get::<Arc<PeerCertificate>>().is_some();
+type SignIn = fn(State<Door>, Request, Next) -> futures::future::BoxFuture<'static, Response>;
+
+pub(super) fn layer(door: Door) -> FromFnLayer<SignIn, Door, (State<Door>, Request)> {
+    from_fn_with_state(door, |door, request, next| Box::pin(sign_in(door, request, next)))
+}
+
+async fn sign_in(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let Door { gate, forward } = door;
+    let entry = entry(&request);
+    let (address, has_certificate) = match forward.and_then(|forward| forward.vouched(&request)) {
+        Some(from) => (Some(from.address), from.has_certificate),
+        None => (address(&request), request.extensions().get::<Arc<PeerCertificate>>().is_some()),
+    };
     let caller = gate.caller(entry, request.headers(), address).await.and_then(|caller| {
-        caller.as_ref().map_or(Ok(()), |caller| gate.check_certificate(caller, has_certificate))?;
+        let caller = caller.map(|caller| caller.with_certificate(has_certificate));
+        caller.as_ref().map_or(Ok(()), |caller| gate.check_certificate(caller))?;
         Ok(caller)
     });
     match caller {

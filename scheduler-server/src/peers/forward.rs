@@ -18,7 +18,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::leaders::{Carried, Leaders, NoAnswer};
 use super::methods::{self, Method};
+use super::proof::{self, CalledFrom, PeerSecret};
 use super::{Whereabouts, numbering};
+use crate::access::Caller;
 
 /// Says that a call was passed on, and by whom: it is passed on once.
 pub(crate) const FORWARDED: &str = "punctual-forwarded-by";
@@ -33,6 +35,8 @@ pub struct Forward {
     node_id: HeaderValue,
     whereabouts: watch::Receiver<Whereabouts>,
     leaders: Leaders,
+    /// `None`: no node is believed from where a call came.
+    secret: Option<PeerSecret>,
     /// How long a call waits where no leader is known.
     pub(super) patience: Duration,
 }
@@ -41,7 +45,18 @@ impl Forward {
     /// `tls` is for leaders that advertise an https address.
     pub fn new(node_id: &str, whereabouts: watch::Receiver<Whereabouts>, tls: ClientFiles) -> Self {
         let node_id = HeaderValue::from_str(node_id).unwrap_or(HeaderValue::from_static("unnamed"));
-        Self { node_id, whereabouts, leaders: Leaders::new(tls), patience: LEADER_WAIT }
+        Self { node_id, whereabouts, leaders: Leaders::new(tls), secret: None, patience: LEADER_WAIT }
+    }
+
+    /// With the secret that the nodes of the cluster share.
+    #[must_use]
+    pub fn with_secret(self, secret: Option<PeerSecret>) -> Self {
+        Self { secret, ..self }
+    }
+
+    /// From where a call came, if another node has passed it on and proves to be one.
+    pub fn vouched(&self, request: &Request) -> Option<CalledFrom> {
+        self.secret.as_ref()?.vouched(request.headers(), request.uri().path())
     }
 }
 
@@ -60,6 +75,12 @@ pub async fn pass_on(State(forward): State<Arc<Forward>>, request: Request, next
     let (body, number) = numbering::numbered(body, &method.descriptor.input());
     let mut headers = parts.headers.clone();
     headers.insert(HeaderName::from_static(FORWARDED), forward.node_id.clone());
+    proof::strip(&mut headers);
+    if let Some((secret, caller)) = forward.secret.as_ref().zip(parts.extensions.get::<Caller>())
+        && let Some(from) = caller.called_from()
+    {
+        secret.vouch(&mut headers, parts.uri.path(), from);
+    }
     let call = Carried { path: parts.uri.clone(), headers, body: body.clone() };
     match forward.carry(method, &call, number.as_deref()).await {
         Carry::Answered(answer) => answer,

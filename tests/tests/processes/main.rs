@@ -32,5 +32,6 @@ mod secrets;
 mod server_killed;
 mod stopping;
 mod tokens;
+mod trust;
 mod watching;
 mod worker;
