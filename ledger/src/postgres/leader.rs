@@ -26,7 +26,7 @@ const LOAD: Duration = Duration::from_secs(120);
 impl Leader for Postgres {
     async fn survey(&self) -> Result<Survey, Failure> {
         let refused = failure::before_commit;
-        let mut session = self.reading.take().await.map_err(refused)?;
+        let mut session = self.surveying.take().await.map_err(refused)?;
         let row = within(WRITE, sqlx::query(sql::SURVEY).fetch_one(&mut *session)).await;
         let row = session.after(row).map_err(refused)?;
         Ok(Survey {
@@ -44,7 +44,7 @@ impl Leader for Postgres {
 
     async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure> {
         let refused = failure::before_commit;
-        let mut session = self.reading.snapshot().await.map_err(refused)?;
+        let mut session = self.surveying.snapshot().await.map_err(refused)?;
         let loaded = within(LOAD, load::snapshot(&mut session, epoch, entered_since)).await.map_err(refused)?;
         session.end().await.map_err(refused)?;
         loaded
@@ -52,7 +52,7 @@ impl Leader for Postgres {
 
     async fn load_job(&self, epoch: Epoch, job: JobUid, entered_since: Timestamp) -> Result<Snapshot, Failure> {
         let refused = failure::before_commit;
-        let mut session = self.reading.snapshot().await.map_err(refused)?;
+        let mut session = self.surveying.snapshot().await.map_err(refused)?;
         let loaded = within(LOAD, load::job(&mut session, epoch, job, entered_since)).await.map_err(refused)?;
         session.end().await.map_err(refused)?;
         loaded
@@ -66,7 +66,7 @@ impl Leader for Postgres {
             .bind(column(|key| &key.method))
             .bind(column(|key| &key.request_id))
             .bind(micros(REQUEST_MEMORY));
-        let mut session = self.reading.take().await.map_err(refused)?;
+        let mut session = self.surveying.take().await.map_err(refused)?;
         let found = within(WRITE, query.fetch_all(&mut *session)).await;
         let found = session.after(found).map_err(refused)?;
         found.iter().map(rows::request).collect::<sqlx::Result<_>>().map_err(refused)
@@ -86,9 +86,9 @@ impl Leader for Postgres {
     }
 
     async fn purge(&self, epoch: Epoch, purge: &Purge, most: u32) -> Result<Purged, Failure> {
-        // What is to go is looked for beside the leader's sessions, which have better to do.
+        // What is to go is looked for beside the sessions that write, which have better to do.
         let refused = failure::before_commit;
-        let mut session = self.reading.snapshot().await.map_err(refused)?;
+        let mut session = self.surveying.snapshot().await.map_err(refused)?;
         let chosen = within(LOAD, purge::choose(&mut session, purge, most)).await.map_err(refused)?;
         session.end().await.map_err(refused)?;
         if chosen.is_empty() {

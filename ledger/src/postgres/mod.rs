@@ -30,7 +30,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, Row};
 
 use crate::open::OpenError;
-use sessions::{Sessions, application_name, within};
+use sessions::{Purpose, Sessions, application_name, within};
 
 pub use lock::{Hold, Lock, LockError};
 
@@ -39,6 +39,8 @@ const LEAST_VERSION: u32 = 14;
 /// At most 3 transactions are in flight, and purges beside them.
 const LEADER_SESSIONS: usize = 6;
 const READER_SESSIONS: usize = 8;
+/// What the leader reads waits for nobody else's reads.
+const LEADER_READER_SESSIONS: usize = 4;
 /// A take-over that has waited so many milliseconds for EPOCH ends the sessions that hold it (rule 5).
 const DEPOSES_AFTER_MS: &str = "200";
 
@@ -81,6 +83,7 @@ const READER_SESSION: [(&str, &str); 4] = [
 pub struct Postgres {
     node: String,
     leading: Sessions,
+    surveying: Sessions,
     reading: Sessions,
 }
 
@@ -109,11 +112,13 @@ impl Postgres {
         let options = options.options(durable);
         let leading =
             options.clone().options(LEADER_SESSION).application_name(&application_name(Epoch::default(), node));
-        let reading = options.options(READER_SESSION).application_name(&sessions::named(&format!("punctual/-/{node}")));
+        let reading = options.options(READER_SESSION);
+        let named = |who: &str| reading.clone().application_name(&sessions::named(&format!("punctual/{who}/{node}")));
         let this = Self {
             node: node.to_owned(),
-            leading: Sessions::new(leading, LEADER_SESSIONS, false),
-            reading: Sessions::new(reading, READER_SESSIONS, true),
+            leading: Sessions::new(leading, LEADER_SESSIONS, Purpose::Write),
+            surveying: Sessions::new(named("leader"), LEADER_READER_SESSIONS, Purpose::Read),
+            reading: Sessions::new(named("-"), READER_SESSIONS, Purpose::Read),
         };
         // It decides nothing: whoever cannot rehearse is only slower the first time.
         let _ = this.rehearse().await;

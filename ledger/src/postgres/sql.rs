@@ -8,6 +8,12 @@
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 pub(super) const END_SNAPSHOT: &str = "COMMIT";
 pub(super) const NAME_SESSION: &str = "SELECT set_config('application_name', $1, false)";
+pub(super) const OWN_SESSION: &str = "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::bigint AS began \
+     FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+/// Whether a session of ours has ended, a second later at most; no row: it had ended before.
+pub(super) const END_FOR_SURE: &str = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity \
+     WHERE pid = $1 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2 \
+     AND application_name LIKE 'punctual/%'";
 pub(super) const COMMITS_AT_ONCE: &str = "SELECT current_setting('synchronous_commit') <> 'off' AS syncs";
 
 // What a leader does.

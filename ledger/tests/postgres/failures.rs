@@ -1,13 +1,14 @@
 //! Postgres goes away and comes back; the ledger stays open all the while.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use ledger::Unreadable;
 use scheduler_core::txn::Failure;
 
-use crate::contract::samples::{created, job, run};
+use crate::contract::samples::{created, job, request, run};
 use crate::contract::{Backend as _, Ledger, Term};
-use crate::database::Database;
+use crate::database::{Database, execute};
 
 /// Long for an answer, and short for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -92,6 +93,31 @@ async fn more_readers_than_connections_take_turns() {
             .await
             .unwrap();
     assert!((1..=8).contains(&open), "{open}");
+}
+
+#[tokio::test]
+async fn a_crowd_of_readers_does_not_keep_the_leader_from_reading() {
+    let Some(database) = Database::new().await else { return };
+    let ledger = database.connect().await;
+    let mut slow = database.outsider().await;
+    execute(&mut slow, "BEGIN; LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE").await;
+    let crowd = (0..100).map(|_| ledger.count_jobs());
+    let mut crowd = pin!(futures::future::join_all(crowd));
+    let is_there = "(SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock') >= 8";
+    tokio::select! {
+        biased;
+        _ = &mut crowd => panic!("the table is locked"),
+        () = database.until(is_there) => {}
+    }
+    let asked = async {
+        ledger.survey().await.unwrap();
+        ledger.find_requests(&[request("1").key]).await.unwrap();
+    };
+    tokio::select! {
+        biased;
+        () = asked => {}
+        _ = &mut crowd => panic!("the leader waits for all readers"),
+    }
 }
 
 #[tokio::test]

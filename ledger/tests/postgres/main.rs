@@ -6,6 +6,7 @@
 mod contract;
 mod database;
 mod failures;
+mod late;
 mod lock;
 mod plans;
 mod plants;
