@@ -71,6 +71,9 @@ pub(crate) async fn open(settings: &Settings, process: &Process) -> Result<Opene
             let hold = if elected.is_some() { Hold::Shared } else { Hold::Alone };
             let lock = SessionLock(Arc::new(Lock::take(url, hold, &holder).await.with_context(about)?));
             let ledger = postgres(url, &settings.node_id, settings.migrates).await.with_context(about)?;
+            if let Some(cluster) = cluster {
+                lock.0.claim(&cluster.name).await.with_context(about)?;
+            }
             let coordinator: Arc<dyn Coordinator> = match elected {
                 Some(etcd) => Arc::new(etcd),
                 None => Arc::new(Local::over(lock.clone())),
@@ -184,7 +187,7 @@ impl SessionLock {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(LOOKED_AFTER) => {}
             }
-            if let Err(held @ LockError::Held(_)) = self.0.prove().await {
+            if let Err(held @ (LockError::Held(_) | LockError::OtherCluster(_))) = self.0.prove().await {
                 return Err(held.to_string());
             }
         }

@@ -1,6 +1,10 @@
 //! Who may be a server of this ledger (PROTOCOL.md, rule 16): one that decides without etcd has the lock alone, nodes of
 //! a cluster share it. It belongs to a session, so that it is free when its holder is gone, however it went.
+//!
+//! The ledger has the name of the cluster that uses it. Nodes of another one are turned away while it does; when nobody is
+//! left of it, the next may have the ledger.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -29,6 +33,8 @@ pub enum LockError {
     /// By its name, as far as Postgres keeps it.
     #[error("the ledger is in use by {0}")]
     Held(String),
+    #[error("the ledger is in use by the nodes of cluster {0}: say --cluster {0} to be one of them")]
+    OtherCluster(String),
     #[error("a session that had the ledger is just ending")]
     Ending,
     #[error("whether another server uses the ledger cannot be told: {0}")]
@@ -43,6 +49,8 @@ pub struct Lock {
     options: PgConnectOptions,
     hold: Hold,
     holder: String,
+    /// Whose nodes have it together; until it is told, nobody's.
+    cluster: OnceLock<String>,
     held: Mutex<Held>,
 }
 
@@ -58,13 +66,27 @@ impl Lock {
     pub async fn take(url: &str, hold: Hold, holder: &str) -> Result<Self, LockError> {
         let holder = named(holder);
         let options = options_of(url)?.application_name(&holder);
-        let lock = Self { options, hold, holder, held: Mutex::default() };
+        let lock = Self { options, hold, holder, cluster: OnceLock::new(), held: Mutex::default() };
+        lock.try_for_a_while().await?;
+        Ok(lock)
+    }
+
+    /// Has it together with the nodes of that cluster, and with nobody else. The tables are there by then.
+    pub async fn claim(&self, cluster: &str) -> Result<(), LockError> {
+        self.held.lock().await.session = None;
+        // Told twice, it stays what it was told first.
+        let _ = self.cluster.set(cluster.to_owned());
+        self.try_for_a_while().await
+    }
+
+    async fn try_for_a_while(&self) -> Result<(), LockError> {
         let mut tries = 1;
         loop {
-            match lock.prove().await {
-                Ok(()) => return Ok(lock),
-                Err(LockError::Held(_) | LockError::Ending) if tries < TRIES => tokio::time::sleep(BETWEEN_TRIES).await,
-                Err(error) => return Err(error),
+            match self.prove().await {
+                Err(LockError::Held(_) | LockError::OtherCluster(_) | LockError::Ending) if tries < TRIES => {
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+                taken => return taken,
             }
             tries += 1;
         }
@@ -82,6 +104,9 @@ impl Lock {
         }
         let mut session = within(ANSWER, self.options.connect()).await?;
         if within(ANSWER, self.try_lock(&mut session)).await? {
+            if let Some(cluster) = self.cluster.get() {
+                self.belong(&mut session, cluster).await?;
+            }
             held.pid = within(ANSWER, sqlx::query_scalar(sql::OWN_PID).fetch_one(&mut session)).await?;
             held.session = Some(session);
             return Ok(());
@@ -97,6 +122,30 @@ impl Lock {
             return Err(LockError::Ending);
         }
         Err(LockError::Held(name))
+    }
+
+    /// Finds that the ledger is the cluster's, or makes it so, if no other's node has it.
+    async fn belong(&self, session: &mut PgConnection, cluster: &str) -> Result<(), LockError> {
+        let named = sqlx::query(sql::NAME_CLUSTER).bind(cluster);
+        within(ANSWER, named.execute(&mut *session)).await?;
+        let name: String = within(ANSWER, sqlx::query_scalar(sql::CLUSTER).fetch_one(&mut *session)).await?;
+        if name == cluster {
+            return Ok(());
+        }
+        // Ours is in the way, too.
+        self.lock_by(session, sql::UNLOCK_SHARED).await?;
+        if !self.lock_by(session, sql::TRY_LOCK_ALONE).await? {
+            return Err(LockError::OtherCluster(name));
+        }
+        let renamed = sqlx::query(sql::RENAME_CLUSTER).bind(cluster);
+        within(ANSWER, renamed.execute(&mut *session)).await?;
+        self.lock_by(session, sql::TRY_LOCK_SHARED).await?;
+        self.lock_by(session, sql::UNLOCK_ALONE).await?;
+        Ok(())
+    }
+
+    async fn lock_by(&self, session: &mut PgConnection, text: &'static str) -> sqlx::Result<bool> {
+        within(ANSWER, sqlx::query_scalar(text).bind(self.key()).fetch_one(session)).await
     }
 
     async fn try_lock(&self, session: &mut PgConnection) -> sqlx::Result<bool> {

@@ -72,6 +72,11 @@ pub(super) const FORGET_AUDIT_EVENTS: &str =
 
 pub(super) const TRY_LOCK_ALONE: &str = "SELECT pg_try_advisory_lock($1)";
 pub(super) const TRY_LOCK_SHARED: &str = "SELECT pg_try_advisory_lock_shared($1)";
+pub(super) const UNLOCK_ALONE: &str = "SELECT pg_advisory_unlock($1)";
+pub(super) const UNLOCK_SHARED: &str = "SELECT pg_advisory_unlock_shared($1)";
+pub(super) const NAME_CLUSTER: &str = "INSERT INTO cluster (id, name) VALUES (1, $1) ON CONFLICT DO NOTHING";
+pub(super) const CLUSTER: &str = "SELECT name FROM cluster WHERE id = 1";
+pub(super) const RENAME_CLUSTER: &str = "UPDATE cluster SET name = $1 WHERE id = 1";
 pub(super) const OWN_PID: &str = "SELECT pg_backend_pid()";
 pub(super) const LOCK_HOLDER: &str = "SELECT l.pid, coalesce(nullif(a.application_name, ''), 'another program') \
      AS application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \

@@ -55,6 +55,24 @@ async fn a_lock_that_went_with_its_session_is_taken_again_unless_another_server_
 }
 
 #[tokio::test]
+async fn two_clusters_do_not_share_a_ledger_and_one_may_follow_the_other() {
+    let Some(database) = Database::new().await else { return };
+    let node = take(&database, Hold::Shared, "a").await.unwrap();
+    node.claim("one").await.unwrap();
+    let other = take(&database, Hold::Shared, "b").await.unwrap();
+    let refused = other.claim("two").await;
+    assert!(matches!(&refused, Err(LockError::OtherCluster(name)) if name == "one"), "{refused:?}");
+    take(&database, Hold::Shared, "c").await.unwrap().claim("one").await.unwrap();
+
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('a', 'c')";
+    database.execute(end).await;
+    other.claim("two").await.unwrap();
+    let late = node.prove().await;
+    assert!(matches!(&late, Err(LockError::OtherCluster(name)) if name == "two"), "{late:?}");
+    other.prove().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_program_without_a_name_is_in_the_way_too() {
     let Some(database) = Database::empty() else { return };
     let mut outsider = database.outsider().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_tests::{
-    Agent, Heard, Postgres, Process, Run, Server, Witness, assert_no_gap, folder, job, noop, now, shell, until,
+    Agent, Etcd, Heard, Postgres, Process, Run, Server, Witness, assert_no_gap, folder, job, noop, now, shell, until,
 };
 use serde_json::json;
 
@@ -125,6 +125,27 @@ fn postgres_is_killed_and_comes_back_and_nothing_is_lost_or_doubled() {
         .iter()
         .filter(|job| job["jobId"].as_str().is_some_and(|id| id.starts_with("late")));
     assert_eq!(late.count(), 0, "what was refused is not done");
+}
+
+#[test]
+fn a_node_of_another_cluster_on_a_ledger_in_use_ends_and_names_the_one_that_uses_it() {
+    let (Some(etcd), Some(postgres)) = (Etcd::start(1), Postgres::start()) else { return };
+    let folder = folder();
+    let (endpoints, url) = (etcd.endpoints().join(","), postgres.url());
+    let cluster =
+        |name: &str, node: &str| ["--etcd", &endpoints, "--cluster", name, "--node-id", node].map(str::to_owned);
+    let flags = cluster("blue", "first");
+    let mut first = Server::on_database(folder.path(), &url, &flags.each_ref().map(String::as_str));
+    let flags = cluster("green", "second");
+    let args =
+        [&["serve", "--listen", "127.0.0.1:0", "--database-url", &url][..], &flags.each_ref().map(String::as_str)];
+    let mut second = Process::start("second", folder.path(), "scheduler-server", &args.concat());
+    assert!(!second.exit(30).success());
+    assert!(second.log().contains("is in use by the nodes of cluster blue"), "{}", second.log());
+    first.rest.create(&job("a", noop(), json!({})));
+    first.kill();
+    let third = Server::on_database(folder.path(), &url, &flags.each_ref().map(String::as_str));
+    third.rest.create(&job("b", noop(), json!({})));
 }
 
 #[test]
