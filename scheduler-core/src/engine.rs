@@ -80,7 +80,7 @@ use burial::Burial;
 use candidacy::Candidacy;
 use clock::Clock;
 use commits::Over;
-use config::{LEADER_WAIT, LEDGER_RETRY};
+use config::{LEADER_WAIT, LEDGER_RETRY, LEDGER_SILENCE};
 use filling::Filling;
 use hand_over::Leaving;
 use lease::Lease;
@@ -321,6 +321,7 @@ impl Engine {
             self.early.front().map(|(came, _, _)| came.saturating_add(LEADER_WAIT)),
             self.lease.as_ref().and_then(Lease::next_wakeup),
             self.gives_way_at(),
+            self.finds_silence_at(),
             self.leaving.as_ref().map(Leaving::until),
             self.clock.next_look(),
         ];
@@ -336,7 +337,11 @@ impl Engine {
         self.welcome_early(out);
         self.fill(out);
         self.look_at_lease(out);
+        let is_silent = self.finds_silence_at().is_some_and(|at| at <= self.now.boot);
         if let Phase::Leading(term) = &mut self.phase {
+            if is_silent {
+                term.ledger_is_silent(out);
+            }
             term.lend_leases(out);
             term.lose_the_lost(out);
             term.repeat_failed(out);
@@ -347,6 +352,18 @@ impl Engine {
         self.stand(out);
         self.renew_lease(out);
         self.take_over(out);
+    }
+
+    /// When a ledger that says nothing counts as one that fails: whoever asks for something then is told at once.
+    fn finds_silence_at(&self) -> Option<Boot> {
+        match &self.phase {
+            Phase::Leading(term) if !term.ledger_fails => {
+                Some(self.reach.unanswered_since()?.saturating_add(LEDGER_SILENCE))
+            }
+            Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Leading(_) | Phase::Ended => {
+                None
+            }
+        }
     }
 
     /// The next number of this node: of a call, a question, a candidacy or a keep-alive.

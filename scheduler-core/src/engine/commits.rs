@@ -154,11 +154,7 @@ impl Term {
                 Err(Over::ClockWentBack(failure.to_string()))
             }
             Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Clock { .. } => {
-                if !self.ledger_fails {
-                    out.push(Effect::Alert(Alert::LedgerFails(failure.to_string())));
-                    self.refuse_waiting(Away::Ledger, out);
-                }
-                self.ledger_fails = true;
+                self.ledger_has_failed(&failure.to_string(), out);
                 if let Some(flight) = self.in_flight.get_mut(&id) {
                     flight.retry_at = Some(self.now.boot.saturating_add(LEDGER_RETRY));
                 }
@@ -170,6 +166,19 @@ impl Term {
             }
             Failure::Refused(why) => self.refused(id, &why, out),
         }
+    }
+
+    /// Nothing is known of what it was asked for; what it was not asked for yet is refused (rule 1).
+    pub(super) fn ledger_is_silent(&mut self, out: &mut Vec<Effect>) {
+        self.ledger_has_failed("it does not answer", out);
+    }
+
+    fn ledger_has_failed(&mut self, why: &str, out: &mut Vec<Effect>) {
+        if !self.ledger_fails {
+            out.push(Effect::Alert(Alert::LedgerFails(why.to_owned())));
+            self.refuse_waiting(Away::Ledger, out);
+        }
+        self.ledger_fails = true;
     }
 
     pub(super) fn repeat_failed(&mut self, out: &mut Vec<Effect>) {

@@ -48,6 +48,8 @@ pub(super) const PRIORITY_POINT: Duration = Duration::from_secs(60);
 pub(super) const TOKEN_SPAN: i64 = 1 << 20;
 /// A ledger that has not answered for this long cannot be reached (rule 15).
 pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+/// One that has not answered for this long fails, as if it had said so.
+pub(super) const LEDGER_SILENCE: Duration = Duration::from_secs(4);
 /// How often a node that does not lead looks at the ledger.
 pub(super) const SURVEY_EVERY: Duration = Duration::from_secs(1);
 /// Who resigned leaves it to others for this long (rule 15).

@@ -72,8 +72,8 @@ fn a_migration_needs_no_server_to_stop() {
     server.rest.create(&job("a", noop(), json!({})));
 }
 
-#[test]
-fn postgres_is_killed_and_comes_back_and_nothing_is_lost_or_doubled() {
+/// What happens to Postgres, what it takes to bring it back, and how long it is away in between.
+fn outage(away: Duration, begin: impl FnOnce(&mut Postgres), end: impl FnOnce(&mut Postgres)) {
     let Some(mut postgres) = Postgres::with(&[]) else { return };
     let folder = folder();
     let witness = Witness::new(folder.path());
@@ -83,14 +83,20 @@ fn postgres_is_killed_and_comes_back_and_nothing_is_lost_or_doubled() {
     let more = json!({ "schedule": { "every": ["0.2s"] } });
     let created = server.rest.create(&job("tick", noop(), more));
     let created: DateTime<Utc> = created["createTime"].as_str().expect("a time").parse().expect("RFC 3339");
-    let ticks = away().as_secs() * 4 + 20;
+    let ticks = away.as_secs() * 4 + 20;
     let script = format!("for n in $(seq {ticks}); do echo $$ $n >> {}; sleep 0.1; done", witness.path());
     server.rest.create(&job("long", shell(&script), json!({})));
+    let short = format!("sleep 2; echo $$ short >> {}", witness.path());
+    server.rest.create(&job("short", shell(&short), json!({})));
     let long = server.rest.trigger("long", "").run_id;
     until("a few runs", 20, || (succeeded(&server, "tick") > 3).then_some(()));
-    until("the long run to begin", 20, || (!witness.lines().is_empty()).then_some(()));
+    let short = server.rest.trigger("short", "").run_id;
+    until("both runs to begin", 20, || {
+        let began = |id: &str| server.rest.run(id).start_time.is_some();
+        (began(&long) && began(&short) && !witness.lines().is_empty()).then_some(())
+    });
 
-    postgres.kill();
+    begin(&mut postgres);
     until("the server to know it", 10, || {
         let ready = server.rest.try_call("GET", "/readyz", &[], None).expect("the port answers");
         (ready.status == 503).then_some(())
@@ -101,17 +107,22 @@ fn postgres_is_killed_and_comes_back_and_nothing_is_lost_or_doubled() {
         assert!(matches!(answer, Heard::NotDone), "{answer:?}");
     }
     assert!(now() - asked < TimeDelta::seconds(5), "writes are refused at once");
-    thread::sleep(away());
+    thread::sleep(away);
     assert!(server.process().status().is_none(), "the server goes on");
+    let ended_meanwhile = |line: &Vec<String>| line[1] == "short";
+    assert!(witness.lines().iter().any(ended_meanwhile), "a task ends while Postgres is away");
 
-    postgres.come_back();
+    end(&mut postgres);
     let back = now();
     until("runs after the outage", 30, || {
         server.rest.history("tick").iter().find(|run| run.succeeded() && run.first() > back).map(drop)
     });
-    let ended = until("the end of the long run", ticks + 20, || Some(server.rest.run(&long)).filter(Run::ended));
-    assert_eq!((ended.state.as_str(), ended.attempt), ("SUCCEEDED", 1), "{ended:?}");
-    let lines = witness.lines();
+    for (what, id) in [("long", &long), ("short", &short)] {
+        let ended =
+            until(&format!("the end of the {what} run"), ticks + 20, || Some(server.rest.run(id)).filter(Run::ended));
+        assert_eq!((ended.state.as_str(), ended.attempt), ("SUCCEEDED", 1), "{ended:?}");
+    }
+    let lines: Vec<_> = witness.lines().into_iter().filter(|line| !ended_meanwhile(line)).collect();
     let expected: Vec<_> = (1..=ticks).map(|n| vec![lines[0][0].clone(), n.to_string()]).collect();
     assert_eq!(lines, expected, "one process, from the first tick to the last");
     server.rest.act("tick", "pause");
@@ -125,6 +136,18 @@ fn postgres_is_killed_and_comes_back_and_nothing_is_lost_or_doubled() {
         .iter()
         .filter(|job| job["jobId"].as_str().is_some_and(|id| id.starts_with("late")));
     assert_eq!(late.count(), 0, "what was refused is not done");
+}
+
+#[test]
+fn postgres_is_killed_and_comes_back_and_nothing_is_lost_or_doubled() {
+    outage(away(), Postgres::kill, Postgres::come_back);
+}
+
+/// Nothing is refused and no connection breaks: there is only no answer.
+#[test]
+fn postgres_freezes_and_wakes_and_nothing_is_lost_or_doubled() {
+    // Longer than a commit waits for its answer.
+    outage(away().max(Duration::from_secs(10)), |postgres| postgres.freeze(), |postgres| postgres.wake());
 }
 
 #[test]

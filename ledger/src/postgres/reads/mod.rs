@@ -6,6 +6,7 @@ mod runs;
 mod stats;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use scheduler_core::backfill::Backfill;
@@ -20,6 +21,7 @@ use sqlx::query::Query;
 use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
+use super::sessions::within;
 use super::{Postgres, purge, sql};
 use crate::fire::FireRecord;
 use crate::paging::{one_more, page_of};
@@ -31,11 +33,14 @@ use crate::stats::{Span, Stats};
 
 pub(super) use runs::{jobs_of_id, push_names};
 
+/// How long a statement may take: longer than the server's own limit, so that it is reached only when nothing comes back.
+const READ: Duration = Duration::from_secs(65);
+
 impl Postgres {
     /// The rows of one statement.
     pub(super) async fn rows(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>, Unreadable> {
         let mut session = self.reading.take().await?;
-        let rows = query.fetch_all(&mut *session).await;
+        let rows = within(READ, query.fetch_all(&mut *session)).await;
         Ok(session.after(rows)?)
     }
 

@@ -215,6 +215,26 @@ fn while_the_ledger_fails_what_has_not_begun_is_refused_at_once() {
 }
 
 #[test]
+fn while_the_ledger_says_nothing_what_has_not_begun_is_refused() {
+    let mut world = World::leading();
+    world.create("one", job());
+    world.ledger_works = false;
+    let begun = world.begin(None, trigger("one"));
+    let waiting = world.begin(None, trigger("one"));
+    world.pass(seconds(3));
+    assert!(!world.answers.contains_key(&waiting), "it may only be slow");
+    world.pass(seconds(2));
+    assert!(matches!(world.answers.remove(&waiting), Some(Err(Refusal::Unavailable(_)))));
+    let late = world.begin(None, trigger("one"));
+    assert!(matches!(world.answers.remove(&late), Some(Err(Refusal::Unavailable(_)))));
+    world.ledger_catches_up();
+    assert!(world.answers.remove(&begun).unwrap().is_ok());
+    let after = world.begin(None, trigger("one"));
+    world.ledger_catches_up();
+    assert!(world.answers.remove(&after).unwrap().is_ok());
+}
+
+#[test]
 fn a_leader_behind_the_watermark_waits_for_it() {
     let mut world = World::leading();
     world.join(1, hello("a", 1, 1));
