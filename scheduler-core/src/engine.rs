@@ -57,6 +57,7 @@ mod refused;
 mod reload;
 mod request;
 mod requests;
+mod restored;
 mod retire;
 mod status;
 mod suspension;
@@ -96,6 +97,7 @@ pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, LoanId, Oth
 pub use locks::{Lock, LockFilter};
 pub use publication::Publication;
 pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Rates, Refusal, Request, Stats, Status};
+pub use restored::{Restored, restored};
 
 /// A node's part in leading: none, on the way, or a whole term.
 enum Phase {

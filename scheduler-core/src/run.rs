@@ -35,7 +35,7 @@ text_enum! {
         TooManyDue = "TOO_MANY_DUE",
         /// MISSED or SKIPPED: the job was changed before the fire was decided or started.
         JobChanged = "JOB_CHANGED",
-        /// MISSED: between the backup and the restore of the ledger.
+        /// MISSED: between the backup and the restore of the ledger. FAILED, or a LOST attempt: under way at the backup.
         LedgerRestored = "LEDGER_RESTORED",
         /// SKIPPED: `max_instances` runs were active.
         Overlap = "OVERLAP",

@@ -11,6 +11,7 @@ mod certificates;
 pub mod dev_tokens;
 mod open_files;
 mod process;
+pub mod restored;
 pub mod self_made;
 pub mod server;
 pub mod store;

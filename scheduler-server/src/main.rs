@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use scheduler_server::settings::{Command, LogFormat, Program, TokenCommand};
-use scheduler_server::{bootstrap, server, store};
+use scheduler_server::{bootstrap, restored, server, store};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -27,7 +27,13 @@ fn run() -> Result<()> {
     let settings = match Program::parse().command {
         Command::Dev(flags) => flags.resolve()?,
         Command::Serve(flags) => flags.resolve()?,
-        Command::Migrate(flags) => return runtime.block_on(store::migrate(&flags.resolve()?)),
+        Command::Migrate(flags) => {
+            let settings = flags.resolve()?;
+            return match settings.restored {
+                true => runtime.block_on(restored::run(&settings.ledger)),
+                false => runtime.block_on(store::migrate(&settings.ledger)),
+            };
+        }
         Command::Token(TokenCommand::Bootstrap(flags)) => return runtime.block_on(bootstrap::run(flags.resolve()?)),
     };
     log_to_stderr(settings.log_format);

@@ -1,6 +1,7 @@
 //! The settings of the `scheduler-server` program: flag beats variable beats file beats default.
 
 mod etcd;
+mod offline;
 mod port;
 
 use std::collections::BTreeSet;
@@ -17,9 +18,10 @@ use serde::Deserialize;
 use tls::ClientFiles;
 
 pub use self::etcd::{EtcdAccess, EtcdFlags};
+pub use self::offline::{BootstrapFlags, BootstrapSettings, MigrateFlags, MigrateSettings};
 use self::port::Port;
 pub use self::port::{PortFlags, Tls};
-use crate::access::{Bootstrap, Rate};
+use crate::access::Rate;
 use crate::http::Limits;
 use crate::self_made::SelfMade;
 
@@ -209,55 +211,6 @@ pub struct ServeFlags {
     no_migrate: Option<bool>,
 }
 
-#[derive(Debug, Default, Args)]
-pub struct MigrateFlags {
-    /// The ledger: sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, env = "PUNCTUAL_NODE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database_url: Option<String>,
-
-    /// TOML file with these settings; keys are named like the flags
-    #[arg(long, env = "PUNCTUAL_NODE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-#[derive(Debug, Default, Args)]
-pub struct BootstrapFlags {
-    #[command(flatten)]
-    ledger: MigrateFlags,
-
-    /// What its bearer is called in revisions and in the audit
-    #[arg(long, env = "PUNCTUAL_NODE_NAME", value_name = "TEXT", default_value = "admin")]
-    name: String,
-
-    /// How long it is good for [default: for ever]
-    #[arg(long, env = "PUNCTUAL_NODE_EXPIRES_IN", value_name = "DURATION", value_parser = humantime::parse_duration)]
-    expires_in: Option<Duration>,
-
-    /// Although there is an admin already
-    #[arg(
-        long,
-        env = "PUNCTUAL_NODE_ANOTHER",
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new()
-    )]
-    another: Option<bool>,
-
-    /// Write it to a new file that only its owner can read, rather than print it
-    #[arg(long, env = "PUNCTUAL_NODE_OUT", value_name = "FILE")]
-    out: Option<PathBuf>,
-}
-
-/// What holds for a bootstrap.
-#[derive(Debug)]
-pub struct BootstrapSettings {
-    pub ledger: Ledger,
-    pub asked: Bootstrap,
-    pub out: Option<PathBuf>,
-}
-
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -419,7 +372,7 @@ impl ServeFlags {
         }
         let peer_secret = self.peer_secret_file.or_else(|| file.peer_secret_file.clone());
         let cluster = etcd.map(|etcd| Cluster { name, etcd, access, peers, peer_secret });
-        let mut settings = self.node.resolve(&file, ledger_of(url)?, cluster)?;
+        let mut settings = self.node.resolve(&file, ledger_of("database-url", url)?, cluster)?;
         settings.migrates = !self.no_migrate.or(file.no_migrate).unwrap_or(false);
         let advertise = self.advertise.or_else(|| file.advertise.clone());
         let insecure = self.insecure.or(file.insecure).unwrap_or(false);
@@ -444,21 +397,6 @@ impl ServeFlags {
         }
         settings.advertise = advertise.unwrap_or(settings.advertise);
         Ok(settings)
-    }
-}
-
-impl MigrateFlags {
-    pub fn resolve(self) -> Result<Ledger> {
-        let file = File::read(self.config.as_deref())?;
-        ledger_of(self.database_url.or(file.database_url))
-    }
-}
-
-impl BootstrapFlags {
-    pub fn resolve(self) -> Result<BootstrapSettings> {
-        let another = self.another.unwrap_or(false);
-        let asked = Bootstrap { display_name: self.name, expires_in: self.expires_in, another };
-        Ok(BootstrapSettings { ledger: self.ledger.resolve()?, asked, out: self.out })
     }
 }
 
@@ -510,15 +448,15 @@ impl File {
     }
 }
 
-fn ledger_of(url: Option<String>) -> Result<Ledger> {
+fn ledger_of(flag: &str, url: Option<String>) -> Result<Ledger> {
     const FORMS: &str = "sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE";
-    let url = url.with_context(|| format!("no ledger: give one with --database-url {FORMS}"))?;
+    let url = url.with_context(|| format!("no ledger: give one with --{flag} {FORMS}"))?;
     let file = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     match file {
         Some(file) if !file.is_empty() => Ok(Ledger::Sqlite(PathBuf::from(file))),
         None if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(Ledger::Postgres(url)),
         // It may be a URL with a password that is only misspelt.
-        _ => bail!("--database-url: write it as {FORMS}"),
+        _ => bail!("--{flag}: write it as {FORMS}"),
     }
 }
 

@@ -163,6 +163,43 @@ pub async fn migrate(ledger: &Ledger) -> Result<()> {
     }
 }
 
+/// A ledger that no server uses while this has it.
+pub(crate) enum Held {
+    /// The file is locked while this lives.
+    File(#[expect(dead_code, reason = "the lock is given back when it is dropped")] Local),
+    Database(Lock),
+}
+
+impl Held {
+    /// Postgres may have ended the session that had the lock.
+    pub(crate) async fn prove(&self) -> Result<()> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Database(lock) => lock.prove().await.map_err(Into::into),
+        }
+    }
+}
+
+/// Takes the lock on a ledger, or says who has it.
+pub(crate) async fn held(ledger: &Ledger, holder: &str) -> Result<Held> {
+    Ok(match ledger {
+        Ledger::Sqlite(file) => Held::File(Local::lock(file, holder)?),
+        Ledger::Postgres(url) => Held::Database(Lock::take(url, Hold::Alone, holder).await?),
+    })
+}
+
+/// A ledger as its leader has it, with the lock that keeps servers off.
+pub(crate) async fn alone(ledger: &Ledger, holder: &str) -> Result<(Arc<dyn Leader>, Held)> {
+    let lock = held(ledger, holder).await.with_context(|| format!("the ledger {ledger}"))?;
+    let leader: Arc<dyn Leader> = match ledger {
+        Ledger::Sqlite(file) => Arc::new(sqlite(file, true).await?),
+        Ledger::Postgres(url) => {
+            Arc::new(postgres(url, holder, true).await.with_context(|| format!("the ledger {ledger}"))?)
+        }
+    };
+    Ok((leader, lock))
+}
+
 async fn sqlite(file: &Path, migrates: bool) -> Result<Sqlite> {
     let clock = Arc::new(clock::wall);
     let opened = if migrates { Sqlite::open(file, clock).await } else { Sqlite::open_migrated(file, clock).await };

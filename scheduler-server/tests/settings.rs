@@ -38,7 +38,7 @@ fn read(call: &[String]) -> Result<String, String> {
     let settings = match program.command {
         Command::Dev(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
         Command::Serve(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
-        Command::Migrate(flags) => flags.resolve().map(|ledger| format!("{ledger:?}")),
+        Command::Migrate(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
         Command::Token(TokenCommand::Bootstrap(flags)) => flags.resolve().map(|settings| format!("{settings:#?}")),
     };
     settings.map_err(|refusal| format!("{refusal:#}"))
@@ -94,8 +94,12 @@ fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
 
 #[test]
 fn every_setting_of_migrate_is_a_flag_a_variable_and_a_key() {
-    let own = [Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"])];
-    hold(&settings("every_setting_of_migrate_is_a_flag_a_variable_and_a_key", &["scheduler-server", "migrate"]), &own);
+    let own = [
+        Flag::new("database-url", Key::Text, ["sqlite://one.db", "sqlite://other.db"]),
+        Flag::switch("restored", &[]).of_a_call(),
+    ];
+    let call = ["scheduler-server", "migrate", LEDGER];
+    hold(&settings("every_setting_of_migrate_is_a_flag_a_variable_and_a_key", &call), &own);
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Term {
         self.run_timers.insert((due, id));
     }
 
-    fn end_run(&mut self, id: RunId, event: RunEvent, reason: Option<Reason>, batch: &mut Batch) {
+    pub(super) fn end_run(&mut self, id: RunId, event: RunEvent, reason: Option<Reason>, batch: &mut Batch) {
         self.clean(id);
         self.release_deadline(id);
         let Some(mut live) = self.runs.remove(&id) else { return };
@@ -111,7 +111,10 @@ impl Term {
         let Some(entry) = self.jobs.get_mut(uid) else { return };
         entry.live.remove(&id);
         let next = entry.compiled.after_completion().map(|delay| self.now.wall.saturating_add(delay));
-        self.count_failure(uid, event, batch);
+        // Of what nobody knows, nobody can say that it failed.
+        if reason != Some(Reason::LedgerRestored) {
+            self.count_failure(uid, event, batch);
+        }
         self.may_be_complete(uid);
         if live.run.trigger == Trigger::Schedule && next.is_some() {
             self.enter_next_after_completion(uid, next, batch);

@@ -18,6 +18,7 @@ mod policies;
 mod published;
 mod purges;
 mod refusals;
+mod restored;
 mod retries;
 mod suspension;
 mod terms;
