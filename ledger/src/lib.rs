@@ -9,6 +9,7 @@ mod audit;
 mod bounds;
 mod fire;
 mod leader;
+pub mod moving;
 mod open;
 mod paging;
 pub mod postgres;

@@ -13,4 +13,10 @@ pub enum OpenError {
     Migrate(#[source] MigrateError),
     #[error("the ledger's tables are not up to date: run scheduler-server migrate")]
     NotMigrated,
+    #[error("{from} is being moved to this ledger, and not all of it is here: ask for the move again")]
+    HalfMoved { from: String },
+    #[error("this ledger was moved to {to}, and goes on there")]
+    Moved { to: String },
+    #[error("cannot tell whether the ledger is being moved: {0}")]
+    Move(#[source] sqlx::Error),
 }

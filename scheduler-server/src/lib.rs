@@ -9,6 +9,7 @@ pub mod settings;
 pub mod bootstrap;
 mod certificates;
 pub mod dev_tokens;
+pub mod moving;
 mod open_files;
 mod process;
 pub mod restored;

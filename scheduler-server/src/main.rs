@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use scheduler_server::settings::{Command, LogFormat, Program, TokenCommand};
-use scheduler_server::{bootstrap, restored, server, store};
+use scheduler_server::{bootstrap, moving, restored, server, store};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -34,6 +34,7 @@ fn run() -> Result<()> {
                 false => runtime.block_on(store::migrate(&settings.ledger)),
             };
         }
+        Command::Move(flags) => return runtime.block_on(moving::run(&flags.resolve()?)),
         Command::Token(TokenCommand::Bootstrap(flags)) => return runtime.block_on(bootstrap::run(flags.resolve()?)),
     };
     log_to_stderr(settings.log_format);

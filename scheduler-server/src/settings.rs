@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tls::ClientFiles;
 
 pub use self::etcd::{EtcdAccess, EtcdFlags};
-pub use self::offline::{BootstrapFlags, BootstrapSettings, MigrateFlags, MigrateSettings};
+pub use self::offline::{BootstrapFlags, BootstrapSettings, MigrateFlags, MigrateSettings, MoveFlags, MoveSettings};
 use self::port::Port;
 pub use self::port::{PortFlags, Tls};
 use crate::access::Rate;
@@ -53,6 +53,8 @@ pub enum Command {
     Serve(ServeFlags),
     /// Brings the tables of a ledger up to date
     Migrate(MigrateFlags),
+    /// Carries everything in a ledger over to another one, while no server uses either
+    Move(MoveFlags),
     /// Makes tokens on the ledger's machine
     #[command(subcommand)]
     Token(TokenCommand),

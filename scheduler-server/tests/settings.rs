@@ -39,6 +39,7 @@ fn read(call: &[String]) -> Result<String, String> {
         Command::Dev(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
         Command::Serve(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
         Command::Migrate(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
+        Command::Move(flags) => flags.resolve().map(|settings| format!("{settings:#?}")),
         Command::Token(TokenCommand::Bootstrap(flags)) => flags.resolve().map(|settings| format!("{settings:#?}")),
     };
     settings.map_err(|refusal| format!("{refusal:#}"))
@@ -100,6 +101,14 @@ fn every_setting_of_migrate_is_a_flag_a_variable_and_a_key() {
     ];
     let call = ["scheduler-server", "migrate", LEDGER];
     hold(&settings("every_setting_of_migrate_is_a_flag_a_variable_and_a_key", &call), &own);
+}
+
+#[test]
+fn every_setting_of_move_is_a_flag_and_a_variable() {
+    let own = ["from", "to"]
+        .map(|name| Flag::new(name, Key::Text, ["sqlite://one.db", "postgres://me@one.example/other"]).of_a_call());
+    let call = ["scheduler-server", "move", "--from=sqlite://from.db", "--to=postgres://me@to.example/ledger"];
+    hold(&settings("every_setting_of_move_is_a_flag_and_a_variable", &call), &own);
 }
 
 #[test]

@@ -69,6 +69,12 @@ impl Server {
         server
     }
 
+    /// From its next start on it has its ledger in a database; its address stays.
+    pub fn goes_on_in(&mut self, url: &str, flags: &[&str]) {
+        let flags = [&["--database-url", url], flags].concat();
+        self.flags = flags.into_iter().map(str::to_owned).collect();
+    }
+
     #[track_caller]
     pub fn start(&mut self) {
         self.launch();

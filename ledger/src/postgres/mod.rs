@@ -29,6 +29,7 @@ use scheduler_core::txn::Transaction;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, Row};
 
+use crate::moving::{MARK, Mark};
 use crate::open::OpenError;
 use sessions::{Purpose, Sessions, application_name, within};
 
@@ -105,6 +106,9 @@ impl Postgres {
 
     async fn over(options: PgConnectOptions, node: &str) -> Result<Self, OpenError> {
         let mut connection = connect(&options).await?;
+        let mark = sqlx::query(MARK).fetch_optional(&mut connection).await;
+        let mark = mark.and_then(|row| row.as_ref().map(Mark::read).transpose()).map_err(OpenError::Move)?;
+        Mark::check(mark)?;
         // What was acknowledged is durable, whatever this database's default is.
         let syncs = sqlx::query(sql::COMMITS_AT_ONCE).fetch_one(&mut connection).await;
         let syncs: bool = syncs.and_then(|row| row.try_get("syncs")).map_err(OpenError::Connect)?;
@@ -139,6 +143,20 @@ impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Postgres").finish_non_exhaustive()
     }
+}
+
+/// The database for who has it alone, whatever became of it, with all tables.
+pub(crate) async fn alone(url: &str) -> Result<PgConnection, OpenError> {
+    let options = options_of(url)?;
+    tables::migrate(&options).await?;
+    let durable = [("synchronous_commit", "on"), ("statement_timeout", "0")];
+    let mut connection = connect(&options.options(durable).application_name("punctual move")).await?;
+    // One that was killed may have left a statement behind, which is carried out yet.
+    let left: bool = sqlx::query_scalar(sql::END_MOVES).fetch_one(&mut connection).await.map_err(OpenError::Move)?;
+    if left {
+        return Err(OpenError::Move(sqlx::Error::Protocol("an earlier move has not ended yet".to_owned())));
+    }
+    Ok(connection)
 }
 
 /// What a URL says, TLS included (`sslmode`, `sslrootcert`, `sslcert`, `sslkey`).

@@ -85,6 +85,11 @@ pub(super) const LOCK_HOLDER: &str = "SELECT l.pid, coalesce(nullif(a.applicatio
      AND (l.classid::bigint << 32) + l.objid::bigint = $1 LIMIT 1";
 pub(super) const END_SESSION: &str = "SELECT pg_terminate_backend($1)";
 
+/// Whether sessions of moves that were killed are left, five seconds later at most.
+pub(super) const END_MOVES: &str = "SELECT coalesce(bool_or(NOT pg_terminate_backend(pid, 5000)), FALSE) \
+     FROM pg_stat_activity WHERE application_name = 'punctual move' AND datname = current_database() \
+     AND pid <> pg_backend_pid()";
+
 // Retention and purges.
 
 pub(super) const ENDED_RUNS: &str = "SELECT r.id FROM runs r WHERE ";

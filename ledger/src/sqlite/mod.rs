@@ -33,6 +33,7 @@ use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
+use crate::moving::{MARK, Mark};
 use crate::open::OpenError;
 use writer::Writer;
 
@@ -67,6 +68,7 @@ impl Sqlite {
         let writing = for_writing(path).create_if_missing(true);
         let mut connection = writing.connect().await.map_err(OpenError::Connect)?;
         migrator().run_direct(None, &mut connection, false).await.map_err(OpenError::Migrate)?;
+        check_moves(&mut connection).await?;
         Ok(Self::over(path, writing, connection, clock))
     }
 
@@ -81,6 +83,7 @@ impl Sqlite {
         if migrator.iter().any(|migration| !applied.contains(&migration.version)) {
             return Err(OpenError::NotMigrated);
         }
+        check_moves(&mut connection).await?;
         Ok(Self::over(path, writing, connection, clock))
     }
 
@@ -104,6 +107,19 @@ impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sqlite").finish_non_exhaustive()
     }
+}
+
+async fn check_moves(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let mark = sqlx::query(MARK).fetch_optional(connection).await;
+    let mark = mark.and_then(|row| row.as_ref().map(Mark::read).transpose()).map_err(OpenError::Move)?;
+    Mark::check(mark)
+}
+
+/// The file for who has it alone, whatever became of it, with all tables; `made` if there is none.
+pub(crate) async fn alone(path: &Path, made: bool) -> Result<SqliteConnection, OpenError> {
+    let mut connection = for_writing(path).create_if_missing(made).connect().await.map_err(OpenError::Connect)?;
+    migrator().run_direct(None, &mut connection, false).await.map_err(OpenError::Migrate)?;
+    Ok(connection)
 }
 
 fn plain(path: &Path) -> SqliteConnectOptions {

@@ -12,7 +12,7 @@ use scheduler_core::txn::Transaction;
 use super::samples::{NOW, created, job, manual_run, seconds_after};
 use super::{Backend, Term};
 
-fn backfill(n: u128, job: &Job) -> Backfill {
+pub(crate) fn backfill(n: u128, job: &Job) -> Backfill {
     Backfill {
         id: BackfillId::at(NOW, n),
         job_uid: job.uid,

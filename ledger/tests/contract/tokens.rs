@@ -26,7 +26,7 @@ fn token(n: u128) -> Token {
     }
 }
 
-fn new(n: u128) -> NewToken {
+pub(crate) fn new(n: u128) -> NewToken {
     let token = token(n);
     let row = request(&format!("t{n}"));
     let request = RequestRow { resource: token.id.to_string(), ..row };

@@ -8,6 +8,7 @@ mod database;
 mod failures;
 mod late;
 mod lock;
+mod moving;
 mod plans;
 mod plants;
 mod races;

@@ -47,6 +47,24 @@ pub struct MigrateSettings {
 }
 
 #[derive(Debug, Default, Args)]
+pub struct MoveFlags {
+    /// The ledger to move: sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "PUNCTUAL_NODE_FROM", hide_env_values = true, value_name = "URL")]
+    from: Option<String>,
+
+    /// An empty one to move it to, written likewise
+    #[arg(long, env = "PUNCTUAL_NODE_TO", hide_env_values = true, value_name = "URL")]
+    to: Option<String>,
+}
+
+/// What holds for a move.
+#[derive(Debug)]
+pub struct MoveSettings {
+    pub from: Ledger,
+    pub to: Ledger,
+}
+
+#[derive(Debug, Default, Args)]
 pub struct BootstrapFlags {
     #[command(flatten)]
     ledger: LedgerFlags,
@@ -94,6 +112,12 @@ impl LedgerFlags {
 impl MigrateFlags {
     pub fn resolve(self) -> Result<MigrateSettings> {
         Ok(MigrateSettings { ledger: self.ledger.resolve()?, restored: self.restored.unwrap_or(false) })
+    }
+}
+
+impl MoveFlags {
+    pub fn resolve(self) -> Result<MoveSettings> {
+        Ok(MoveSettings { from: ledger_of("from", self.from)?, to: ledger_of("to", self.to)? })
     }
 }
 

@@ -22,6 +22,7 @@ mod floods;
 mod history;
 mod kills;
 mod load;
+mod moving;
 mod outgoing;
 mod output;
 mod pages;
