@@ -8,7 +8,7 @@
 //! How it is laid out: a node's way to leading and off it is `candidacy` (may it stand?), `election`, `lease`, `reach`
 //! (does the ledger answer?), `take_over` and `filling` (the term's memory), `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that
 //! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
-//! `joins` and `leases`; `requests` and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills` and `status`; `commits`
+//! `joins` and `leases`; `requests` with their `numbers`, and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills` and `status`; `commits`
 //! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
 //! `live` and `batch` are the pieces.
 //!
@@ -45,6 +45,7 @@ mod lease;
 mod leases;
 mod live;
 mod locks;
+mod numbers;
 mod pace;
 mod parts;
 mod plan;

@@ -46,6 +46,7 @@ impl Term {
             self.tokens.ceiling = ceiling;
             self.tokens.raising = false;
         }
+        self.numbers.committed(&flight.transaction, self.now.boot);
         self.publish(Some(Arc::clone(&flight.transaction)), out);
         self.follow_up(&flight, out);
         for uid in flight.touched {

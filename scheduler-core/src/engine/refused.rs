@@ -128,8 +128,10 @@ impl Term {
         let creates = |cause: &Cause| matches!(cause, Cause::Request(p) if matches!(p.request.command, Command::CreateJob { .. }));
         let mut causes = std::mem::take(&mut flight.causes).into_iter().map(|(_, cause)| cause).collect::<Vec<_>>();
         for cause in &causes {
-            if let Cause::Request(pending) = cause {
-                self.forget_number(pending.request.key.as_ref());
+            if let Cause::Request(pending) = cause
+                && let Some(key) = &pending.request.key
+            {
+                self.numbers.forget(key);
             }
         }
         if let Some(place) = causes.iter().position(creates) {

@@ -7,7 +7,7 @@ use crate::time::Boot;
 use crate::txn::{CalendarWrite, Call, CallId, RequestKey, RequestRow};
 
 use super::batch::{Batch, Cause, Then};
-use super::config::{BATCH_MAX, LEDGER_RETRY, LOOK_UP_AGE};
+use super::config::{BATCH_MAX, LOOK_UP_AGE};
 use super::input::{Effect, RequestHandle};
 use super::parts::Part;
 use super::request::{Answer, Away, Command, Refusal, Request};
@@ -18,7 +18,7 @@ use super::term::Term;
 pub(super) struct Pending {
     pub(super) handle: RequestHandle,
     pub(super) request: Request,
-    /// When the ledger said that it does not know its number.
+    /// When the ledger was asked, which did not know its number.
     looked_up: Option<Boot>,
 }
 
@@ -84,7 +84,7 @@ impl Term {
     }
 
     pub(super) fn take_requests(&mut self, batch: &mut Batch, out: &mut Vec<Effect>) {
-        self.forget_requests();
+        self.numbers.forget_old(self.now.boot);
         let mut rounds = self.requests.len();
         while rounds > 0 && batch.rows() + batch.jobs.len() < BATCH_MAX {
             rounds -= 1;
@@ -124,9 +124,8 @@ impl Term {
                 }
                 batch.causes.push((part, Cause::Request(Box::new(kept))));
                 if let Some(key) = key {
-                    let row = RequestRow { key: key.clone(), digest, resource, time: self.now.wall };
-                    self.done_order.push_back((self.now.boot, key.clone()));
-                    self.done_requests.insert(key, row.clone());
+                    let row = RequestRow { key, digest, resource, time: self.now.wall };
+                    self.numbers.enter(row.clone());
                     batch.requests.push(row);
                 }
             }
@@ -140,13 +139,6 @@ impl Term {
             _ => command.job().and_then(|key| self.jobs.uid(key)),
         };
         uid.map_or(Part::Shared, Part::Job)
-    }
-
-    /// Nothing was written under the number: whoever comes with it again is not told that it was.
-    pub(super) fn forget_number(&mut self, key: Option<&RequestKey>) {
-        if let Some(key) = key.filter(|key| self.done_requests.remove(key).is_some()) {
-            self.done_order.retain(|(_, done)| done != key);
-        }
     }
 
     /// What the command is about and a transaction in flight, or the batch at hand, has already: transactions
@@ -211,8 +203,9 @@ impl Term {
         let is_run = matches!(request.command, Command::TriggerJob { .. } | Command::RetryRun { .. });
         let is_free = self.jobs.get(uid).is_some_and(|entry| !entry.is_closed(batch));
         let is_changed = || batch.jobs.iter().any(|write| write.job.uid == uid);
-        let is_repeated =
-            |key: &RequestKey| self.done_requests.contains_key(key) && batch.requests.iter().any(|row| row.key == *key);
+        let is_repeated = |key: &RequestKey| {
+            self.numbers.in_flight(key).is_some() && batch.requests.iter().any(|row| row.key == *key)
+        };
         is_run && is_free && !is_changed() && !request.key.as_ref().is_some_and(is_repeated)
     }
 
@@ -235,18 +228,19 @@ impl Term {
         })
     }
 
-    /// The answer to a number that this term has seen. One whose transaction is in flight is told when
-    /// its job is not busy any more, so its row is in the ledger by then.
+    /// The answer to a number that this term has seen, where its transaction is in flight. Who asks for the same job
+    /// waits for that, and is looked up then.
     fn repeated(&self, pending: &Pending) -> Option<Result<Answer, Refusal>> {
-        let row = self.done_requests.get(pending.request.key.as_ref()?)?;
+        let row = self.numbers.in_flight(pending.request.key.as_ref()?)?;
         Some(repeat(row, &pending.request))
     }
 
     /// Whether the ledger must be asked about its number, perhaps again.
     fn is_unknown(&self, pending: &Pending) -> bool {
-        pending.request.key.is_some()
-            && !pending.request.is_new
-            && pending.looked_up.is_none_or(|time| self.now.boot.since(time) > LOOK_UP_AGE)
+        let Some(key) = pending.request.key.as_ref().filter(|_| !pending.request.is_new) else { return false };
+        pending
+            .looked_up
+            .is_none_or(|asked| self.now.boot.since(asked) > LOOK_UP_AGE || self.numbers.is_committed_since(key, asked))
     }
 
     /// Asks the ledger about all numbers that came in since it was last asked.
@@ -255,7 +249,8 @@ impl Term {
             return;
         }
         let id = self.next_call_id();
-        let pending: Vec<Pending> = self.look_ups.drain(..).collect();
+        let asked = |pending: Pending| Pending { looked_up: Some(self.now.boot), ..pending };
+        let pending: Vec<Pending> = self.look_ups.drain(..).map(asked).collect();
         let keys = pending.iter().filter_map(|pending| pending.request.key.clone()).collect();
         out.push(Effect::Call(id, Call::FindRequests(keys)));
         self.looking_up = Some((id, pending));
@@ -270,13 +265,10 @@ impl Term {
             }
             return;
         };
-        for mut pending in pending {
+        for pending in pending {
             match found.iter().find(|row| Some(&row.key) == pending.request.key.as_ref()) {
                 Some(row) => out.push(Effect::Answer(pending.handle, repeat(row, &pending.request))),
-                None => {
-                    pending.looked_up = Some(self.now.boot);
-                    self.requests.push_back(pending);
-                }
+                None => self.requests.push_back(pending),
             }
         }
     }
@@ -300,20 +292,6 @@ impl Term {
             .map(|pending| (pending.handle, Refusal::Unavailable(Away::NoLeader)));
         let purging = self.purging.values().flatten().map(|handle| (*handle, Refusal::OutcomeUnknown));
         in_flight.chain(waiting).chain(purging).collect()
-    }
-
-    /// A number need only be remembered here until a look-up made before its commit has been used.
-    fn forget_requests(&mut self) {
-        let is_old = |time: Boot| self.now.boot.since(time) > LOOK_UP_AGE + LEDGER_RETRY;
-        while let Some((_, key)) = self.done_order.pop_front_if(|(time, _)| is_old(*time)) {
-            let is_in_flight =
-                self.in_flight.values().any(|flight| flight.transaction.requests.iter().any(|row| row.key == key));
-            if is_in_flight {
-                self.done_order.push_back((self.now.boot, key));
-            } else {
-                self.done_requests.remove(&key);
-            }
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::agent::{LogChunk, StreamId, ToAgent};
 use crate::ids::{AgentInstance, AttemptId, Epoch, FencingToken, JobUid, RunId};
 use crate::time::{Boot, Now, Timestamp};
-use crate::txn::{Call, CallId, RequestKey, RequestRow, Transaction};
+use crate::txn::{Call, CallId, Transaction};
 
 use super::agents::Agents;
 use super::backfills::Backfills;
@@ -18,6 +18,7 @@ use super::inbox::Event;
 use super::input::{CandidacyId, Effect, RequestHandle};
 use super::jobs::Jobs;
 use super::live::LiveRun;
+use super::numbers::Numbers;
 use super::pace::Pace;
 use super::purges::Walk;
 use super::queue::Queue;
@@ -75,10 +76,7 @@ pub(super) struct Term {
     pub(super) parked_for_commit: Vec<Pending>,
     pub(super) look_ups: VecDeque<Pending>,
     pub(super) looking_up: Option<(CallId, Vec<Pending>)>,
-    /// Numbered requests that this term has done lately.
-    pub(super) done_requests: BTreeMap<RequestKey, RequestRow>,
-    /// Their numbers, the oldest first.
-    pub(super) done_order: VecDeque<(Boot, RequestKey)>,
+    pub(super) numbers: Numbers,
     pub(super) inbox: VecDeque<Event>,
     pub(super) parked_events: BTreeMap<JobUid, VecDeque<Event>>,
     pub(super) logs: VecDeque<(AgentInstance, LogChunk)>,
@@ -186,8 +184,7 @@ impl Term {
             parked_for_commit: Vec::new(),
             look_ups: VecDeque::new(),
             looking_up: None,
-            done_requests: BTreeMap::new(),
-            done_order: VecDeque::new(),
+            numbers: Numbers::default(),
             inbox: VecDeque::new(),
             parked_events: BTreeMap::new(),
             logs: VecDeque::new(),

@@ -2,6 +2,7 @@ use crate::engine::{Answer, Command, Refusal};
 use crate::job::{Definition, JobState};
 use crate::run::{Reason, RunState};
 use crate::schedule::Schedule;
+use crate::txn::{Call, CallId};
 
 use super::world::{World, every, hello, job, key, seconds, trigger};
 
@@ -142,6 +143,33 @@ fn two_parallel_requests_of_one_number_do_one_thing() {
     assert_eq!(world.answers.remove(&third).unwrap(), Ok(Answer::Repeated(run.id.to_string())));
     let other = world.begin(Some("a"), pause("one"));
     assert!(matches!(world.answers.remove(&other).unwrap(), Err(Refusal::RequestIdReused(_))));
+    assert_eq!(world.ledger.runs.len(), 1);
+}
+
+#[test]
+fn a_number_that_was_looked_up_before_its_commit_is_looked_up_again() {
+    let mut world = World::leading();
+    world.create("one", job());
+    world.ledger_works = false;
+    let asked = |world: &mut World| -> Vec<(CallId, Call)> {
+        world.calls.extract_if(.., |(_, call)| matches!(call, Call::FindRequests(_))).collect()
+    };
+    let first = world.begin(Some("a"), trigger("one"));
+    let (id, call) = asked(&mut world).remove(0);
+    let nothing = world.ledger.call(&call, world.now.wall);
+    let second = world.begin(Some("a"), trigger("one"));
+    world.answer_call(id, nothing.clone());
+    // The second look-up is made now, while the first request is on its way, and answered when that is done.
+    let (late, _) = asked(&mut world).remove(0);
+    let (commit, transaction) = world.commits().remove(0);
+    world.calls.clear();
+    let done = world.ledger.call(&Call::Commit(transaction), world.now.wall);
+    world.answer_call(commit, done);
+    let Ok(Answer::Run(run)) = world.answers.remove(&first).unwrap() else { panic!() };
+    world.pass(seconds(20));
+    world.answer_call(late, nothing);
+    world.ledger_catches_up();
+    assert_eq!(world.answers.remove(&second), Some(Ok(Answer::Repeated(run.id.to_string()))));
     assert_eq!(world.ledger.runs.len(), 1);
 }
 
