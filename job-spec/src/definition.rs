@@ -46,7 +46,7 @@ pub fn definition(job: &v1::Job, rules: &Rules) -> Result<(JobKey, Definition), 
     let definition = Definition {
         display_name: check.text("display_name", &job.display_name, LONGEST_DISPLAY_NAME),
         description: check.text("description", &job.description, LONGEST_DESCRIPTION),
-        labels: check.labels("labels", &job.labels),
+        labels: check.labels("labels", &job.labels).into(),
         schedule,
         queue: queue(job.queue.as_deref(), defaults.queue, &mut check),
         agent_selector: check.labels("agent_selector", &job.agent_selector),

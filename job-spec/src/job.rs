@@ -46,7 +46,7 @@ fn defined(definition: &Definition) -> v1::Job {
     v1::Job {
         display_name: definition.display_name.clone(),
         description: definition.description.clone(),
-        labels: definition.labels.clone(),
+        labels: definition.labels.to_map(),
         schedule: Some(schedule::proto(&definition.schedule)),
         task: Some(v1::Task {
             r#type: definition.task.task_type.clone(),

@@ -134,7 +134,7 @@ prop_compose! {
         Definition {
             display_name: texts.0,
             description: texts.1,
-            labels: maps.0,
+            labels: maps.0.into(),
             schedule,
             queue: texts.2,
             agent_selector: maps.1,

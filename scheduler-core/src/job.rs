@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::JobUid;
+use crate::labels::Labels;
 use crate::schedule::Schedule;
 use crate::text_enum::text_enum;
 use crate::time::{Timestamp, duration_micros, optional_duration_micros};
@@ -114,8 +115,8 @@ pub struct Definition {
     pub display_name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     #[serde(default)]
     pub schedule: Schedule,
     pub task: Task,
@@ -154,7 +155,7 @@ impl Definition {
         Self {
             display_name: String::new(),
             description: String::new(),
-            labels: BTreeMap::new(),
+            labels: Labels::default(),
             schedule: Schedule::default(),
             task,
             queue: "default".to_owned(),

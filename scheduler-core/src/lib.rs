@@ -12,6 +12,7 @@ pub mod calendar;
 pub mod engine;
 pub mod ids;
 pub mod job;
+pub mod labels;
 pub mod lock;
 pub mod run;
 pub mod schedule;

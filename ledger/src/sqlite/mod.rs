@@ -49,8 +49,9 @@ const PREPARED_STATEMENTS: usize = 256;
 const CHECKPOINT_PAGES: &str = "8192";
 /// The log is cut back to this after a burst.
 const LOG_SIZE_LIMIT: &str = "67108864";
-/// Memory for pages, in KiB (negative by SQLite's convention).
-const WRITER_CACHE: &str = "-65536";
+/// Memory for pages, in KiB (negative by SQLite's convention): what a burst's transactions change, and the upper pages of
+/// the indexes. What else is read anew comes from the system's own cache.
+const WRITER_CACHE: &str = "-16384";
 
 /// Where the ledger's clock is read.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -41,7 +41,7 @@ pub(crate) async fn two_live_jobs_of_one_name_are_refused(backend: &dyn Backend)
 }
 
 fn labelled(job: Job, pairs: &[(&str, &str)]) -> Job {
-    let definition = Definition { labels: labels(pairs), ..(*job.definition).clone() };
+    let definition = Definition { labels: labels(pairs).into(), ..(*job.definition).clone() };
     Job { definition: definition.into(), ..job }
 }
 

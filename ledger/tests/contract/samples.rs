@@ -67,7 +67,7 @@ pub(crate) fn full_job(n: u128) -> Job {
     let definition = Definition {
         display_name: "Nightly “report”".to_owned(),
         description: "Line one\nline two".to_owned(),
-        labels: labels(&[("team", "data"), ("quo\"ted", "ü")]),
+        labels: labels(&[("team", "data"), ("quo\"ted", "ü")]).into(),
         schedule,
         task: Task {
             task_type: "process".to_owned(),

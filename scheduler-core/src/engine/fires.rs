@@ -322,7 +322,7 @@ pub(super) fn row(job: &Job, id: RunId, now: Timestamp, span: Option<Span>) -> R
         first_scheduled_time: span.filter(|span| span.first < span.last).map(|span| span.first),
         retry_of: None,
         backfill_id: None,
-        labels: job.definition.labels.clone(),
+        labels: job.definition.labels.to_map(),
         payload: None,
         cancel_requested_time: None,
         create_time: now,
