@@ -12,6 +12,8 @@ use crate::server::{Server, Workers};
 
 /// Calls of each kind, one after the other.
 const CALLS: usize = 200;
+/// Pages of what will fire.
+const PAGES: usize = 20;
 /// Runs in the history of one job.
 const RUNS: usize = 2_000;
 
@@ -100,8 +102,12 @@ async fn ask(server: &Server, jobs: usize) -> Result<()> {
         timed.call(server.scheduler().get_status(v1::GetStatusRequest {})).await?;
     }
     timed.tell("GetStatus");
-    timed.call(job_client.list_upcoming_fires(v1::ListUpcomingFiresRequest::default())).await?;
-    timed.tell("ListUpcomingFires");
+    let mut page_token = String::new();
+    for _ in 0..PAGES {
+        let request = v1::ListUpcomingFiresRequest { page_token, ..Default::default() };
+        page_token = timed.call(job_client.list_upcoming_fires(request)).await?.into_inner().next_page_token;
+    }
+    timed.tell("ListUpcomingFires, pages of 50");
     Ok(())
 }
 
@@ -123,6 +129,6 @@ impl Timed {
     }
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB resident", bytes / 1_000_000)
+fn megabytes((now, most): (u64, u64)) -> String {
+    format!("{} MB resident, {} MB at most", now / 1_000_000, most / 1_000_000)
 }

@@ -100,13 +100,16 @@ impl Server {
         bail!("the server did not lead within {} s: {}", READY_WITHIN.as_secs(), self.log())
     }
 
-    /// Memory that the server's process has in use, in bytes.
-    pub(crate) fn resident(&self) -> Result<u64> {
+    /// Memory that the server's process has in use, and that it had at most, in bytes.
+    pub(crate) fn resident(&self) -> Result<(u64, u64)> {
         let pid = self.child.id().context("the server has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        let kibibytes: u64 = kibibytes.context("/proc does not tell the memory")?.trim().parse()?;
-        Ok(kibibytes << 10)
+        let bytes = |name: &str| -> Result<u64> {
+            let kibibytes = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
+            let kibibytes: u64 = kibibytes.context("/proc does not tell the memory")?.trim().parse()?;
+            Ok(kibibytes << 10)
+        };
+        Ok((bytes("VmRSS:")?, bytes("VmHWM:")?))
     }
 
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {

@@ -8,7 +8,7 @@
 //! How it is laid out: a node's way to leading and off it is `candidacy` (may it stand?), `election`, `lease`, `reach`
 //! (does the ledger answer?), `take_over` and `filling` (the term's memory), `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that
 //! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
-//! `joins` and `leases`; `requests` with their `numbers`, and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills` and `status`; `commits`
+//! `joins` and `leases`; `requests` with their `numbers`, and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
 //! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
 //! `live` and `batch` are the pieces.
 //!
@@ -67,6 +67,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod upcoming;
 mod waiting;
 mod words;
 
@@ -99,6 +100,7 @@ pub use locks::{Lock, LockFilter};
 pub use publication::Publication;
 pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Rates, Refusal, Request, Stats, Status};
 pub use restored::{Restored, restored};
+pub use upcoming::NextFire;
 
 /// A node's part in leading: none, on the way, or a whole term.
 enum Phase {

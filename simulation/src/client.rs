@@ -319,6 +319,7 @@ pub(crate) fn kind(command: &Command) -> &'static str {
         Command::Status => "Status",
         Command::Agents => "Agents",
         Command::Locks(_) => "Locks",
+        Command::Upcoming { .. } => "Upcoming",
         Command::CordonAgent { .. } => "CordonAgent",
         Command::UncordonAgent { .. } => "UncordonAgent",
         Command::DrainAgent { .. } => "DrainAgent",

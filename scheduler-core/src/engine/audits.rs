@@ -157,6 +157,7 @@ fn changes_job(command: &Command) -> bool {
         | Command::Status
         | Command::Agents
         | Command::Locks(_)
+        | Command::Upcoming { .. }
         | Command::CordonAgent { .. }
         | Command::UncordonAgent { .. }
         | Command::DrainAgent { .. }

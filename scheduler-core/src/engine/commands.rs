@@ -39,6 +39,7 @@ impl Term {
             Command::Status
             | Command::Agents
             | Command::Locks(_)
+            | Command::Upcoming { .. }
             | Command::DrainAgent { .. }
             | Command::PurgeRuns { .. } => {
                 unreachable!("because they are taken when they come")

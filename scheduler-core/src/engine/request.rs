@@ -7,7 +7,7 @@ use crate::agent::{Cordon, Hello};
 use crate::audit::Origin;
 use crate::backfill::Backfill;
 use crate::calendar::{self, Calendar, CalendarKey};
-use crate::ids::{AgentId, AgentInstance, Epoch, NodeId, RunId};
+use crate::ids::{AgentId, AgentInstance, Epoch, JobUid, NodeId, RunId};
 use crate::job::{Definition, Job, JobKey, Payload};
 use crate::run::Run;
 use crate::time::Timestamp;
@@ -15,6 +15,7 @@ use crate::txn::{PurgeFilter, Purged, RequestKey};
 use crate::violation::Violations;
 
 use super::locks::{Lock, LockFilter};
+use super::upcoming::NextFire;
 
 /// A validated write, with who asks for it.
 #[derive(Clone, PartialEq, Debug)]
@@ -132,6 +133,11 @@ pub enum Command {
     Status,
     Agents,
     Locks(LockFilter),
+    /// The next fire of each job, in the order of time: up to `most` after the one that `after` names.
+    Upcoming {
+        after: Option<(Timestamp, JobUid)>,
+        most: usize,
+    },
     /// The agent gets no new work until it is uncordoned.
     CordonAgent {
         agent: AgentId,
@@ -174,6 +180,7 @@ impl Command {
             | Self::Status
             | Self::Agents
             | Self::Locks(_)
+            | Self::Upcoming { .. }
             | Self::CordonAgent { .. }
             | Self::UncordonAgent { .. }
             | Self::DrainAgent { .. }
@@ -194,6 +201,7 @@ pub enum Answer {
     Status(Box<Status>),
     Agents(Vec<AgentStatus>),
     Locks(Vec<Lock>),
+    Upcoming(Vec<NextFire>),
     /// The node does not lead any more; its epoch has ended.
     SteppedDown {
         node: NodeId,

@@ -44,6 +44,7 @@ impl Term {
             Command::Status => Some(Answer::Status(Box::new(self.status()))),
             Command::Agents => Some(Answer::Agents(self.agents_known())),
             Command::Locks(ref filter) => Some(Answer::Locks(self.locks(filter))),
+            Command::Upcoming { after, most } => Some(Answer::Upcoming(self.next_fires(after, most))),
             _ => None,
         };
         if let Some(answer) = known {
@@ -192,6 +193,7 @@ impl Term {
             | Command::Status
             | Command::Agents
             | Command::Locks(_)
+            | Command::Upcoming { .. }
             | Command::DrainAgent { .. }
             | Command::StepDown { .. } => None,
         }

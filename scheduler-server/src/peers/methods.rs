@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 
 /// What any node answers by itself.
-const ANYWHERE: [&str; 18] = [
+const ANYWHERE: [&str; 17] = [
     "AuditService.ListAuditEvents",
     "CalendarService.GetCalendar",
     "CalendarService.ListCalendars",
@@ -15,7 +15,6 @@ const ANYWHERE: [&str; 18] = [
     "JobService.ListJobRevisions",
     "JobService.ListJobs",
     "JobService.ListNamespaces",
-    "JobService.ListUpcomingFires",
     "JobService.PreviewSchedule",
     "RunService.GetRun",
     "RunService.GetRunLogs",
@@ -29,9 +28,11 @@ const ANYWHERE: [&str; 18] = [
 ];
 
 /// Of what needs the leader, what changes nothing, so that it may be asked twice.
-const READS: [&str; 8] = [
+const READS: [&str; 9] = [
     "AgentService.GetAgent",
     "AgentService.ListAgents",
+    // Who leads knows each job's next fire.
+    "JobService.ListUpcomingFires",
     "RunService.TailRunLogs",
     "RunService.WatchRuns",
     "SchedulerService.GetStatus",

@@ -55,6 +55,7 @@ impl Service {
             | Answer::Status(_)
             | Answer::Agents(_)
             | Answer::Locks(_)
+            | Answer::Upcoming(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(METHOD)),
         }
     }

@@ -175,6 +175,7 @@ impl World {
             | Command::Status
             | Command::Agents
             | Command::Locks(_)
+            | Command::Upcoming { .. }
             | Command::CordonAgent { .. }
             | Command::UncordonAgent { .. }
             | Command::DrainAgent { .. }
@@ -320,7 +321,7 @@ impl World {
         }
         let (answer, resource) = match request.command {
             Command::Agents => return Ok(Answer::Agents(self.agents.clone())),
-            Command::Status | Command::Locks(_) | Command::StepDown { .. } => {
+            Command::Status | Command::Locks(_) | Command::Upcoming { .. } | Command::StepDown { .. } => {
                 return Err(Refusal::Unavailable(Away::NoLeader));
             }
             Command::PurgeRuns { filter, most } => return Ok(Answer::Purged(self.purge(&filter, most))),

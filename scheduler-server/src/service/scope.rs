@@ -35,6 +35,13 @@ impl Scope {
         }
     }
 
+    pub(super) fn has(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(namespaces) => namespaces.iter().any(|of| of == namespace),
+        }
+    }
+
     /// As filters have it, one after the other; `None` is all.
     pub(super) fn each(&self) -> Vec<Option<String>> {
         match self {

@@ -1,12 +1,17 @@
 //! ListUpcomingFires: the next fires of many jobs in the order of time, worked out from their schedules.
+//!
+//! The leader knows the next fire of each job, in the order of time, so that only those jobs are read from the ledger that
+//! have a place on the page, and those before it. Where no leader answers, all active jobs are read.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use job_spec::time::{proto_duration, proto_instant};
 use ledger::{JobFilter, JobOrder};
 use punctual_proto::v1;
 use scheduler_core::Violations;
+use scheduler_core::engine::{Answer, Command, NextFire};
 use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Job, JobKey, JobState};
 use scheduler_core::schedule::Compiled;
@@ -15,8 +20,12 @@ use scheduler_core::time::Timestamp;
 use super::scope::Scope;
 use super::{Call, Error, Service, lists, page};
 
-/// Jobs that are read at a time.
+/// Jobs that are read at a time, where all are …
 const JOBS: u32 = 1_000;
+/// … and where the soonest are.
+const SOONEST: usize = 64;
+/// Next fires that the leader is asked for at a time: it does nothing else meanwhile.
+const ASKED_FOR: usize = 1_000;
 const TICK: Duration = Duration::from_micros(1);
 
 /// A place in the order of fires.
@@ -53,8 +62,10 @@ impl Service {
                 }
             }
             (_, job_id) => {
-                for namespace in scope.each() {
-                    self.offer_all(namespace, job_id, &mut soonest).await?;
+                if !self.offer_soonest(call, &scope, job_id, &mut soonest).await? {
+                    for namespace in scope.each() {
+                        self.offer_all(namespace, job_id, &mut soonest).await?;
+                    }
                 }
             }
         }
@@ -69,6 +80,41 @@ impl Service {
             delay: Some(proto_duration(delay)),
         });
         Ok(v1::ListUpcomingFiresResponse { fires: shown.collect(), next_page_token: next.unwrap_or_default() })
+    }
+
+    /// Offers jobs in the order of their next fires, until no other one has a place. `false`: there is no leader to ask.
+    async fn offer_soonest(
+        &self,
+        call: &Call,
+        scope: &Scope,
+        job_id: &str,
+        soonest: &mut Soonest,
+    ) -> Result<bool, Error> {
+        let mut after = None;
+        loop {
+            let command = Command::Upcoming { after, most: ASKED_FOR };
+            let next = match self.ask_leader(call, command).await? {
+                Some(Answer::Upcoming(next)) => next,
+                Some(_) => return Err(Error::Misanswered("ListUpcomingFires")),
+                None => return Ok(false),
+            };
+            after = next.last().map(place);
+            let is_last = next.len() < ASKED_FOR;
+            let is_asked_for =
+                |fire: &&NextFire| scope.has(&fire.job.namespace) && (job_id.is_empty() || fire.job.job_id == job_id);
+            let wanted: Vec<Place> = next.iter().filter(is_asked_for).map(place).collect();
+            for some in wanted.chunks(SOONEST) {
+                if some.first().is_some_and(|first| soonest.is_beyond(*first)) {
+                    return Ok(true);
+                }
+                let jobs = try_join_all(some.iter().map(|(_, uid)| self.ledger.job_by_uid(*uid))).await?;
+                let jobs: Vec<Job> = jobs.into_iter().flatten().filter(Job::fires).collect();
+                self.offer(&jobs, soonest).await?;
+            }
+            if is_last || after.is_some_and(|last| soonest.is_beyond(last)) {
+                return Ok(true);
+            }
+        }
     }
 
     async fn offer_all(&self, namespace: Option<String>, job_id: &str, soonest: &mut Soonest) -> Result<(), Error> {
@@ -98,7 +144,18 @@ impl Service {
     }
 }
 
+fn place(fire: &NextFire) -> Place {
+    (fire.time, fire.job_uid)
+}
+
 impl Soonest {
+    /// Whether no fire at this place or later is on the page.
+    fn is_beyond(&self, place: Place) -> bool {
+        let is_full = self.fires.len() > self.page_size;
+        self.before.is_some_and(|before| place.0 >= before)
+            || (is_full && self.fires.last_key_value().is_some_and(|(last, _)| place > *last))
+    }
+
     fn offer(&mut self, job: &Job, compiled: &Compiled) {
         let decided = self.now.max(job.effective_from);
         // Of the instant at which the page before ended, only what comes after in the order of jobs.
@@ -115,12 +172,10 @@ impl Soonest {
         let fires = std::iter::successors(compiled.next(from), |last| compiled.next(*last));
         for time in fires.take(left).skip_while(|time| *time <= start).take(self.page_size + 1) {
             let place = (time, job.uid);
-            let is_full = self.fires.len() > self.page_size;
-            if self.before.is_some_and(|before| time >= before)
-                || (is_full && self.fires.last_key_value().is_some_and(|(last, _)| place > *last))
-            {
+            if self.is_beyond(place) {
                 return;
             }
+            let is_full = self.fires.len() > self.page_size;
             self.fires.insert(place, (job.key.clone(), compiled.jitter(job.uid, time)));
             if is_full {
                 self.fires.pop_last();

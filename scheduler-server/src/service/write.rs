@@ -84,6 +84,7 @@ impl Service {
             | Answer::Status(_)
             | Answer::Agents(_)
             | Answer::Locks(_)
+            | Answer::Upcoming(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
@@ -156,6 +157,7 @@ impl Service {
             | Answer::Status(_)
             | Answer::Agents(_)
             | Answer::Locks(_)
+            | Answer::Upcoming(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }
@@ -180,6 +182,7 @@ impl Service {
             | Answer::Status(_)
             | Answer::Agents(_)
             | Answer::Locks(_)
+            | Answer::Upcoming(_)
             | Answer::SteppedDown { .. } => Err(Error::Misanswered(method)),
         }
     }

@@ -35,6 +35,7 @@ impl World {
                 | Answer::Status(_)
                 | Answer::Agents(_)
                 | Answer::Locks(_)
+                | Answer::Upcoming(_)
                 | Answer::SteppedDown { .. },
             )
             | Err(_) => true,
@@ -158,6 +159,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Status
         | Command::Agents
         | Command::Locks(_)
+        | Command::Upcoming { .. }
         | Command::CordonAgent { .. }
         | Command::UncordonAgent { .. }
         | Command::DrainAgent { .. }

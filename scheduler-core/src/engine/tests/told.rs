@@ -1,11 +1,11 @@
 //! What the leader tells of itself: rates, lateness, locks.
 
 use crate::agent::Outcome;
-use crate::engine::{Answer, Command, LockFilter, Status};
+use crate::engine::{Answer, Command, LockFilter, NextFire, Status};
 use crate::ids::AgentId;
 use crate::job::Definition;
 
-use super::world::{World, hello, job, key, seconds};
+use super::world::{World, every, hello, job, key, seconds};
 
 fn status(world: &mut World) -> Status {
     match world.request(Command::Status).unwrap() {
@@ -63,4 +63,26 @@ fn the_locks_are_the_slots_of_unended_attempts() {
         world.finish(1, assign.attempt, Outcome::Succeeded);
     }
     assert_eq!(locks(&mut world, all()), []);
+}
+
+#[test]
+fn the_next_fires_are_those_of_each_job_in_the_order_of_time() {
+    let mut world = World::leading();
+    let jobs = [30, 10, 20].map(|period| world.create(&format!("every-{period}"), every(period)));
+    world.create("manual", job());
+    world.request(Command::PauseJob { job: key("every-20"), note: String::new() }).unwrap();
+    let told = |world: &mut World, after, most| match world.request(Command::Upcoming { after, most }).unwrap() {
+        Answer::Upcoming(fires) => fires,
+        other => panic!("{other:?}"),
+    };
+    let names = |fires: &[NextFire]| fires.iter().map(|fire| fire.job.job_id.clone()).collect::<Vec<_>>();
+    let all = told(&mut world, None, 10);
+    assert_eq!(names(&all), ["every-10", "every-30"]);
+    assert_eq!(all[0].time, jobs[1].create_time.saturating_add(seconds(10)));
+    let first = told(&mut world, None, 1);
+    assert_eq!(names(&first), ["every-10"]);
+    assert_eq!(names(&told(&mut world, Some((first[0].time, first[0].job_uid)), 1)), ["every-30"]);
+    // One that is due and waits for an agent is among them still.
+    world.pass(seconds(10));
+    assert_eq!(names(&told(&mut world, None, 10)), ["every-10", "every-30"]);
 }
