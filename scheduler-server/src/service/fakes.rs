@@ -19,7 +19,7 @@ use scheduler_core::job::{Counts, Definition, Job, JobKey, Pause};
 use scheduler_core::run::{Run, RunState, Trigger};
 use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{PurgeFilter, Purged, RequestKey};
+use scheduler_core::txn::{Change, PurgeFilter, Purged, RequestKey};
 
 use super::{Access, LeaderPort, Node, Service};
 
@@ -28,6 +28,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 #[derive(Default)]
 struct World {
     jobs: BTreeMap<JobKey, Job>,
+    /// As each change left one, the latest first.
+    revisions: Vec<Job>,
     calendars: BTreeMap<CalendarKey, Calendar>,
     runs: BTreeMap<RunId, Run>,
     backfills: BTreeMap<BackfillId, Backfill>,
@@ -353,6 +355,7 @@ impl World {
                     return Ok(Answer::Job(Box::new(job)));
                 }
                 self.jobs.insert(job.key.clone(), job.clone());
+                self.revisions.insert(0, job.clone());
                 let uid = job.uid.to_string();
                 (Answer::Job(Box::new(job)), uid)
             }
@@ -441,8 +444,16 @@ impl Reader for Fake {
         Ok(page(found.cloned(), size))
     }
 
-    async fn revisions(&self, _: JobUid, _: &Page<i64>) -> Result<PageOf<Revision>, Unreadable> {
-        Ok(PageOf { items: Vec::new(), more: false })
+    async fn revisions(&self, job: JobUid, asked: &Page<i64>) -> Result<PageOf<Revision>, Unreadable> {
+        let world = self.world();
+        let is_asked_for = |left: &&Job| left.uid == job && asked.after.is_none_or(|after| left.revision < after);
+        let found = world.revisions.iter().filter(is_asked_for).map(|left| Revision {
+            job: left.clone(),
+            change: Change::Update,
+            author: String::new(),
+            note: String::new(),
+        });
+        Ok(page(found, asked.size))
     }
 
     async fn namespaces(&self, _: &Page<String>) -> Result<PageOf<Namespace>, Unreadable> {

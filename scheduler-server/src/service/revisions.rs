@@ -4,6 +4,7 @@ use job_spec::enums;
 use job_spec::time::proto_instant;
 use ledger::{Page, Revision};
 use punctual_proto::v1;
+use scheduler_core::Violations;
 use scheduler_core::engine::{Command, Refusal};
 use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Definition, JobKey};
@@ -11,6 +12,9 @@ use scheduler_core::job::{Definition, JobKey};
 use super::job::key;
 use super::update::MOST_TRIES;
 use super::{Call, Error, Service, clean, diff, page};
+
+/// The payload of a revision's task.
+const TASK: &str = "task.payload";
 
 impl Service {
     pub async fn list_job_revisions(
@@ -58,6 +62,12 @@ impl Service {
                 return Err(Error::Refused(Refusal::StaleEtag { resource, etag: stored.etag() }));
             }
             let definition = self.definition_of(&job, stored.uid, request.revision).await?;
+            // As an update is: a task that stays as it is hinders nothing.
+            if stored.definition.task != definition.task {
+                let unfit =
+                    self.check_payload(call, &definition.task.task_type, &definition.task.payload, TASK).await?;
+                unfit.or(()).map_err(|unfit| Error::Invalid(of_revision(&unfit)))?;
+            }
             let command = Command::RestoreJobRevision {
                 job: job.clone(),
                 definition: Box::new(definition),
@@ -91,6 +101,15 @@ impl Service {
         let shown = job_spec::job(&revision.job, None, self.now(), &|_| None);
         v1::Job { next_fire_time: None, ..shown }
     }
+}
+
+/// What is wrong with the task of a revision is wrong with the number that names it.
+fn of_revision(unfit: &Violations) -> Violations {
+    let mut violations = Violations::default();
+    for violation in &unfit.0 {
+        violations.add("revision", format!("{} {}", violation.field, violation.description));
+    }
+    violations
 }
 
 fn proto(revision: &Revision, job: &v1::Job, before: Option<&v1::Job>) -> v1::JobRevision {

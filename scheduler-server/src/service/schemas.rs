@@ -8,21 +8,25 @@ mod compiled;
 mod size;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
 use scheduler_core::Violations;
 use scheduler_core::job::Payload;
+use scheduler_core::time::Boot;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::compiled::Compiled;
+use crate::clock;
 
 /// Bytes of a schema, at most.
 const LARGEST: usize = 64 << 10;
 /// A check that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a schema is set aside then.
+const REST: Duration = Duration::from_secs(600);
 /// Checks at a time.
 const PLACES: usize = 4;
 /// Schemas that are remembered, at most.
@@ -35,13 +39,26 @@ pub(super) struct Schemas {
     known: Mutex<HashMap<[u8; 32], Known>>,
     places: Semaphore,
     patience: Duration,
+    rest: Duration,
 }
 
 #[derive(Clone)]
 enum Known {
     Usable(Arc<Compiled>),
-    /// It refuses nothing.
-    SetAside,
+    /// It is no schema: it refuses nothing.
+    Useless,
+    /// A check took too long: it refuses nothing until then, and while that goes on.
+    GivenUp {
+        until: Boot,
+        check: Weak<()>,
+    },
+}
+
+/// Why payloads are not checked.
+enum Unfit {
+    Useless(String),
+    /// The check holds the other end for as long as it goes on.
+    GivenUp(Weak<()>),
 }
 
 /// What a check found.
@@ -52,7 +69,7 @@ struct Checked {
 
 impl Default for Schemas {
     fn default() -> Self {
-        Self { known: Mutex::default(), places: Semaphore::new(PLACES), patience: PATIENCE }
+        Self { known: Mutex::default(), places: Semaphore::new(PLACES), patience: PATIENCE, rest: REST }
     }
 }
 
@@ -60,16 +77,16 @@ impl Schemas {
     /// What the schema says against a payload; `path` names the payload in the request.
     pub(super) async fn check(&self, task_type: &str, schema: &str, payload: &Payload, path: &str) -> Violations {
         let digest: [u8; 32] = Sha256::digest(schema).into();
-        if matches!(self.known(&digest), Some(Known::SetAside)) {
+        if self.known(&digest).is_some_and(|known| known.is_set_aside()) {
             return Violations::default();
         }
         // Given back when the check is given up, even if its thread goes on: others must not wait for it.
         let _place = self.places.acquire().await.expect("because it is never closed");
         let compiled = match self.known(&digest) {
             // While this one waited for its place.
-            Some(Known::SetAside) => return Violations::default(),
+            Some(known) if known.is_set_aside() => return Violations::default(),
             Some(Known::Usable(compiled)) => Some(compiled),
-            None => None,
+            Some(Known::Useless | Known::GivenUp { .. }) | None => None,
         };
         let is_new = compiled.is_none();
         match self.checked(compiled, schema, payload, path).await {
@@ -80,28 +97,38 @@ impl Schemas {
                 }
                 violations
             }
-            Err(why) => {
+            Err(unfit) => {
+                let (why, known) = match unfit {
+                    Unfit::Useless(why) => (why, Known::Useless),
+                    Unfit::GivenUp(check) => {
+                        let why = format!("the check of a payload took more than {} s", self.patience.as_secs());
+                        (why, Known::GivenUp { until: clock::now().boot.saturating_add(self.rest), check })
+                    }
+                };
                 tracing::warn!(task_type, %why, "payloads are not checked against the schema that agents offer");
-                self.remember(digest, Known::SetAside);
+                self.remember(digest, known);
                 Violations::default()
             }
         }
     }
 
-    /// Or why the schema is of no use; nothing where the machine lets nothing be checked.
+    /// Or why there is no saying; nothing where the machine lets nothing be checked.
     async fn checked(
         &self,
         compiled: Option<Arc<Compiled>>,
         schema: &str,
         payload: &Payload,
         path: &str,
-    ) -> Result<Option<Checked>, String> {
+    ) -> Result<Option<Checked>, Unfit> {
         if schema.len() > LARGEST {
-            return Err(format!("it has {} bytes, more than {LARGEST}", schema.len()));
+            return Err(Unfit::Useless(format!("it has {} bytes, more than {LARGEST}", schema.len())));
         }
         let (checked, answer) = oneshot::channel();
         let (schema, payload, path) = (schema.to_owned(), payload.clone(), path.to_owned());
+        let goes_on = Arc::new(());
+        let check_goes_on = Arc::downgrade(&goes_on);
         let check = move || {
+            let _goes_on = goes_on;
             let compiled = compiled.map_or_else(|| Compiled::of(&schema).map(Arc::new), Ok);
             let result = compiled.map(|schema| Checked { violations: schema.violations(&payload, &path), schema });
             // Nobody waits any more when it was given up.
@@ -113,9 +140,9 @@ impl Schemas {
             return Ok(None);
         }
         match tokio::time::timeout(self.patience, answer).await {
-            Ok(Ok(result)) => result.map(Some),
-            Ok(Err(_)) => Err("the check of a payload panicked".to_owned()),
-            Err(_) => Err(format!("the check of a payload took more than {} s", self.patience.as_secs())),
+            Ok(Ok(result)) => result.map(Some).map_err(Unfit::Useless),
+            Ok(Err(_)) => Err(Unfit::Useless("the check of a payload panicked".to_owned())),
+            Err(_) => Err(Unfit::GivenUp(check_goes_on)),
         }
     }
 
@@ -129,6 +156,16 @@ impl Schemas {
             known.clear();
         }
         known.insert(digest, schema);
+    }
+}
+
+impl Known {
+    fn is_set_aside(&self) -> bool {
+        match self {
+            Self::Usable(_) => false,
+            Self::Useless => true,
+            Self::GivenUp { until, check } => check.strong_count() > 0 || clock::now().boot < *until,
+        }
     }
 }
 
@@ -146,7 +183,7 @@ mod tests {
     }
 
     fn is_set_aside(schemas: &Schemas, schema: &str) -> bool {
-        matches!(schemas.known(&Sha256::digest(schema).into()), Some(Known::SetAside))
+        schemas.known(&Sha256::digest(schema).into()).is_some_and(|known| known.is_set_aside())
     }
 
     #[tokio::test]
@@ -235,18 +272,38 @@ mod tests {
         assert_eq!(field(60_000).await, (1, "task.payload".to_owned()));
     }
 
-    #[tokio::test]
-    async fn a_check_without_end_is_given_up_and_not_begun_again() {
-        let schemas = Schemas { patience: Duration::from_millis(50), ..Schemas::default() };
+    /// It has one rule that is asked two to the power of so many times.
+    fn doubled(times: usize) -> String {
         let twice = |next: usize| {
             let next = json!({ "$ref": format!("#/$defs/{next}") });
             json!({ "allOf": [next, next] })
         };
-        // Two to the power of 28: an end comes, long after the test's.
-        let mut defs: serde_json::Map<String, Json> = (0..28).map(|i| (i.to_string(), twice(i + 1))).collect();
-        defs.insert("28".to_owned(), json!({ "type": "object" }));
-        let schema = json!({ "$ref": "#/$defs/0", "$defs": defs }).to_string();
-        assert_eq!(refused(&schemas, &schema, json!({})).await, []);
+        let mut defs: serde_json::Map<String, Json> = (0..times).map(|i| (i.to_string(), twice(i + 1))).collect();
+        defs.insert(times.to_string(), json!({ "required": ["a"] }));
+        json!({ "$ref": "#/$defs/0", "$defs": defs }).to_string()
+    }
+
+    #[tokio::test]
+    async fn a_check_without_end_is_given_up_and_not_begun_again() {
+        let schemas = Schemas { patience: Duration::from_millis(50), rest: Duration::ZERO, ..Schemas::default() };
+        // An end comes, long after the test's.
+        let schema = doubled(28);
+        assert_eq!(refused(&schemas, &schema, json!({ "a": 1 })).await, []);
         assert!(is_set_aside(&schemas, &schema));
+    }
+
+    #[tokio::test]
+    async fn a_schema_whose_check_took_too_long_once_is_tried_again_when_that_has_ended() {
+        let mut schemas = Schemas { patience: Duration::ZERO, rest: Duration::ZERO, ..Schemas::default() };
+        let schema = doubled(12);
+        assert_eq!(refused(&schemas, &schema, json!({})).await, [], "given up");
+        while is_set_aside(&schemas, &schema) {
+            tokio::task::yield_now().await;
+        }
+        schemas.patience = PATIENCE;
+        assert!(!refused(&schemas, &schema, json!({})).await.is_empty(), "checked");
+        let resting = Schemas { patience: Duration::ZERO, ..Schemas::default() };
+        assert_eq!(refused(&resting, &schema, json!({})).await, []);
+        assert!(is_set_aside(&resting, &schema));
     }
 }

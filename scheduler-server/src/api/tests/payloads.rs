@@ -135,6 +135,25 @@ async fn a_schema_that_comes_later_hinders_no_change_of_anything_else() {
 }
 
 #[tokio::test]
+async fn a_restore_is_refused_like_an_update_and_a_retry_is_not() {
+    let server = Server::start().await;
+    server.created(create(order("a", text()), "")).await.unwrap();
+    server.update(order("a", number()), &["task"]).await.unwrap();
+    let run_id = server.trigger(v1::TriggerJobRequest { payload: number(), ..trigger("a", "") }).await.unwrap().run_id;
+    server.fake.has_agents(vec![agent("a", 0, Some(TEXT))]);
+    let restore = |revision| v1::RestoreJobRevisionRequest { job_id: "a".to_owned(), revision, ..Default::default() };
+    // It has the payload that the job has now.
+    server.jobs().restore_job_revision(restore(2)).await.unwrap();
+    server.fake.has_agents(vec![agent("a", 0, Some(WHOLE))]);
+    let status = server.jobs().restore_job_revision(restore(1)).await.unwrap_err();
+    assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec!["revision".to_owned()]));
+    assert!(status.message().contains("task.payload.amount"), "{status}");
+    server.fake.has_agents(vec![agent("a", 0, Some(TEXT))]);
+    server.fake.end(run_id.parse().unwrap());
+    server.runs().retry_run(v1::RetryRunRequest { run_id, ..Default::default() }).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_request_that_was_taken_before_a_schema_came_is_answered_the_same_again() {
     let server = Server::start().await;
     let made = server.created(create(order("a", text()), "r1")).await.unwrap();
