@@ -105,6 +105,8 @@ struct Memory {
     commits: VecDeque<Commit>,
     changes: usize,
     followers: Followers,
+    /// Runs with output that was not committed when the latest commit was.
+    logs_under_way: BTreeSet<RunId>,
 }
 
 /// See the module.
@@ -142,7 +144,7 @@ impl Feed {
 
     /// Told of what is committed of one run, and of its output.
     pub fn follow(self: &Arc<Self>, run: RunId) -> Following {
-        let seen = self.memory().followers.add(run);
+        let seen = self.memory().follow(run);
         Following::new(Arc::clone(self), run, seen)
     }
 
@@ -158,6 +160,7 @@ impl Memory {
         let n = self.mark.filter(|mark| mark.place.epoch == *epoch).map_or(0, |mark| mark.place.n + 1);
         let mark = Mark { place: Place { epoch: *epoch, n }, floor: *floor, time: *time };
         self.mark = Some(mark);
+        self.logs_under_way.clone_from(logs_under_way);
         let Some(transaction) = committed else {
             self.commits.clear();
             self.changes = 0;
@@ -172,6 +175,10 @@ impl Memory {
             self.changes -= oldest.changes.len();
         }
         self.followers.tell(transaction, logs_under_way);
+    }
+
+    fn follow(&mut self, run: RunId) -> watch::Receiver<Seen> {
+        self.followers.add(run, self.logs_under_way.contains(&run))
     }
 
     fn after(&self, place: Place, interest: &Interest, most: usize) -> After {

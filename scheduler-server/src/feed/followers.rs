@@ -22,8 +22,10 @@ pub struct Seen {
 pub(super) struct Followers(BTreeMap<RunId, watch::Sender<Seen>>);
 
 impl Followers {
-    pub(super) fn add(&mut self, run: RunId) -> watch::Receiver<Seen> {
-        self.0.entry(run).or_insert_with(|| watch::Sender::new(Seen::default())).subscribe()
+    /// `logs_under_way` is what is known of it when nobody follows it yet.
+    pub(super) fn add(&mut self, run: RunId, logs_under_way: bool) -> watch::Receiver<Seen> {
+        let seen = Seen { ended: false, logs_under_way };
+        self.0.entry(run).or_insert_with(|| watch::Sender::new(seen)).subscribe()
     }
 
     fn leave(&mut self, run: RunId) {

@@ -168,6 +168,17 @@ async fn who_follows_a_run_is_told_of_its_output_and_its_end() {
 }
 
 #[test]
+fn who_begins_to_follow_a_run_is_told_of_output_that_is_on_its_way() {
+    let feed = Arc::new(Feed::default());
+    feed.publish(&term(1));
+    feed.publish(&Publication { logs_under_way: BTreeSet::from([id(1)]), ..commit(1, vec![]) });
+    assert_eq!(feed.follow(id(1)).seen(), Seen { ended: false, logs_under_way: true });
+    assert_eq!(feed.follow(id(2)).seen(), Seen::default());
+    feed.publish(&commit(1, vec![]));
+    assert_eq!(feed.follow(id(1)).seen(), Seen::default());
+}
+
+#[test]
 fn who_has_left_is_forgotten() {
     let feed = Arc::new(Feed::default());
     let (first, second) = (feed.follow(id(1)), feed.follow(id(1)));

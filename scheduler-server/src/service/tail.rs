@@ -9,6 +9,7 @@ use futures::stream::{StreamExt, try_unfold};
 use ledger::Reader;
 use punctual_proto::v1;
 use scheduler_core::ids::RunId;
+use scheduler_core::run::AttemptState;
 use scheduler_core::time::Timestamp;
 use tokio::time::Sleep;
 
@@ -18,7 +19,7 @@ use crate::feed::Following;
 
 /// Chunks that are read at a time; each is at most 64 KiB.
 const READ: u32 = 16;
-/// The end of a run that was not told while it was followed: its last output may be as late as this.
+/// The output of an agent that was given up may be as late as this, where its end was not told while the run was followed.
 const AFTER_END: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -59,6 +60,14 @@ fn place(token: &str) -> Result<(u32, u64), Error> {
     parsed.ok_or_else(|| Error::field("resume_token", "is not <attempt>.<sequence>, as those of messages are"))
 }
 
+/// How a run ended.
+#[derive(Clone, Copy)]
+struct End {
+    time: Timestamp,
+    /// Not as its agent said.
+    is_lost: bool,
+}
+
 struct Tail {
     ledger: Arc<dyn Reader>,
     clock: Clock,
@@ -78,14 +87,18 @@ impl Tail {
                 self.silence = silence();
                 return Ok(Some(message));
             }
-            // In this order: what is known of the end, then the output, which is whole if the end was.
+            // In this order: what is known of the end, then the output, which is whole if the end was. An agent tells the
+            // end after its output, and the leader writes it so.
             let seen = self.following.seen();
             let end = self.end().await?;
             self.read().await?;
             if !self.ready.is_empty() {
                 continue;
             }
-            let is_over = |end| (seen.ended && !seen.logs_under_way) || end < (self.clock)().saturating_sub(AFTER_END);
+            let is_over = |end: End| {
+                let is_whole = (seen.ended || !end.is_lost) && !seen.logs_under_way;
+                is_whole || end.time < (self.clock)().saturating_sub(AFTER_END)
+            };
             if end.is_some_and(is_over) {
                 return Ok(None);
             }
@@ -93,11 +106,13 @@ impl Tail {
         }
     }
 
-    async fn end(&self) -> Result<Option<Timestamp>, Error> {
+    async fn end(&self) -> Result<Option<End>, Error> {
         let stored = self.ledger.run(self.run).await?;
         let (namespace, run) = (self.namespace.clone(), self.run);
         let stored = stored.ok_or(Error::RunNotFound { namespace, run })?;
-        Ok(stored.run.end_time.filter(|_| stored.run.state.is_ended()))
+        let is_lost = stored.latest_attempt().is_some_and(|attempt| attempt.state == AttemptState::Lost);
+        let time = stored.run.end_time.filter(|_| stored.run.state.is_ended());
+        Ok(time.map(|time| End { time, is_lost }))
     }
 
     async fn read(&mut self) -> Result<(), Error> {
