@@ -33,8 +33,9 @@ pub(super) fn follow(from: Request, status: StatusCode, location: &[u8], mask: &
         let text = format!("{} redirects to {to}, {why}", from.shown);
         Err(Failure::permanent("HTTP_REDIRECT", mask.text(&text)))
     };
-    let here = Url::parse(&from.uri.to_string()).expect("because it was sent, so it is a URL");
     let location = String::from_utf8_lossy(location);
+    // There are hosts that can be connected to and that no URL may have.
+    let Ok(here) = Url::parse(&from.uri.to_string()) else { return refuse(&location, "from where no redirect leads") };
     let Ok(there) = here.join(&location) else { return refuse(&location, "which is no URL") };
     let shown = mask.text(there.as_str());
     if !matches!(there.scheme(), "http" | "https") {
@@ -68,4 +69,25 @@ pub(super) fn follow(from: Request, status: StatusCode, location: &[u8], mask: &
         request.own = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
     }
     Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+
+    #[test]
+    fn from_an_address_that_no_url_can_have_no_redirect_is_followed() {
+        let from = Request {
+            method: Method::GET,
+            uri: Uri::from_static("http://1.2.3.4.5/"),
+            shown: "http://1.2.3.4.5/".to_owned(),
+            own: HeaderMap::new(),
+            run: HeaderMap::new(),
+            body: None,
+        };
+        let refused = follow(from, StatusCode::FOUND, b"/to", &Mask::default()).err().map(|failure| failure.code);
+        assert_eq!(refused.as_deref(), Some("HTTP_REDIRECT"));
+    }
 }
