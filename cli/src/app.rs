@@ -1,6 +1,6 @@
 //! The command line as a whole: the global flags and the groups of commands.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     agent, audit, calendar, completions, cron, job, lock, man, run, status, step_down, task_type, token, upcoming,
@@ -70,6 +70,12 @@ enum Command {
 }
 
 impl App {
+    /// What the program was called with; with a mistake in it, or asked for help, the process ends here.
+    pub fn called() -> Self {
+        let matches = shown_once(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|mistake| mistake.exit())
+    }
+
     pub async fn run(self) -> Result<(), Failure> {
         let settings = Settings::load(self.flags)?;
         match self.command {
@@ -92,15 +98,48 @@ impl App {
     }
 }
 
+/// The global flags are in the help of `punctual` itself, and the help of each command says so. Completions and the pages of
+/// the manual have them everywhere.
+fn shown_once(mut program: clap::Command) -> clap::Command {
+    // This hands them down to the commands.
+    program.build();
+    program.mut_subcommands(without_global_flags)
+}
+
+fn without_global_flags(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let is_global = arg.is_global_set();
+            if is_global { arg.hide(true) } else { arg }
+        })
+        .after_help("Global options, as --server, --namespace and --output, are listed by punctual --help.")
+        .mut_subcommands(without_global_flags)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn no_two_flags_contradict_each_other() {
         App::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_are_in_one_help_and_hold_everywhere() {
+        let mut program = shown_once(App::command());
+        assert!(program.render_help().to_string().contains("--token-file"));
+        let refused = program.try_get_matches_from_mut(["punctual", "job", "create", "--help"]).unwrap_err();
+        let help = refused.to_string();
+        assert!(help.contains("--max-instances") && help.contains("punctual --help"), "{help}");
+        assert!(!help.contains("--token-file"), "{help}");
+        for line in
+            ["punctual --output json job list", "punctual job list --output json", "punctual job --output json list"]
+        {
+            let matches = program.try_get_matches_from_mut(line.split(' ')).unwrap();
+            let app = App::from_arg_matches(&matches).unwrap();
+            assert_eq!(app.flags.output, Some(crate::settings::Output::Json), "{line}");
+        }
     }
 
     #[test]
@@ -124,6 +163,8 @@ mod tests {
             "punctual job create",
             "punctual job create a",
             "punctual job create a --task noop -f jobs.yaml",
+            "punctual job create -f jobs.yaml --timeout 5s",
+            "punctual job create --every 5s --task noop",
             "punctual job create a --task noop --every 5",
             "punctual job create a --task noop --payload [1]",
             "punctual job trigger a --label novalue",

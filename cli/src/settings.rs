@@ -5,7 +5,7 @@ use std::{env, fs, io};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use tls::ClientFiles;
+use tls::{ClientFiles, with_scheme};
 
 use crate::failure::Failure;
 
@@ -27,7 +27,7 @@ pub enum Output {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Flags {
-    /// URL of a server [default: http://127.0.0.1:7117]
+    /// URL of a server, or its HOST:PORT for http [default: http://127.0.0.1:7117]
     #[arg(long, global = true, value_name = "URL", env = "PUNCTUAL_SERVER", hide_env_values = true)]
     pub server: Option<String>,
     /// Namespace of the jobs and runs; `-` in lists for all [default: default]
@@ -95,7 +95,7 @@ impl Settings {
         let file: File =
             toml::from_str(file).map_err(|error| Failure::Usage(error.to_string().trim_end().to_owned()))?;
         Ok(Self {
-            server: flags.server.or(file.server).unwrap_or_else(|| SERVER.to_owned()),
+            server: with_scheme(flags.server.or(file.server).as_deref().unwrap_or(SERVER)),
             tls: ClientFiles {
                 ca: flags.tls_ca.or(file.tls_ca),
                 cert: flags.tls_cert.or(file.tls_cert),
@@ -131,6 +131,16 @@ mod tests {
                 token_file: None
             }
         );
+    }
+
+    #[test]
+    fn a_server_without_a_scheme_is_spoken_to_in_plain_http() {
+        let server = |text: &str| {
+            let flags = Flags { server: Some(text.to_owned()), ..Flags::default() };
+            Settings::resolve(flags, "").unwrap().server
+        };
+        assert_eq!(server("localhost:7117"), "http://localhost:7117");
+        assert_eq!(server("https://localhost:7117"), "https://localhost:7117");
     }
 
     #[test]

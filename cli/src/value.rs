@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use prost_types::{Duration, Struct, Timestamp};
+use punctual_proto::v1::job;
 use punctual_proto::v1::schedule::dst;
 
 use crate::{clock, definition};
@@ -45,6 +46,11 @@ pub(crate) fn gap(text: &str) -> Result<dst::Gap, String> {
 /// For a civil time that occurs twice: `first`, `LAST`, `BOTH`.
 pub(crate) fn overlap(text: &str) -> Result<dst::Overlap, String> {
     name(text, dst::Overlap::from_str_name, &["FIRST", "LAST", "BOTH"])
+}
+
+/// For a fire that finds all of its job's slots taken: `skip`, `QUEUE`, `cancel-running`.
+pub(crate) fn overlap_policy(text: &str) -> Result<job::OverlapPolicy, String> {
+    name(&text.replace('-', "_"), job::OverlapPolicy::from_str_name, &["SKIP", "QUEUE", "CANCEL_RUNNING"])
 }
 
 /// `key=value`.

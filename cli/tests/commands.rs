@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 
 mod fake;
+mod given;
 mod steer;
 
 use std::fs;

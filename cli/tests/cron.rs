@@ -342,3 +342,15 @@ fn fires_end_with_the_last_year_that_can_be_written() {
     let every = punctual(&[["job", "preview", "--every", "1s"].as_slice(), &after].concat()).json();
     assert_eq!(every["fireTimes"], json!(["9999-12-31T23:59:59Z"]));
 }
+
+#[test]
+fn an_expression_without_quotes_is_answered_with_them() {
+    for command in ["next", "validate"] {
+        let said = punctual(&["cron", command, "0", "2", "Cargo.toml", "src", "tests"]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(
+            said.err.contains("quotes") && said.err.contains(&format!("punctual cron {command} \"0 2 * * *\"")),
+            "{said:?}"
+        );
+    }
+}

@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, ValueEnum};
 use serde::Deserialize;
+use tls::with_scheme;
 
 use crate::{Agent, Builder, ClientFiles, Isolation, TaskLimits};
 
@@ -19,7 +20,7 @@ use crate::{Agent, Builder, ClientFiles, Isolation, TaskLimits};
 #[derive(Debug, Default, Parser)]
 #[command(name = "executor-agent", version)]
 pub struct Flags {
-    /// Addresses of scheduler servers [default: http://127.0.0.1:7117]
+    /// URLs of scheduler servers, or their HOST:PORT for http [default: http://127.0.0.1:7117]
     #[arg(long, env = "PUNCTUAL_AGENT_SERVER", value_name = "URL,…", value_delimiter = ',')]
     server: Vec<String>,
 
@@ -202,7 +203,7 @@ impl Flags {
         }
         let mut agent = Agent::builder(&id);
         if let Some(servers) = first(self.server, file.server) {
-            agent = agent.servers(servers.into_iter().map(|server| with_scheme(&server)));
+            agent = agent.servers(servers.iter().map(|server| with_scheme(server)));
         }
         agent = agent.tls(ClientFiles {
             ca: self.tls.tls_ca.or(file.tls_ca),
@@ -268,10 +269,6 @@ fn labels(given: &[String]) -> Result<BTreeMap<String, String>> {
         Ok((key.to_owned(), value.to_owned()))
     };
     given.iter().map(pair).collect()
-}
-
-fn with_scheme(server: &str) -> String {
-    if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
 }
 
 fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -67,6 +67,11 @@ pub fn is_exposed(url: &str) -> bool {
     Scheme::of(url) != Some(Scheme::Tls) && !is_loopback
 }
 
+/// The URL of a server that may be written as `HOST:PORT`, which is meant without TLS.
+pub fn with_scheme(server: &str) -> String {
+    if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
+}
+
 impl ClientFiles {
     /// Whether anything was said.
     pub fn is_given(&self) -> bool {

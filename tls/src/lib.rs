@@ -10,7 +10,7 @@ mod pem;
 pub mod plain;
 mod server;
 
-pub use self::client::{ClientFiles, ClientTls, Scheme, explain, is_exposed};
+pub use self::client::{ClientFiles, ClientTls, Scheme, explain, is_exposed, with_scheme};
 pub use self::peer::PeerCertificate;
 pub use self::pem::FileError;
 pub use self::server::{Reload, ServerError, ServerFiles, ServerTls};

@@ -41,8 +41,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// Only agents in this state, or in one of several
-    #[arg(long = "state", value_name = "STATE", value_parser = state)]
+    /// Only agents in this state, or in one of several: A,B
+    #[arg(long = "state", value_name = "STATE,…", value_parser = state, value_delimiter = ',')]
     states: Vec<agent::State>,
     /// Only agents that have this label, and each further one
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = value::label)]

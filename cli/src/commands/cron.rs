@@ -25,8 +25,8 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The expression, in quotes: "0 2 * * MON-FRI"
-    #[arg(value_name = "EXPR")]
-    expression: String,
+    #[arg(value_name = "EXPR", required = true, num_args = 1..)]
+    expression: Vec<String>,
     #[command(flatten)]
     terms: Terms,
 }
@@ -50,7 +50,11 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<(), Failure> 
 
 fn validate(args: Args, settings: &Settings) -> Result<(), Failure> {
     let hash_key = args.terms.hash_key(settings)?;
-    let schedule = Schedule { cron: vec![args.expression], time_zone: args.terms.time_zone, ..Schedule::default() };
+    let schedule = Schedule {
+        cron: vec![quoted("validate", args.expression)?],
+        time_zone: args.terms.time_zone,
+        ..Schedule::default()
+    };
     let description = compile(schedule, hash_key.as_deref(), clock::now().into())?.describe();
     match settings.output {
         Output::Json => view::value(&json!({ "description": description })),
@@ -61,6 +65,17 @@ fn validate(args: Args, settings: &Settings) -> Result<(), Failure> {
 impl Terms {
     fn hash_key(&self, settings: &Settings) -> Result<Option<String>, Failure> {
         self.job.as_ref().map(|job_id| preview::hash_key(&settings.namespace, job_id)).transpose()
+    }
+}
+
+/// The expression, if it came in one piece. A shell takes one that is not in quotes apart, and puts the names of files in
+/// place of its stars.
+fn quoted(command: &str, mut pieces: Vec<String>) -> Result<String, Failure> {
+    match (pieces.pop(), pieces.is_empty()) {
+        (Some(expression), true) => Ok(expression),
+        _ => Err(Failure::Usage(format!(
+            "write the expression in quotes, so that the shell leaves it alone: punctual cron {command} \"0 2 * * *\""
+        ))),
     }
 }
 

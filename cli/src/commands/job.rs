@@ -5,6 +5,7 @@ mod apply;
 mod backfill;
 mod create;
 mod explain;
+mod fields;
 mod judge;
 mod list;
 mod preview;

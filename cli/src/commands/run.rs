@@ -48,11 +48,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Filter {
-    /// Only runs in this state, or in one of several
-    #[arg(long = "state", value_name = "STATE", value_parser = state)]
+    /// Only runs in this state, or in one of several: A,B
+    #[arg(long = "state", value_name = "STATE,…", value_parser = state, value_delimiter = ',')]
     states: Vec<run::State>,
-    /// Only runs with this trigger, or with one of several
-    #[arg(long = "trigger", value_name = "TRIGGER", value_parser = trigger)]
+    /// Only runs with this trigger, or with one of several: A,B
+    #[arg(long = "trigger", value_name = "TRIGGER,…", value_parser = trigger, value_delimiter = ',')]
     triggers: Vec<run::Trigger>,
     /// Only runs whose current or last attempt is on this agent
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]

@@ -1,5 +1,6 @@
 //! A server that keeps jobs and runs in memory and answers as the contract says, for one test at a time.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::process::{Command, Output};
@@ -10,6 +11,7 @@ use prost_types::Timestamp;
 use punctual_proto::v1::job_service_server::{JobService, JobServiceServer};
 use punctual_proto::v1::run_service_server::{RunService, RunServiceServer};
 use punctual_proto::v1::scheduler_service_server::{SchedulerService, SchedulerServiceServer};
+use punctual_proto::v1::task_type_service_server::{TaskTypeService, TaskTypeServiceServer};
 use punctual_proto::v1::*;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -34,6 +36,8 @@ pub(crate) struct State {
     pub(crate) explained: Vec<ExplainFireRequest>,
     pub(crate) resumed: Vec<ResumeJobRequest>,
     pub(crate) purged: i64,
+    /// Task types, and how many agents offer each.
+    pub(crate) offered: BTreeMap<String, i32>,
 }
 
 #[derive(Clone, Default)]
@@ -63,6 +67,7 @@ impl Server {
                 tonic::transport::Server::builder()
                     .add_service(JobServiceServer::new(served.clone()))
                     .add_service(RunServiceServer::new(served.clone()))
+                    .add_service(TaskTypeServiceServer::new(served.clone()))
                     .add_service(SchedulerServiceServer::new(served))
                     .serve_with_incoming_shutdown(incoming, async { ended.await.unwrap_or_default() })
                     .await
@@ -248,7 +253,9 @@ impl JobService for Fake {
     /// One fire, an hour after the instant asked for.
     async fn preview_schedule(&self, request: Request<PreviewScheduleRequest>) -> Answer<PreviewScheduleResponse> {
         let request = request.into_inner();
-        self.find(&request.namespace, &request.job_id)?;
+        if request.schedule.is_none() {
+            self.find(&request.namespace, &request.job_id)?;
+        }
         let fire = request.after.map(|after| Timestamp { seconds: after.seconds + 3_600, ..after });
         self.0.lock().unwrap().previewed.push(request);
         let (fire_times, description) = (fire.into_iter().collect(), "in words".to_owned());
@@ -349,6 +356,19 @@ impl RunService for Fake {
         }
         state.purged += left.min(3);
         Ok(Response::new(PurgeRunsResponse { runs: left.min(3), more: left > 3 }))
+    }
+}
+
+#[tonic::async_trait]
+impl TaskTypeService for Fake {
+    async fn list_task_types(&self, _: Request<ListTaskTypesRequest>) -> Answer<ListTaskTypesResponse> {
+        later()
+    }
+    async fn get_task_type(&self, request: Request<GetTaskTypeRequest>) -> Answer<TaskType> {
+        let name = request.into_inner().name;
+        let agent_count = self.0.lock().unwrap().offered.get(&name).copied();
+        let found = agent_count.map(|agent_count| TaskType { name, agent_count, ..TaskType::default() });
+        found.map(Response::new).ok_or_else(|| Status::not_found("there is no such task type"))
     }
 }
 

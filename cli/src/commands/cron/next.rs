@@ -5,7 +5,7 @@ use prost_types::Timestamp;
 use punctual_proto::v1::schedule::dst;
 use scheduler_core::schedule::{Dst, Schedule};
 
-use super::{Terms, batch, compile};
+use super::{Terms, batch, compile, quoted};
 use crate::failure::Failure;
 use crate::preview::{self, Preview};
 use crate::settings::{Output, Settings};
@@ -14,8 +14,8 @@ use crate::{value, view};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The expression, in quotes: "0 2 * * MON-FRI"
-    #[arg(value_name = "EXPR", required_unless_present = "batch")]
-    expression: Option<String>,
+    #[arg(value_name = "EXPR", required_unless_present = "batch", num_args = 1..)]
+    expression: Vec<String>,
     #[command(flatten)]
     terms: Terms,
     /// Fires after this instant, itself left out: 2026-01-01T00:00:00Z [default: now]
@@ -39,8 +39,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
-    // clap asks for one of the two.
-    let Some(expression) = args.expression else { return batch::run() };
+    if args.batch {
+        return batch::run();
+    }
+    let expression = quoted("next", args.expression)?;
     let hash_key = args.terms.hash_key(settings)?;
     let after = preview::after(args.after)?;
     let schedule = Schedule {

@@ -3,7 +3,7 @@
 mod difference;
 mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use scheduler_core::job::JobKey;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::create::warn_of_unknown_task_types;
+use super::create::warn_of_task_types_not_offered;
 use crate::client::Server;
 use crate::commands::labels;
 use crate::failure::Failure;
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> 
     }
     let refused = if args.dry_run { Vec::new() } else { carry_out(&server, &plan).await? };
     report(&plan, &refused, args.dry_run, settings)?;
-    warn_of_unknown_task_types(&server, plan.written()).await;
+    warn_of_task_types_not_offered(&server, plan.written()).await;
     match refused.len() {
         0 => Ok(()),
         failed => Err(Failure::Partly { failed, all: plan.steps.len() }),
@@ -150,8 +150,8 @@ fn report(plan: &Plan, refused: &[Refused], dry_run: bool, settings: &Settings) 
         anstream::eprint!("{key}: ");
         failure.write(&mut anstream::stderr())?;
     }
-    let is_refused = |step: &&Step| refused.iter().any(|(key, _)| *key == step.key());
-    let done: Vec<&Step> = plan.steps.iter().filter(|step| !is_refused(step)).collect();
+    let not_done: BTreeSet<&JobKey> = refused.iter().map(|(key, _)| key).collect();
+    let done: Vec<&Step> = plan.steps.iter().filter(|step| !not_done.contains(&step.key())).collect();
     let count = |of: fn(&Step) -> bool| done.iter().filter(|step| of(step)).count();
     let created = count(|step| matches!(step, Step::Create(_)));
     let changed = count(|step| matches!(step, Step::Change { .. }));
@@ -174,7 +174,10 @@ fn report(plan: &Plan, refused: &[Refused], dry_run: bool, settings: &Settings) 
     }
     let unchanged = plan.unchanged;
     let would = if dry_run { "would be " } else { "" };
-    view::text(&format!("{would}created: {created}, changed: {changed}, deleted: {deleted}; unchanged: {unchanged}\n"))
+    let refused = if refused.is_empty() { String::new() } else { format!("; refused: {}", refused.len()) };
+    view::text(&format!(
+        "{would}created: {created}, changed: {changed}, deleted: {deleted}; unchanged: {unchanged}{refused}\n"
+    ))
 }
 
 /// How far it is, on a terminal, where many jobs take their time.

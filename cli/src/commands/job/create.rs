@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use prost_types::{Duration, Struct};
-use punctual_proto::v1::{CreateJobRequest, GetTaskTypeRequest, Job, Schedule, Task};
+use punctual_proto::v1::{CreateJobRequest, GetTaskTypeRequest, Job};
 use serde_json::json;
 
+use super::fields::Fields;
 use crate::client::Server;
 use crate::failure::Failure;
 use crate::settings::{Output, Settings};
 use crate::view::json;
-use crate::{clock, definition, value, view};
+use crate::{clock, definition, view};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,33 +21,13 @@ pub(crate) struct Args {
     /// A file of jobs, YAML or JSON; `-` is standard input
     #[arg(long, short, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Fire every so often: 90s, 5m, 1h30m; may be repeated
-    #[arg(long, value_name = "DURATION", value_parser = value::duration, requires = "id")]
-    every: Vec<Duration>,
-    /// Fire as this cron expression says; may be repeated
-    #[arg(long, value_name = "EXPRESSION", requires = "id")]
-    cron: Vec<String>,
-    /// Zone in which cron expressions are read [default: UTC]
-    #[arg(long, value_name = "ZONE", requires = "id")]
-    time_zone: Option<String>,
-    /// Task type: process, http, grpc, noop, or one that an agent brings along
-    #[arg(long, value_name = "TYPE", requires = "id")]
-    task: Option<String>,
-    /// What the task is given, a JSON object: {"command": ["date"]}
-    #[arg(long, value_name = "JSON", value_parser = value::payload, requires = "id")]
-    payload: Option<Struct>,
+    #[command(flatten)]
+    fields: Fields,
 }
 
 impl Args {
     fn job(self) -> Job {
-        let schedule =
-            Schedule { every: self.every, cron: self.cron, time_zone: self.time_zone, ..Schedule::default() };
-        Job {
-            job_id: self.id.unwrap_or_default(),
-            schedule: (schedule != Schedule::default()).then_some(schedule),
-            task: Some(Task { r#type: self.task.unwrap_or_default(), payload: self.payload }),
-            ..Job::default()
-        }
+        Job { job_id: self.id.unwrap_or_default(), ..self.fields.given().0 }
     }
 }
 
@@ -100,27 +80,35 @@ async fn many(server: &Server, jobs: Vec<Job>, settings: &Settings) -> Result<()
 async fn create(server: &Server, job: Job) -> Result<Job, Failure> {
     let request = CreateJobRequest { job: Some(job), ..CreateJobRequest::default() };
     let job = server.answer(server.jobs().create_job(request).await)?;
-    warn_of_unknown_task_types(server, [&job]).await;
+    warn_of_task_types_not_offered(server, [&job]).await;
     Ok(job)
 }
 
 /// The server accepts a task type that nobody offers, because its agent may come later; a misspelt one would
 /// wait for ever.
-pub(super) async fn warn_of_unknown_task_types<'j>(server: &Server, jobs: impl IntoIterator<Item = &'j Job>) {
+pub(super) async fn warn_of_task_types_not_offered<'j>(server: &Server, jobs: impl IntoIterator<Item = &'j Job>) {
     let mut needed = BTreeMap::<&str, &str>::new();
     for job in jobs {
-        if let Some(task) = job.task.as_ref().filter(|task| !job_spec::BUILT_IN.contains(&task.r#type.as_str())) {
+        if let Some(task) = &job.task {
             needed.entry(&task.r#type).or_insert(&job.job_id);
         }
     }
     for (name, job_id) in needed {
+        let is_built_in = job_spec::BUILT_IN.contains(&name);
         let request = GetTaskTypeRequest { name: name.to_owned() };
-        let answer = server.task_types().get_task_type(request).await;
-        if !answer.is_ok_and(|answer| answer.into_inner().agent_count > 0) {
+        let is_offered = match server.task_types().get_task_type(request).await {
+            Ok(answer) => answer.into_inner().agent_count > 0,
+            // A built-in one is known, whoever does not answer.
+            Err(_) => is_built_in,
+        };
+        if !is_offered {
+            let hint = match is_built_in {
+                true => "see who is there: punctual agent list".to_owned(),
+                false => format!("built in: {}", job_spec::BUILT_IN.join(", ")),
+            };
             anstream::eprintln!(
                 "warning: no agent is known to offer the task type `{name}`; runs of {job_id} wait until one does \
-                 (built in: {})",
-                job_spec::BUILT_IN.join(", ")
+                 ({hint})"
             );
         }
     }

@@ -12,8 +12,8 @@ use crate::{value, view};
 pub(crate) struct Args {
     /// Id of the job
     id: String,
-    /// The instant: 2026-01-01T00:00:00Z
-    #[arg(value_parser = value::instant)]
+    /// The instant, or how long ago it was: 2026-01-01T00:00:00Z, 10m, 2h; of a time between two, both are named
+    #[arg(value_parser = value::past)]
     time: Timestamp,
 }
 

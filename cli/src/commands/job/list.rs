@@ -13,8 +13,8 @@ pub(crate) struct Args {
     /// Only jobs whose id starts with this
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
-    /// Only jobs in this state, or in one of several
-    #[arg(long = "state", value_name = "STATE", value_parser = state)]
+    /// Only jobs in this state, or in one of several: A,B
+    #[arg(long = "state", value_name = "STATE,…", value_parser = state, value_delimiter = ',')]
     states: Vec<job::State>,
     /// Only jobs that have this label, and each further one
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = value::label)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use clap::{ArgGroup, value_parser};
 use job_spec::Rules;
+use job_spec::time::proto_instant;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use punctual_proto::v1::schedule::{Dst, dst};
 use punctual_proto::v1::{GetJobRequest, PreviewScheduleRequest, Schedule};
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     /// Id of the job; beside flags of a schedule, what H is hashed from
     #[arg(required_unless_present_any = ["file", "schedule"])]
     id: Option<String>,
-    /// A file of jobs, YAML or JSON; `-` is standard input. No server is asked
+    /// A file of jobs, YAML or JSON; `-` is standard input. A server is asked only for schedules that name calendars
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["id", "schedule"])]
     file: Option<PathBuf>,
     /// Fire every so often: 90s, 5m, 1h30m; may be repeated. No server is asked
@@ -79,7 +80,7 @@ impl Args {
 
 pub(crate) async fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     match (&args.file, &args.id) {
-        (Some(path), _) => of_file(path, &args, settings),
+        (Some(path), _) => of_file(path, &args, settings).await,
         (None, Some(id)) if args.is_of_a_stored_job() => stored(id, &args, settings).await,
         (None, id) => of_flags(id.as_deref(), &args, settings),
     }
@@ -108,14 +109,23 @@ fn of_flags(id: Option<&str>, args: &Args, settings: &Settings) -> Result<(), Fa
     show(&evaluate(&args.schedule(), hash_key.as_deref(), after, args.count)?, settings)
 }
 
-fn of_file(path: &Path, args: &Args, settings: &Settings) -> Result<(), Failure> {
+async fn of_file(path: &Path, args: &Args, settings: &Settings) -> Result<(), Failure> {
     let after = preview::after(args.after)?;
+    let mut server = None;
     let mut found = Vec::new();
     for job in definition::read(path, after)? {
         let namespace = if job.namespace.is_empty() { &settings.namespace } else { &job.namespace };
         let hash_key = preview::hash_key(namespace, &job.job_id)?;
         let schedule = job.schedule.unwrap_or_default();
-        let preview = evaluate(&schedule, Some(&hash_key), after, args.count)?;
+        let preview = if schedule.exclude_calendars.is_empty() {
+            evaluate(&schedule, Some(&hash_key), after, args.count)?
+        } else {
+            let server = match &mut server {
+                Some(server) => server,
+                none => none.insert(Server::reach(settings).await?),
+            };
+            with_calendars(server, namespace, &job.job_id, schedule, after, args.count).await?
+        };
         found.push((namespace.clone(), job.job_id, preview));
     }
     match (found.as_slice(), settings.output) {
@@ -132,6 +142,27 @@ fn of_file(path: &Path, args: &Args, settings: &Settings) -> Result<(), Failure>
             view::show(Output::Table, &preview.answer, |_, _| text)
         }),
     }
+}
+
+/// Only the server knows which days its calendars exclude. The job need not be there.
+async fn with_calendars(
+    server: &Server,
+    namespace: &str,
+    job_id: &str,
+    schedule: Schedule,
+    after: Timestamp,
+    count: u16,
+) -> Result<Preview, Failure> {
+    let zone = zone(&schedule);
+    let request = PreviewScheduleRequest {
+        namespace: namespace.to_owned(),
+        job_id: job_id.to_owned(),
+        schedule: Some(schedule),
+        after: Some(proto_instant(after)),
+        count: Some(count.into()),
+    };
+    let answer = server.answer(server.jobs().preview_schedule(request).await)?;
+    Ok(Preview { answer, zone, change_ahead: None })
 }
 
 /// Without a job, `every` counts from `after`.

@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// Only runs of this job
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     job: String,
-    /// Only runs in this state, or in one of several
-    #[arg(long = "state", value_name = "STATE", value_parser = state)]
+    /// Only runs in this state, or in one of several: A,B
+    #[arg(long = "state", value_name = "STATE,…", value_parser = state, value_delimiter = ',')]
     states: Vec<run::State>,
     /// Count them and delete nothing
     #[arg(long)]

@@ -13,8 +13,8 @@ pub(crate) struct Args {
     /// Only runs of this job
     #[arg(default_value = "", hide_default_value = true)]
     job: String,
-    /// Only runs with this trigger, or with one of several
-    #[arg(long = "trigger", value_name = "TRIGGER", value_parser = super::trigger)]
+    /// Only runs with this trigger, or with one of several: A,B
+    #[arg(long = "trigger", value_name = "TRIGGER,…", value_parser = super::trigger, value_delimiter = ',')]
     triggers: Vec<run::Trigger>,
 }
 
