@@ -14,12 +14,22 @@ fn main() -> ExitCode {
     executor_agent::init();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        // The whole chain of causes on one line.
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The whole chain of causes, without those that the words before have told already.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
 }
 
 fn run() -> Result<()> {

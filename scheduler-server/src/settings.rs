@@ -38,6 +38,9 @@ const DEFAULT_TOKEN_RATE: u32 = 500;
 const DEFAULT_AUDIT_RETENTION: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Punctual's scheduler server: decides what runs when, keeps the ledger, and serves everything on one port.
+///
+/// Every flag of a command has a variable, PUNCTUAL_NODE_ and the flag's name (PUNCTUAL_NODE_LISTEN), and settings of a node
+/// have a key in the TOML file of --config (listen = "…"); a flag beats a variable, a variable beats the file.
 #[derive(Debug, Parser)]
 #[command(name = "scheduler-server", version)]
 pub struct Program {

@@ -62,7 +62,7 @@ pub(crate) async fn open(settings: &Settings, process: &Process) -> Result<Opene
             bail!("--etcd: several nodes need a ledger that they share: --database-url postgres://…")
         }
         (Ledger::Sqlite(file), None) => {
-            let lock = Local::lock(file, &holder)?;
+            let lock = locked(file, &holder)?;
             Ok(Opened::over(sqlite(file, settings.migrates).await?, Arc::new(lock), None))
         }
         (Ledger::Postgres(url), cluster) => {
@@ -81,6 +81,15 @@ pub(crate) async fn open(settings: &Settings, process: &Process) -> Result<Opene
             Ok(Opened::over(ledger, coordinator, Some(lock)))
         }
     }
+}
+
+/// The lock on a ledger in a file.
+fn locked(file: &Path, holder: &str) -> Result<Local> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.exists()) {
+        bail!("the ledger {}: there is no folder {}; make it first", file.display(), folder.display());
+    }
+    Ok(Local::lock(file, holder)?)
 }
 
 fn elected(settings: &Settings, process: &Process, cluster: &Cluster) -> Result<Etcd> {
@@ -154,7 +163,7 @@ pub async fn migrate(ledger: &Ledger) -> Result<()> {
     let name = format!("a migration (pid {})", std::process::id());
     match ledger {
         Ledger::Sqlite(file) => {
-            let _lock = Local::lock(file, &name)?;
+            let _lock = locked(file, &name)?;
             sqlite(file, true).await.map(drop)
         }
         Ledger::Postgres(url) => {

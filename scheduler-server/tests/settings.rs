@@ -123,3 +123,12 @@ fn every_setting_of_token_bootstrap_is_a_flag_and_a_variable() {
     let call = ["scheduler-server", "token", "bootstrap", LEDGER];
     hold(&settings("every_setting_of_token_bootstrap_is_a_flag_and_a_variable", &call), &own);
 }
+
+#[test]
+fn the_help_says_where_settings_come_from() {
+    let help = Program::command().render_long_help().to_string();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in ["PUNCTUAL_NODE_LISTEN", "--config", "flag beats a variable"] {
+        assert!(help.contains(said), "{said} is not in {help}");
+    }
+}

@@ -32,6 +32,17 @@ fn a_second_server_on_a_ledger_ends_and_names_the_first() {
 }
 
 #[test]
+fn a_ledger_in_a_folder_that_is_not_there_is_refused_once_and_in_words() {
+    let folder = folder();
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"]] {
+        let args = [command, &["--database-url", "sqlite://nowhere/ledger.db"]].concat();
+        let said = refused(command[0], folder.path(), "scheduler-server", &args);
+        assert!(said.contains("there is no folder nowhere; make it first"), "{said}");
+        assert_eq!(said.matches("ledger.db").count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named_together_with_the_flag_that_changes_it() {
     let folder = folder();
     let server = Server::bare(folder.path(), &[]);
