@@ -30,7 +30,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use scheduler_core::engine::CandidacyId;
 use scheduler_core::ids::AgentInstance;
-use scheduler_core::lock::{HeldLock, LockName};
+use scheduler_core::lock::HeldLock;
 use scheduler_core::txn::Election;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -163,12 +163,12 @@ impl Coordinator for Etcd {
 
 #[async_trait]
 impl Locks for Etcd {
-    async fn lend(&self, candidacy: CandidacyId, agent: AgentInstance, lasts: Duration) -> Result<(), Error> {
+    async fn lend(&self, candidacy: CandidacyId, agent: AgentInstance, lasts: Duration) -> Result<Duration, Error> {
         let leader = self.shared.leading(candidacy)?;
         self.shared.lend(&leader, agent, lasts).await
     }
 
-    async fn take(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<Vec<LockName>, Error> {
+    async fn take(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<Vec<HeldLock>, Error> {
         let leader = self.shared.leading(candidacy)?;
         let Some(agent) = locks.first().map(|lock| lock.holder.instance) else { return Ok(Vec::new()) };
         let lease = self.shared.lent.to(agent).ok_or(Error::NoLease)?;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use coordination::{Coordinator, Error, Locks, News, Peer, Proof, Standing};
 use scheduler_core::engine::{CandidacyId, Other};
 use scheduler_core::ids::AgentInstance;
-use scheduler_core::lock::{HeldLock, LockName};
+use scheduler_core::lock::HeldLock;
 use scheduler_core::txn::Election as Won;
 use simulation::{Candidate, Election, Instant, LockTable, Renewal};
 use tokio::sync::watch;
@@ -152,12 +152,11 @@ impl Model {
 
 #[async_trait]
 impl Locks for Model {
-    async fn lend(&self, candidacy: CandidacyId, agent: AgentInstance, lasts: Duration) -> Result<(), Error> {
-        self.leading(candidacy)?.lend(agent, lasts, Instant::default());
-        Ok(())
+    async fn lend(&self, candidacy: CandidacyId, agent: AgentInstance, lasts: Duration) -> Result<Duration, Error> {
+        Ok(self.leading(candidacy)?.lend(agent, lasts, Instant::default()).0)
     }
 
-    async fn take(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<Vec<LockName>, Error> {
+    async fn take(&self, candidacy: CandidacyId, locks: &[HeldLock]) -> Result<Vec<HeldLock>, Error> {
         self.leading(candidacy)?.take(locks).ok_or(Error::NoLease)
     }
 

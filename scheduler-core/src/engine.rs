@@ -8,7 +8,8 @@
 //! How it is laid out: a node's way to leading and off it is `candidacy` (may it stand?), `election`, `lease`, `reach`
 //! (does the ledger answer?), `take_over` and `filling` (the term's memory), `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that
 //! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
-//! `joins` and `leases`; `requests` with their `numbers`, and `commands` with `plan`, `change`, `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
+//! `joins`, `leases` and `locking` (with its `lock_table`); `requests` with their `numbers`, and `commands` with `plan`, `change`,
+//! `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
 //! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
 //! `live` and `batch` are the pieces.
 //!
@@ -44,6 +45,8 @@ mod joins;
 mod lease;
 mod leases;
 mod live;
+mod lock_table;
+mod locking;
 mod locks;
 mod numbers;
 mod pace;
@@ -94,8 +97,10 @@ use term::Term;
 use waiting::Waiting;
 
 pub use clock::ClockJump;
-pub use config::Config;
-pub use input::{Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, LoanId, Other, ProofId, RequestHandle};
+pub use config::{Config, IdleLocks};
+pub use input::{
+    Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, LoanId, LockCallId, Other, ProofId, RequestHandle,
+};
 pub use locks::{Lock, LockFilter};
 pub use publication::Publication;
 pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Rates, Refusal, Request, Stats, Status};
@@ -244,22 +249,18 @@ impl Engine {
             Input::LeaderSeen { instance } => self.leader_seen(&instance),
             Input::Stop => self.stop(out),
             Input::Called(id, result) => self.called(id, result, out),
-            Input::LeaseLent(id, instance) => {
-                if let Phase::Leading(term) = &mut self.phase {
-                    term.lease_lent(id, instance);
-                }
-            }
-            Input::LeasesEnded(instances) => {
-                if let Phase::Leading(term) = &mut self.phase {
-                    term.leases_ended(instances);
-                }
-            }
+            Input::LeaseLent(id, instance, lasts) => self.in_term(|term| term.lease_lent(id, instance, lasts)),
+            Input::LeasesEnded(instances) => self.in_term(|term| term.leases_ended(instances)),
             Input::LeasesUnrenewed(id, instances) => match &mut self.phase {
                 Phase::Leading(term) => term.leases_unrenewed(id, &instances),
                 Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => {
                     self.waiting.leases_unrenewed(id, &instances);
                 }
             },
+            Input::LocksRead(id, held) => self.in_term(|term| term.locks_read(id, held)),
+            Input::LocksTaken(id, refused) => self.in_term(|term| term.locks_taken(id, &refused, out)),
+            Input::LocksNotTaken(id) => self.in_term(|term| term.locks_not_taken(id)),
+            Input::LocksReleased(id) => self.in_term(|term| term.locks_released(id)),
             Input::Hello(stream, hello) => match &mut self.phase {
                 Phase::Leading(term) => term.hello(stream, hello, out),
                 Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } => {
@@ -295,6 +296,13 @@ impl Engine {
                 Phase::Loading { .. } => self.proved_early(id, out),
                 Phase::Standby | Phase::Ended => {}
             },
+        }
+    }
+
+    /// What is about a term means nothing without one.
+    fn in_term(&mut self, act: impl FnOnce(&mut Term)) {
+        if let Phase::Leading(term) = &mut self.phase {
+            act(term);
         }
     }
 
@@ -351,6 +359,7 @@ impl Engine {
             term.lose_the_lost(out);
             term.repeat_failed(out);
             term.pump(out);
+            term.ask_for_locks(out);
         }
         self.give_way(out);
         self.finish_leaving(out);

@@ -4,6 +4,7 @@
 //! agents' messages, clients' requests, answers of ledger and coordinator.
 
 mod connect;
+mod locks;
 mod run;
 mod streams;
 

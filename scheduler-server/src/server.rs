@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use coordination::{Coordinator, Peer};
 use executor_agent::{Agent, Running};
 use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
-use scheduler_core::engine::{Answer, Config, Refusal, Request};
+use scheduler_core::engine::{Answer, Config, IdleLocks, Refusal, Request};
 use scheduler_core::ids::NodeId;
 use tls::{ClientFiles, ServerTls};
 use tokio::net::{TcpListener, TcpSocket};
@@ -209,6 +209,7 @@ fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
         agent_ttl: settings.agent_ttl,
         lease: coordinator.lease(),
         min_every: settings.min_every,
+        idle_locks: settings.cluster.as_ref().map_or_else(IdleLocks::default, |cluster| cluster.idle_locks),
         seed: uuid::Uuid::new_v4().as_u128(),
     }
 }

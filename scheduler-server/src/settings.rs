@@ -1,6 +1,7 @@
 //! The settings of the `scheduler-server` program: flag beats variable beats file beats default.
 
 mod etcd;
+mod locks;
 mod offline;
 mod port;
 
@@ -14,10 +15,12 @@ use anyhow::{Context as _, Result, bail};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use scheduler_core::access::Role;
+use scheduler_core::engine::IdleLocks;
 use serde::Deserialize;
 use tls::ClientFiles;
 
 pub use self::etcd::{EtcdAccess, EtcdFlags};
+pub use self::locks::LockFlags;
 pub use self::offline::{BootstrapFlags, BootstrapSettings, MigrateFlags, MigrateSettings, MoveFlags, MoveSettings};
 use self::port::Port;
 pub use self::port::{PortFlags, Tls};
@@ -167,6 +170,9 @@ pub struct ServeFlags {
     #[arg(long, env = "PUNCTUAL_NODE_PEER_CA", value_name = "FILE")]
     peer_ca: Option<PathBuf>,
 
+    #[command(flatten)]
+    locks: LockFlags,
+
     /// Address at which clients reach this node [default: http:// or https://, and --listen]
     #[arg(long, env = "PUNCTUAL_NODE_ADVERTISE", value_name = "URL")]
     advertise: Option<String>,
@@ -250,6 +256,10 @@ struct File {
     etcd_password_file: Option<PathBuf>,
     peer_ca: Option<PathBuf>,
     peer_secret_file: Option<PathBuf>,
+    #[serde(deserialize_with = "duration")]
+    lock_idle: Option<Duration>,
+    idle_locks_per_agent: Option<usize>,
+    idle_locks: Option<usize>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     tls_client_ca: Option<PathBuf>,
@@ -307,6 +317,7 @@ pub struct Cluster {
     pub peers: ClientFiles,
     /// File of the secret that the nodes share.
     pub peer_secret: Option<PathBuf>,
+    pub idle_locks: IdleLocks,
 }
 
 /// What holds for a server, all sources considered.
@@ -376,7 +387,8 @@ impl ServeFlags {
             bail!("the --etcd- flags say how etcd is reached: say where it is with --etcd");
         }
         let peer_secret = self.peer_secret_file.or_else(|| file.peer_secret_file.clone());
-        let cluster = etcd.map(|etcd| Cluster { name, etcd, access, peers, peer_secret });
+        let idle_locks = self.locks.resolve(&file);
+        let cluster = etcd.map(|etcd| Cluster { name, etcd, access, peers, peer_secret, idle_locks });
         let mut settings = self.node.resolve(&file, ledger_of("database-url", url)?, cluster)?;
         settings.migrates = !self.no_migrate.or(file.no_migrate).unwrap_or(false);
         let advertise = self.advertise.or_else(|| file.advertise.clone());

@@ -76,6 +76,9 @@ fn every_setting_of_serve_is_a_flag_a_variable_and_a_key() {
         Flag { beside: &[AT_ETCD, "--etcd-user=u"], ..Flag::new("etcd-password-file", Key::Text, ["one", "other"]) },
         Flag { beside: ETCD, ..Flag::new("peer-ca", Key::Text, ["one", "other"]) },
         Flag { beside: ETCD, ..Flag::new("peer-secret-file", Key::Text, ["one", "other"]) },
+        Flag { beside: ETCD, ..Flag::new("lock-idle", Key::Text, ["7s", "1m 8s"]) },
+        Flag { beside: ETCD, ..Flag::new("idle-locks-per-agent", Key::Bare, ["7", "8"]) },
+        Flag { beside: ETCD, ..Flag::new("idle-locks", Key::Bare, ["7", "8"]) },
         Flag::new("advertise", Key::Text, ["http://one.example", "http://other.example"]),
         Flag {
             beside: &["--listen=192.0.2.1:1", "--insecure"],

@@ -1,12 +1,13 @@
 //! The modelled etcd: an election on leases. Its answers are linearizable, and late or lost; its leases end early or late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use scheduler_core::engine::{KeepAliveId, LoanId, ProofId};
 use scheduler_core::ids::AgentInstance;
 use scheduler_core::txn::Election as Won;
 
+use crate::clock::Instant;
 use crate::election::{Candidate, Election, Renewal};
 use crate::event::Event;
 use crate::locks::LockTable;
@@ -24,18 +25,20 @@ const WATCH: Duration = Duration::from_secs(1);
 pub(crate) struct Coordinator {
     pub(crate) election: Election,
     pub(crate) locks: LockTable,
+    /// When an agent's lease last ended.
+    pub(crate) leases_ended: BTreeMap<AgentInstance, Instant>,
     pub(crate) is_down: bool,
     pub(crate) cut: BTreeSet<usize>,
 }
 
 impl Coordinator {
-    fn reaches(&self, server: usize) -> bool {
+    pub(crate) fn reaches(&self, server: usize) -> bool {
         !self.is_down && !self.cut.contains(&server)
     }
 }
 
 impl World {
-    fn coordinator_answers(&mut self, candidate: Candidate, arrival: Arrival) {
+    pub(crate) fn coordinator_answers(&mut self, candidate: Candidate, arrival: Arrival) {
         let Candidate { server, generation, .. } = candidate;
         let at = self.now.after(self.network_delay());
         self.queue.plan(at, Event::Server { server, generation, arrival });
@@ -158,7 +161,7 @@ impl World {
         if !self.coordinator.reaches(candidate.server) || !self.coordinator.election.leads(candidate) {
             return;
         }
-        let ends = self.coordinator.locks.lend(agent, lasts, self.now);
+        let (lasts, ends) = self.coordinator.locks.lend(agent, lasts, self.now);
         let late = self.lateness();
         let ends = self.coordinator.locks.delay(agent, late).unwrap_or(ends);
         self.queue.plan(ends, Event::AgentLeaseEnds(agent));
@@ -167,7 +170,7 @@ impl World {
             return;
         }
         self.tally.count("coordinator", "lease lent to an agent");
-        self.coordinator_answers(candidate, Arrival::LeaseLent(id, agent));
+        self.coordinator_answers(candidate, Arrival::LeaseLent(id, agent, lasts));
     }
 
     pub(crate) fn agent_lease_ends(&mut self, agent: AgentInstance) {
@@ -186,12 +189,17 @@ impl World {
 
     /// At its end, or early. Who cannot be told finds it with the next look at its watch.
     pub(crate) fn end_agent_lease(&mut self, agent: AgentInstance) {
-        self.coordinator.locks.end(agent);
+        self.end_agent_lease_unheard(agent);
         let Some(leader) = self.coordinator.election.leader.filter(|leader| self.coordinator.reaches(leader.server))
         else {
             return;
         };
         self.coordinator_answers(leader, Arrival::LeasesEnded(vec![agent]));
+    }
+
+    pub(crate) fn end_agent_lease_unheard(&mut self, agent: AgentInstance) {
+        self.coordinator.locks.end(agent);
+        self.coordinator.leases_ended.insert(agent, self.now);
     }
 
     pub(crate) fn resignation_arrives(&mut self, candidate: Candidate) {
@@ -239,7 +247,9 @@ impl World {
         for candidate in all {
             self.end_candidacy(candidate);
         }
-        self.coordinator.locks = LockTable::default();
+        for agent in self.coordinator.locks.agents() {
+            self.end_agent_lease_unheard(agent);
+        }
     }
 
     pub(crate) fn coordinator_returns(&mut self) {

@@ -5,13 +5,14 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use executor_agent::session::{AttemptKey, Input as AgentInput};
-use scheduler_core::engine::{Answer, KeepAliveId, LoanId, ProofId, Refusal, RequestHandle};
+use scheduler_core::engine::{Answer, KeepAliveId, LoanId, LockCallId, ProofId, Refusal, RequestHandle};
 use scheduler_core::ids::AgentInstance;
 
 use crate::clock::Instant;
 use crate::election::Candidate;
 use crate::faults::Heal;
 use crate::ledger::CallNumber;
+use crate::locking::LockCall;
 use crate::network::{ConnectionId, Packet, Side};
 use crate::server::Arrival;
 
@@ -76,6 +77,7 @@ pub(crate) enum Event {
     LeaseEnds(Candidate),
     ProofAsked(Candidate, ProofId, Vec<AgentInstance>),
     LoanAsked(Candidate, LoanId, AgentInstance, Duration),
+    LocksAsked(Candidate, LockCallId, LockCall),
     AgentLeaseEnds(AgentInstance),
     /// A server's watch of who stands and leads.
     Watches {

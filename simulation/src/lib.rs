@@ -16,6 +16,7 @@ pub mod jobs;
 mod kinds;
 mod ledger;
 mod left_behind;
+mod locking;
 mod locks;
 mod network;
 mod plant;

@@ -21,11 +21,11 @@ struct Lease {
 }
 
 impl LockTable {
-    /// Gives a lease, or renews the one that is there; when it ends.
-    pub fn lend(&mut self, agent: AgentInstance, lasts: Duration, now: Instant) -> Instant {
+    /// Gives a lease, or renews the one that is there; how long it lasts after each renewal, and when it ends.
+    pub fn lend(&mut self, agent: AgentInstance, lasts: Duration, now: Instant) -> (Duration, Instant) {
         let lease = self.leases.entry(agent).or_insert(Lease { lasts, ends: now });
         lease.ends = lease.ends.max(now.after(lease.lasts));
-        lease.ends
+        (lease.lasts, lease.ends)
     }
 
     /// Whether there was one.
@@ -61,21 +61,32 @@ impl LockTable {
         self.held.retain(|_, holder| holder.instance != agent);
     }
 
-    /// Takes those that are free; the others are named. `None`: the agent has no lease.
-    pub fn take(&mut self, locks: &[HeldLock]) -> Option<Vec<LockName>> {
+    /// Takes those that are free; the others are told as they are. `None`: the agent has no lease.
+    pub fn take(&mut self, locks: &[HeldLock]) -> Option<Vec<HeldLock>> {
         if locks.iter().any(|lock| !self.leases.contains_key(&lock.holder.instance)) {
             return None;
         }
-        let refused = locks.iter().filter(|lock| *self.held.entry(lock.name).or_insert(lock.holder) != lock.holder);
-        Some(refused.map(|lock| lock.name).collect())
+        let taken = locks.iter().map(|lock| {
+            let holder = *self.held.entry(lock.name).or_insert(lock.holder);
+            HeldLock { name: lock.name, holder }
+        });
+        Some(taken.zip(locks).filter(|(found, asked)| found != *asked).map(|(found, _)| found).collect())
     }
 
     pub fn release(&mut self, locks: &[HeldLock]) {
         for lock in locks {
             if self.held.get(&lock.name) == Some(&lock.holder) {
-                self.held.remove(&lock.name);
+                self.free(lock.name);
             }
         }
+    }
+
+    pub(crate) fn free(&mut self, name: LockName) {
+        self.held.remove(&name);
+    }
+
+    pub(crate) fn holder(&self, name: LockName) -> Option<Holder> {
+        self.held.get(&name).copied()
     }
 
     pub fn held(&self) -> Vec<HeldLock> {

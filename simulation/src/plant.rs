@@ -27,6 +27,12 @@ kinds! {
         ReportAcknowledgedEarly = "report acknowledged before it is durable",
         /// The leader takes an attempt's slot for free before the end of the attempt is in the ledger.
         SlotFreedEarly = "lock released before the report is durable",
+        /// A leader does not hear that agents' leases end, with their locks.
+        IdleLockOutlivesLease = "idle lock reused after its lease ended",
+        /// A leader takes locks for taken as soon as it has asked for them.
+        DispatchBeforeLock = "dispatch before the lock's answer",
+        /// A release frees the lock, whoever has it by then.
+        LockOfAnotherReleased = "release of another's lock",
         /// Changes are answered before they are durable.
         ChangeAnsweredEarly = "change answered before it is durable",
         /// What is under way to an agent when its job is changed is sent after the answer.

@@ -32,6 +32,8 @@ pub struct Profile {
     pub keep_alives_lost: f64,
     /// The coordinator keeps a lease for longer than it says.
     pub leases_late: f64,
+    pub lock_calls_lost: f64,
+    pub lock_calls_repeated: f64,
     /// Machines that die without a word, and tasks that do not end when they are told to.
     pub silent_deaths: bool,
     pub stuck_tasks: bool,
@@ -76,6 +78,8 @@ impl Profile {
             proofs_lost: sometimes(random, 0.4, 100),
             keep_alives_lost: sometimes(random, 0.4, 600),
             leases_late: sometimes(random, 0.4, 300),
+            lock_calls_lost: sometimes(random, 0.4, 100),
+            lock_calls_repeated: sometimes(random, 0.4, 100),
             silent_deaths: true,
             stuck_tasks: true,
             is_directed: false,
@@ -125,6 +129,8 @@ impl Profile {
             proofs_lost: 0.0,
             keep_alives_lost: 0.0,
             leases_late: 0.0,
+            lock_calls_lost: 0.0,
+            lock_calls_repeated: 0.0,
             silent_deaths: false,
             stuck_tasks: false,
             schedules: Schedules::Mixed,
@@ -150,6 +156,8 @@ impl Profile {
             Nuisance::ProofLost => self.proofs_lost = 0.0,
             Nuisance::KeepAliveLost => self.keep_alives_lost = 0.0,
             Nuisance::LeaseLate => self.leases_late = 0.0,
+            Nuisance::LockCallLost => self.lock_calls_lost = 0.0,
+            Nuisance::LockCallRepeated => self.lock_calls_repeated = 0.0,
             Nuisance::HalfOpen => self.silent_deaths = false,
             Nuisance::StuckTask => self.stuck_tasks = false,
         }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use scheduler_core::engine::{Answer, Command, Refusal};
+use scheduler_core::ids::AgentInstance;
 use scheduler_core::job::Definition;
+use scheduler_core::lock::HeldLock;
 use scheduler_core::run::{Run, Trigger};
 use scheduler_core::time::Timestamp;
 
@@ -244,6 +246,12 @@ impl Script {
         self.world.ledger.keeps_from = Some(server);
     }
 
+    /// The lease of an agent ends early, with its locks; the leader hears of it when it asks, or looks at its watch.
+    pub fn end_agents_lease(&mut self, agent: usize) {
+        let instance = AgentInstance(self.world.agents[agent].instance);
+        self.world.end_agent_lease_unheard(instance);
+    }
+
     pub fn end_leaders_lease(&mut self) {
         self.world.strike(Fault::LeaseEndsEarly);
     }
@@ -304,6 +312,11 @@ impl Script {
     /// Those that its schedule made.
     pub fn scheduled(&self, job: usize) -> Vec<Run> {
         self.runs(job).into_iter().filter(|run| run.trigger == Trigger::Schedule).collect()
+    }
+
+    /// Those that are held at the coordinator.
+    pub fn locks(&self) -> Vec<HeldLock> {
+        self.world.coordinator.locks.held()
     }
 
     /// How often agents really started the run.

@@ -2,13 +2,14 @@
 //! once and end in any order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use agent_wire::{Credits, server_messages};
 use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
 use scheduler_core::engine::{
-    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, LoanId, Other, ProofId, Publication,
-    Request, RequestHandle,
+    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, LoanId, LockCallId, Other, ProofId,
+    Publication, Request, RequestHandle,
 };
 use scheduler_core::ids::{AgentInstance, NodeId};
 use scheduler_core::txn::{Call, CallId, Done, Election, Failure};
@@ -17,6 +18,7 @@ use crate::clock::{Clock, Instant};
 use crate::coordinator::LEASE;
 use crate::election::Candidate;
 use crate::event::Event;
+use crate::locking::LockAnswer;
 use crate::network::{ConnectionId, End, Packet, Side};
 use crate::plant::Plant;
 use crate::planted::HeldBack;
@@ -33,7 +35,8 @@ pub(crate) enum Arrival {
     /// Who leads, and which others stand or lead.
     Standing(Option<usize>, Vec<usize>),
     Proved(ProofId, i64, Vec<AgentInstance>),
-    LeaseLent(LoanId, AgentInstance),
+    LeaseLent(LoanId, AgentInstance, Duration),
+    OfLocks(LockCallId, LockAnswer),
     LeasesEnded(Vec<AgentInstance>),
     Called(CallId, Result<Done, Failure>),
     Packet(ConnectionId, Packet),
@@ -121,7 +124,8 @@ impl World {
             node: node(s),
             agent_ttl,
             lease: Some(LEASE),
-            min_every: std::time::Duration::from_millis(100),
+            min_every: Duration::from_millis(100),
+            idle_locks: self.idle_locks(),
             seed: self.random.wide(),
         };
         let now = self.now;
@@ -227,10 +231,11 @@ impl World {
                 self.leases_ended(s, ended);
                 self.give(s, Input::LeadershipProved(proof, Some(revision)));
             }
-            Arrival::LeaseLent(id, agent) => {
+            Arrival::LeaseLent(id, agent, lasts) => {
                 self.servers[s].lent.insert(agent);
-                self.give(s, Input::LeaseLent(id, agent));
+                self.give(s, Input::LeaseLent(id, agent, lasts));
             }
+            Arrival::OfLocks(id, answer) => self.give(s, answer.of(id)),
             Arrival::LeasesEnded(ended) => self.leases_ended(s, ended),
             Arrival::Called(id, result) => self.give(s, Input::Called(id, result)),
             Arrival::Packet(connection, packet) => self.take_packet(s, connection, packet),
@@ -244,7 +249,7 @@ impl World {
     }
 
     fn leases_ended(&mut self, s: usize, ended: Vec<AgentInstance>) {
-        if !ended.is_empty() {
+        if !ended.is_empty() && self.plant != Some(Plant::IdleLockOutlivesLease) {
             self.servers[s].lent.retain(|agent| !ended.contains(agent));
             self.give(s, Input::LeasesEnded(ended));
         }
@@ -389,6 +394,9 @@ impl World {
                 Effect::LendLease(candidacy, id, agent, lasts) => {
                     self.tell_coordinator(s, candidacy, |candidate| Event::LoanAsked(candidate, id, agent, lasts));
                 }
+                effect @ (Effect::ReadLocks(..) | Effect::TakeLocks(..) | Effect::ReleaseLocks(..)) => {
+                    self.ask_about_locks(s, effect);
+                }
                 Effect::Resign(candidacy) => {
                     self.servers[s].candidacy.take_if(|current| *current == candidacy);
                     self.servers[s].is_elected = false;
@@ -442,7 +450,12 @@ impl World {
         }
     }
 
-    fn tell_coordinator(&mut self, s: usize, candidacy: CandidacyId, event: impl FnOnce(Candidate) -> Event) {
+    pub(crate) fn tell_coordinator(
+        &mut self,
+        s: usize,
+        candidacy: CandidacyId,
+        event: impl FnOnce(Candidate) -> Event,
+    ) {
         let candidate = Candidate { server: s, generation: self.servers[s].generation, candidacy };
         let at = self.now.after(self.network_delay());
         self.queue.plan(at, event(candidate));
@@ -543,6 +556,9 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
         Effect::Quit(_) => "Quit",
         Effect::ProveLeadership(..) => "ProveLeadership",
         Effect::LendLease(..) => "LendLease",
+        Effect::ReadLocks(..) => "ReadLocks",
+        Effect::TakeLocks(..) => "TakeLocks",
+        Effect::ReleaseLocks(..) => "ReleaseLocks",
         Effect::Call(_, Call::Survey) => "Survey",
         Effect::Call(_, Call::TakeOver(_)) => "TakeOver",
         Effect::Call(_, Call::Load { .. }) => "Load",

@@ -17,6 +17,10 @@ kinds! {
         /// On the way there, or on the way back.
         KeepAliveLost = "keep-alive lost",
         LeaseLate = "lease kept for longer",
+        /// On the way there, or on the way back.
+        LockCallLost = "lock call lost",
+        /// Its client did not hear that it was done, and has it done once more.
+        LockCallRepeated = "lock call done once more, late",
         /// A machine dies, and does not close the connections of its process.
         HalfOpen = "half-open connection",
         StuckTask = "task that cannot be killed",

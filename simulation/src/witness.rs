@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use scheduler_core::agent::Outcome;
 use scheduler_core::calendar::CalendarKey;
-use scheduler_core::ids::{AttemptId, BackfillId, Epoch, FencingToken, JobUid, RunId};
+use scheduler_core::ids::{AgentInstance, AttemptId, BackfillId, Epoch, FencingToken, JobUid, RunId};
 use scheduler_core::job::{Job, Payload};
+use scheduler_core::lock::LockName;
 use scheduler_core::run::{AttemptState, Reason, RunState, Trigger};
 use scheduler_core::schedule::{Compiled, Exclusion};
 use scheduler_core::time::Timestamp;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use crate::client::WriteId;
 use backfills::BackfillRecord;
+pub(crate) use commits::short_attempt;
 use watch::Watcher;
 
 pub(crate) struct Version {
@@ -48,6 +50,8 @@ pub(crate) struct JobRecord {
     running: BTreeSet<AttemptId>,
     /// Of each slot: a later holder of it has a higher token.
     last_tokens: BTreeMap<u32, FencingToken>,
+    /// Of what was really started in each slot.
+    last_started: BTreeMap<u32, FencingToken>,
 }
 
 impl JobRecord {
@@ -73,6 +77,7 @@ pub(crate) struct AttemptRecord {
     job: JobUid,
     instance: Uuid,
     slot: u32,
+    token: FencingToken,
     state: AttemptState,
     ended: Option<(AttemptState, Option<Reason>)>,
     /// `max_instances` when it was handed out.
@@ -149,6 +154,20 @@ impl Witness {
 
     pub(crate) fn job_of(&self, attempt: AttemptId) -> Option<JobUid> {
         self.attempts.get(&attempt).map(|record| record.job)
+    }
+
+    /// The slot that the ledger gave to an attempt, and to whom.
+    pub(crate) fn slot_of(&self, attempt: AttemptId) -> Option<(LockName, AgentInstance)> {
+        let record = self.attempts.get(&attempt)?;
+        Some((LockName { job: record.job, slot: record.slot }, AgentInstance(record.instance)))
+    }
+
+    /// What runs in a slot, and where.
+    pub(crate) fn running_in(&self, name: LockName) -> impl Iterator<Item = (AttemptId, Uuid)> {
+        let running = self.jobs.get(&name.job).into_iter().flat_map(|job| &job.running);
+        let runs = |id: &&AttemptId| self.deeds.get(*id).is_some_and(|deeds| deeds.runs && !deeds.is_suspended);
+        let running = running.filter(runs).filter_map(|id| Some((*id, self.attempts.get(id)?)));
+        running.filter(move |(_, record)| record.slot == name.slot).map(|(id, record)| (id, record.instance))
     }
 
     pub(crate) fn unended_of(&self, instance: Option<Uuid>) -> Vec<AttemptId> {

@@ -149,6 +149,7 @@ impl World {
             Event::LeaseEnds(candidate) => self.lease_ends(candidate),
             Event::ProofAsked(candidate, proof, renewing) => self.proof_asked(candidate, proof, &renewing),
             Event::LoanAsked(candidate, id, agent, lasts) => self.loan_asked(candidate, id, agent, lasts),
+            Event::LocksAsked(candidate, id, call) => self.locks_asked(candidate, id, call),
             Event::AgentLeaseEnds(agent) => self.agent_lease_ends(agent),
             Event::Watches { server, generation } => self.watches(server, generation),
             Event::ClientActs { client } => self.client_acts(client),

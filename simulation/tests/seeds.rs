@@ -55,6 +55,9 @@ fn is_it(plant: Plant, found_as: Promise) -> bool {
         Plant::TasksDieWithStream => found_as == Promise::P6,
         Plant::BadInputPutRight => found_as == Promise::P8,
         Plant::ChangeAnsweredBeforeRevocation => found_as == Promise::P9,
+        Plant::IdleLockOutlivesLease | Plant::DispatchBeforeLock | Plant::LockOfAnotherReleased => {
+            found_as == Promise::P4
+        }
         _ => true,
     }
 }

@@ -76,11 +76,13 @@ impl Shared {
         std::str::from_utf8(key).ok()?.strip_prefix(&self.settings.agent_prefix())?.parse().ok()
     }
 
-    pub(super) async fn lend(&self, leader: &Key, agent: AgentInstance, lasts: Duration) -> Result<(), Error> {
+    /// How long the lease lasts after each renewal: one that was there already is as long as whoever gave it said.
+    pub(super) async fn lend(&self, leader: &Key, agent: AgentInstance, lasts: Duration) -> Result<Duration, Error> {
         let key = self.agent_key(agent);
         let (mut found, _) = self.read(&key).await?;
         if found.is_none() {
-            let lease = self.grant(Duration::from_secs(lasts.as_secs() + u64::from(lasts.subsec_nanos() > 0))).await?;
+            let lasts = Duration::from_secs(lasts.as_secs() + u64::from(lasts.subsec_nanos() > 0));
+            let lease = self.grant(lasts).await?;
             let transaction = Transaction {
                 guards: vec![leader.guard(), Guard::Made(key.clone(), 0)],
                 writes: vec![Write::Put { key: key.clone(), value: agent.to_string().into_bytes(), lease }],
@@ -89,7 +91,7 @@ impl Shared {
             match self.transact(&transaction).await.map_err(of_agent)? {
                 Outcome::Done { revision, .. } => {
                     self.lent.by_agent().insert(agent, Lease { id: lease, created: revision });
-                    return Ok(());
+                    return Ok(lasts);
                 }
                 Outcome::NotDone { read, .. } => {
                     let mut read = read.into_iter();
@@ -101,9 +103,10 @@ impl Shared {
         }
         let found = found.ok_or(Error::NoLease)?;
         let lease = Lease { id: found.lease(), created: found.create_revision() };
+        let lasts = self.time_to_live(lease.id).await.map_err(of_agent)?;
         self.renew(lease.id).await.map_err(of_agent)?;
         self.lent.by_agent().insert(agent, lease);
-        Ok(())
+        Ok(lasts)
     }
 
     /// Renews leases, all at once. One that is not renewed in time holds up nobody else's.
@@ -112,10 +115,9 @@ impl Shared {
             let Some(lease) = self.lent.by_agent().get(agent).copied() else { return (*agent, Renewal::Ended) };
             let renewal = match timeout(self.members.patience(), self.renew(lease.id)).await {
                 Ok(Ok(())) => Renewal::Done,
-                Ok(Err(Failure::Gone)) => {
-                    self.lent.ended(*agent, lease);
-                    Renewal::Ended
-                }
+                // Unless another has been lent since, or the watch was faster.
+                Ok(Err(Failure::Gone)) if self.lent.ended(*agent, lease) => Renewal::Ended,
+                Ok(Err(Failure::Gone)) => Renewal::Unknown,
                 Ok(Err(Failure::Refused(_) | Failure::Unreachable(_))) | Err(_) => Renewal::Unknown,
             };
             (*agent, renewal)

@@ -53,23 +53,29 @@ impl Shared {
         Ok(held)
     }
 
-    /// Takes locks for the agent that has this lease; those that others have.
-    pub(super) async fn take(&self, leader: &Key, lease: i64, locks: &[HeldLock]) -> Result<Vec<LockName>, Error> {
+    /// Takes locks for the agent that has this lease; those that are held otherwise.
+    pub(super) async fn take(&self, leader: &Key, lease: i64, locks: &[HeldLock]) -> Result<Vec<HeldLock>, Error> {
         let mut refused = Vec::new();
         for batch in locks.chunks(MOST) {
             let mut open = batch.to_vec();
             let mut tries = TRIES;
             while let Some(read) = self.try_to_take(leader, lease, &open).await? {
-                let before = open.len();
+                let (before, mut unreadable) = (open.len(), false);
                 let is_free = |lock: &HeldLock, found: Option<&KeyValue>| match found {
                     None => true,
                     Some(kv) if kv.value() == value(&lock.holder) => false,
-                    Some(_) => {
-                        refused.push(lock.name);
+                    Some(kv) => {
+                        match holder(kv.value()) {
+                            Some(holder) => refused.push(HeldLock { name: lock.name, holder }),
+                            None => unreadable = true,
+                        }
                         false
                     }
                 };
                 retain(&mut open, &read, is_free);
+                if unreadable {
+                    return Err(Error::Refused("a lock cannot be understood".to_owned()));
+                }
                 tries = if open.len() < before { TRIES } else { tries - 1 };
                 if open.is_empty() {
                     break;

@@ -128,6 +128,13 @@ impl Shared {
         self.members.ask(self.within(), renew).await.map(|_| ())
     }
 
+    /// How long the lease lasts after each renewal.
+    pub(super) async fn time_to_live(&self, lease: i64) -> Result<Duration, Failure> {
+        let ask = |mut client: Client| async move { client.lease_time_to_live(lease, None).await };
+        let granted = self.members.ask(self.within(), ask).await?.granted_ttl();
+        u64::try_from(granted).ok().filter(|granted| *granted > 0).map(Duration::from_secs).ok_or(Failure::Gone)
+    }
+
     /// Ends a lease, and with it all keys on it.
     pub(super) async fn revoke(&self, lease: i64) -> Result<(), Failure> {
         let revoke = |mut client: Client| async move { client.lease_revoke(lease).await };

@@ -54,7 +54,7 @@ pub(crate) async fn a_lock_that_one_agent_has_is_refused_to_another(a: &dyn Coor
     let locks = lead(a, &[1, 2]).await;
     let (ours, theirs) = (lock(1, 0, 1, 10), lock(1, 0, 2, 11));
     assert_eq!(locks.take(FIRST, &[ours]).await.unwrap(), []);
-    assert_eq!(locks.take(FIRST, &[theirs]).await.unwrap(), [theirs.name]);
+    assert_eq!(locks.take(FIRST, &[theirs]).await.unwrap(), [ours]);
     assert_eq!(locks.held(FIRST).await.unwrap(), [ours]);
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn a_taking_that_is_repeated_is_the_same_taking(a: &dyn Coordin
     assert_eq!(locks.take(FIRST, &all).await.unwrap(), []);
     assert_eq!(locks.held(FIRST).await.unwrap(), all);
     // The same agent with another token is another taking.
-    assert_eq!(locks.take(FIRST, &[lock(1, 0, 1, 12)]).await.unwrap(), [all[0].name]);
+    assert_eq!(locks.take(FIRST, &[lock(1, 0, 1, 12)]).await.unwrap(), [all[0]]);
 }
 
 pub(crate) async fn of_a_batch_the_free_ones_are_taken_and_the_others_named(a: &dyn Coordinator, _: &dyn Coordinator) {
@@ -75,7 +75,7 @@ pub(crate) async fn of_a_batch_the_free_ones_are_taken_and_the_others_named(a: &
     locks.take(FIRST, &theirs).await.unwrap();
     let wanted: Vec<HeldLock> = (1..=5).map(|job| lock(job, 0, 1, 20 + i64::try_from(job).unwrap())).collect();
     let refused = locks.take(FIRST, &wanted).await.unwrap();
-    assert_eq!(refused, [theirs[0].name, theirs[1].name]);
+    assert_eq!(refused, theirs);
     let expected = [wanted[0], theirs[0], wanted[2], theirs[1], wanted[4]];
     assert_eq!(locks.held(FIRST).await.unwrap(), expected);
 }
@@ -113,7 +113,7 @@ pub(crate) async fn who_does_not_lead_takes_and_releases_nothing(a: &dyn Coordin
     for refused in [
         locks(a).take(FIRST, &[lock(2, 0, 1, 11)]).await.map(drop),
         locks(a).release(FIRST, &[ours]).await,
-        locks(a).lend(FIRST, agent(3), TTL).await,
+        locks(a).lend(FIRST, agent(3), TTL).await.map(drop),
         locks(a).held(FIRST).await.map(drop),
     ] {
         assert!(matches!(refused, Err(Error::NotLeading(_))), "{refused:?}");
@@ -132,7 +132,7 @@ pub(crate) async fn a_leader_that_has_not_heard_of_its_end_takes_and_releases_no
     for refused in [
         locks(a).take(FIRST, &[lock(2, 0, 1, 11)]).await.map(drop),
         locks(a).release(FIRST, &[ours]).await,
-        locks(a).lend(FIRST, agent(3), TTL).await,
+        locks(a).lend(FIRST, agent(3), TTL).await.map(drop),
     ] {
         assert!(matches!(refused, Err(Error::NotLeading(_))), "{refused:?}");
     }
@@ -149,6 +149,9 @@ pub(crate) async fn the_next_leader_finds_the_locks_and_goes_on_with_the_leases(
     first.take(FIRST, &ours[1..]).await.unwrap();
     a.resign(FIRST).await;
     let second = lead(b, &[1, 2]).await;
+    let longer = TTL + TTL;
+    assert_eq!(second.lend(FIRST, agent(1), longer).await.unwrap(), TTL, "it goes on as it was given");
+    assert_eq!(second.lend(FIRST, agent(3), longer).await.unwrap(), longer);
     assert_eq!(second.held(FIRST).await.unwrap(), ours);
     assert_eq!(b.prove(FIRST, &[agent(1), agent(2)]).await.unwrap().ended, []);
     let third = lock(3, 0, 1, 12);

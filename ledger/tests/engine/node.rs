@@ -9,7 +9,9 @@ use std::time::Duration;
 use ledger::Leader;
 use ledger::sqlite::{Clock, Sqlite};
 use scheduler_core::agent::{Assign, FromAgent, Hello, Inventory, StreamId, TaskType, ToAgent};
-use scheduler_core::engine::{Alert, Answer, Command, Config, Effect, Engine, Input, Refusal, Request, RequestHandle};
+use scheduler_core::engine::{
+    Alert, Answer, Command, Config, Effect, Engine, IdleLocks, Input, Refusal, Request, RequestHandle,
+};
 use scheduler_core::ids::{AgentInstance, Epoch, NodeId};
 use scheduler_core::job::{Definition, Job, JobKey, Payload, Task};
 use scheduler_core::schedule::Schedule;
@@ -67,6 +69,7 @@ impl Node {
             agent_ttl: 600 * SECOND,
             lease: None,
             min_every: SECOND / 10,
+            idle_locks: IdleLocks::default(),
             seed: u128::from(machine.wall().as_micros().unsigned_abs()),
         };
         let mut engine = Engine::new(config, machine.now());
@@ -121,7 +124,6 @@ impl Node {
                 Effect::Campaign(id) => Input::Elected(id, None),
                 Effect::KeepAlive(_, id) => Input::KeptAlive(id),
                 Effect::ProveLeadership(_, id, _) => Input::LeadershipProved(id, None),
-                Effect::LendLease(_, id, agent, _) => Input::LeaseLent(id, agent),
                 Effect::Call(id, call) => Input::Called(id, self.ledger.call(call).await),
                 Effect::Answer(handle, answer) => {
                     self.answers.insert(handle, answer);
@@ -136,6 +138,9 @@ impl Node {
                     continue;
                 }
                 Effect::Send(..) | Effect::Close(..) | Effect::Publish(_) => continue,
+                Effect::LendLease(..) | Effect::ReadLocks(..) | Effect::TakeLocks(..) | Effect::ReleaseLocks(..) => {
+                    panic!("a node alone has no locks: {effect:?}")
+                }
                 Effect::Resign(_) | Effect::Bury(_) | Effect::Quit(_) => panic!("nothing here ends a term: {effect:?}"),
             };
             let mut out = Vec::new();

@@ -82,6 +82,7 @@ impl AgentEntry {
         self.stream.is_some()
             && self.joined
             && self.has_right
+            && self.lease.is_good(now)
             && !(self.draining || self.asked_to_drain)
             && now.since(self.last_heartbeat) <= fresh
     }
@@ -102,6 +103,13 @@ pub(super) struct Beat {
     pub(super) received: Timestamp,
 }
 
+/// Whether this node leads, asked for the sake of heartbeats, whose agents' leases are renewed on the way.
+pub(super) struct Question {
+    pub(super) asked: Boot,
+    pub(super) beats: BTreeMap<AgentInstance, Beat>,
+    pub(super) renews: Vec<AgentInstance>,
+}
+
 #[derive(Default)]
 pub(super) struct Agents {
     pub(super) by_instance: BTreeMap<AgentInstance, AgentEntry>,
@@ -112,7 +120,7 @@ pub(super) struct Agents {
     pub(super) unasked: BTreeMap<AgentInstance, Beat>,
     /// Questions to the coordinator under way, and the heartbeats that came before each: its answer confirms
     /// them, and those of the questions before it. Not every question is answered.
-    pub(super) asked: BTreeMap<ProofId, BTreeMap<AgentInstance, Beat>>,
+    pub(super) asked: BTreeMap<ProofId, Question>,
     pub(super) last_asked: Boot,
     /// Those for whom a lease is to be asked for.
     pub(super) due_loans: BTreeSet<AgentInstance>,
@@ -162,6 +170,15 @@ impl Agents {
             None if offered => Err(Unplaceable::NoAgent),
             None => Err(Unplaceable::UnknownTaskType),
         }
+    }
+
+    /// How much more work of the class an agent takes.
+    pub(super) fn room(&self, instance: AgentInstance, class: &Class, now: Boot, fresh: Duration) -> usize {
+        let entry = self.by_instance.get(&instance);
+        let takes = |entry: &&AgentEntry| {
+            entry.is_open(now, fresh) && entry.fits(class) && !self.cordons.contains_key(&entry.id)
+        };
+        entry.filter(takes).map_or(0, AgentEntry::free)
     }
 
     /// Another instance of the id that beats: it has a stream, or had one a moment ago.

@@ -128,9 +128,11 @@ impl Term {
 
     /// The job is free again: what came up meanwhile is looked at.
     pub(super) fn release(&mut self, uid: JobUid) {
-        let Some(entry) = self.jobs.get_mut(uid) else { return };
+        let Some(entry) = self.jobs.get_mut(uid) else { return self.settle_locks(uid) };
         entry.busy = None;
-        for candidate in std::mem::take(&mut entry.parked) {
+        let parked = std::mem::take(&mut entry.parked);
+        self.settle_locks(uid);
+        for candidate in parked {
             match candidate {
                 Candidate::Due(uid) => {
                     self.to_consider.insert(uid);

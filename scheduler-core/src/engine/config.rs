@@ -13,8 +13,24 @@ pub struct Config {
     pub lease: Option<Duration>,
     /// Shortest period of `every`.
     pub min_every: Duration,
+    /// Locks that outlive their attempts.
+    pub idle_locks: IdleLocks,
     /// Seed of ids and backoff jitter: randomness is an input.
     pub seed: u128,
+}
+
+/// How long, and how many, locks stay with their agents without an attempt (rule 20).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdleLocks {
+    pub last: Duration,
+    pub an_agent: usize,
+    pub in_all: usize,
+}
+
+impl Default for IdleLocks {
+    fn default() -> Self {
+        Self { last: Duration::from_secs(90), an_agent: 32_768, in_all: 131_072 }
+    }
 }
 
 /// Transactions in flight at the same time.

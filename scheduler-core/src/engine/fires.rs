@@ -32,8 +32,8 @@ impl Term {
             self.jobs.undecided.insert((instant, uid));
             self.to_consider.insert(uid);
         }
-        if self.suspended {
-            // What has become due holds the watermark back; it is decided when the lease is confirmed again.
+        if !self.decides() {
+            // What has become due holds the watermark back; it is decided when the lease is confirmed, and the locks known.
             return;
         }
         while let Some(&(due, run)) = self.run_timers.first().filter(|(due, _)| *due <= now) {

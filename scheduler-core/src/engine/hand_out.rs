@@ -40,7 +40,11 @@ impl Term {
             }
             match candidate {
                 Candidate::Due(uid) => self.enter_due(uid, batch),
-                Candidate::Run(run) => self.start_attempt(run, instance, batch),
+                Candidate::Run(run) => {
+                    let class = Arc::clone(&entry.class);
+                    let instance = self.preferred_agent(uid, &class, instance);
+                    self.start_attempt(run, instance, batch);
+                }
             }
         }
         true
@@ -119,12 +123,16 @@ impl Term {
 
     /// Makes an attempt of a run on an agent; it is sent when the transaction is in the ledger.
     fn start_attempt(&mut self, id: RunId, instance: AgentInstance, batch: &mut Batch) {
-        self.release_deadline(id);
+        let Some(uid) = self.runs.get(&id).map(|live| live.run.job_uid) else { return };
+        let slot = self.free_slot(uid, instance);
+        if slot.is_some() {
+            self.release_deadline(id);
+        }
         let Some(live) = self.runs.get_mut(&id) else { return };
-        let Some(entry) = self.jobs.get_mut(live.run.job_uid) else { return };
+        let Some(entry) = self.jobs.get_mut(uid) else { return };
         let Some(agent) = self.agents.by_instance.get_mut(&instance) else { return };
-        let Some(slot) = entry.free_slot() else {
-            // `max_instances` shrank since it was queued.
+        let Some(slot) = slot else {
+            // `max_instances` shrank since it was queued, or a lock is in the way for a moment.
             let rank = entry.rank(live.run.next_attempt_time.unwrap_or(live.run.not_before));
             entry.waiting.insert((rank, id));
             return;
@@ -156,6 +164,7 @@ impl Term {
         live.run.reason_message.clear();
         batch.write(&live.run);
         batch.then.push(Then::Assign(attempt_id));
+        self.lock_for(attempt_id);
         self.stats.attempts_assigned += 1;
     }
 

@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 
 use crate::agent::{Ack, LogAck, Outcome, Report, ReportEvent, ToAgent};
 use crate::ids::{AgentInstance, AttemptId, JobUid, RunId};
-use crate::run::{AttemptEvent, RunEvent};
+use crate::run::{AttemptEvent, Reason, RunEvent};
 use crate::txn::LateOutcome;
 
 use super::attempts::End;
 use super::batch::{Batch, Cause, Then};
 use super::config::{BATCH_MAX, STARTED_GROUP};
 use super::input::Effect;
+use super::live::Dispatch;
 use super::parts::Part;
 use super::refused::{OutOfService, Spoilt};
 use super::term::Term;
@@ -107,6 +108,8 @@ impl Term {
 
     fn take_event(&mut self, event: &Event, batch: &mut Batch, out: &mut Vec<Effect>) {
         match event {
+            // It has got its lock since, and was sent.
+            Event::End(attempt, End::NotStarted(Reason::LockNotTaken, _)) if self.was_sent(*attempt) => {}
             Event::End(attempt, end) => self.end_attempt(*attempt, end, batch),
             Event::Due(run) => self.judge_due_run(*run, batch),
             Event::Expired(run) => self.expire(*run, batch),
@@ -119,6 +122,10 @@ impl Term {
             Event::Spoilt(spoilt) => self.end_spoilt(spoilt, batch),
             Event::OutOfService(order) => self.take_out_of_service(order, batch),
         }
+    }
+
+    fn was_sent(&self, id: AttemptId) -> bool {
+        self.live_attempt(id).is_some_and(|live| live.dispatch == Dispatch::Sent)
     }
 
     fn is_from_holder(&self, from: AgentInstance, id: AttemptId) -> bool {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::agent::{Closed, FromAgent, Hello, StreamId, ToAgent};
 use crate::ids::{AgentId, AgentInstance, Epoch, NodeId};
+use crate::lock::HeldLock;
 use crate::txn::{Call, CallId, Done, Election, Failure};
 
 use super::publication::Publication;
@@ -25,6 +26,10 @@ pub struct KeepAliveId(pub u64);
 /// A leader's request to the coordinator for a lease for an agent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LoanId(pub u64);
+
+/// A leader's question to the coordinator about locks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LockCallId(pub u64);
 
 /// Another node that stands for election, or leads: so it reaches the ledger, and its clock is right.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,8 +70,16 @@ pub enum Input {
     Stop,
     /// This node led at some instant after the question was asked; at which revision of the coordinator, where it has them.
     LeadershipProved(ProofId, Option<i64>),
-    /// The agent has a lease, from some instant after it was asked for.
-    LeaseLent(LoanId, AgentInstance),
+    /// The agent has a lease, from some instant after it was asked for, and how long it lasts after each renewal.
+    LeaseLent(LoanId, AgentInstance, Duration),
+    /// All locks that are held, at some instant after they were asked for.
+    LocksRead(LockCallId, Vec<HeldLock>),
+    /// Locks are taken, but for those that are held otherwise: these, as they are.
+    LocksTaken(LockCallId, Vec<HeldLock>),
+    /// The agent has no lease: no lock was taken.
+    LocksNotTaken(LockCallId),
+    /// Nobody has these locks under the holders named.
+    LocksReleased(LockCallId),
     /// The leases of these agents have ended, and their locks with them.
     LeasesEnded(Vec<AgentInstance>),
     /// The leases of these agents may not have been renewed with this question, whose answer follows.
@@ -94,6 +107,12 @@ pub enum Effect {
     ProveLeadership(CandidacyId, ProofId, Vec<AgentInstance>),
     /// Give an agent a lease of this length, or renew the one that it has.
     LendLease(CandidacyId, LoanId, AgentInstance, Duration),
+    /// Read all locks.
+    ReadLocks(CandidacyId, LockCallId),
+    /// Take locks for one agent, on its lease; no answer means that they may have been taken.
+    TakeLocks(CandidacyId, LockCallId, Vec<HeldLock>),
+    /// Give locks up, those of them that still have the holder named; no answer means that they may have been.
+    ReleaseLocks(CandidacyId, LockCallId, Vec<HeldLock>),
     /// Give the candidacy up, or the leadership that it has won, so that another need not wait.
     Resign(CandidacyId),
     /// Delete the leadership key of this process, if it has one.

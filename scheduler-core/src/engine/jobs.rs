@@ -91,15 +91,6 @@ impl JobEntry {
         self.slots.len() + (self.queued as usize) < self.job.definition.max_instances as usize
     }
 
-    /// The lowest free slot, if fewer than `max_instances` slots of any number are held (rule 20).
-    pub(super) fn free_slot(&self) -> Option<u32> {
-        let max = self.job.definition.max_instances;
-        if self.slots.len() >= max as usize {
-            return None;
-        }
-        (0..max).find(|slot| !self.slots.contains_key(slot))
-    }
-
     /// Where a candidate of this job that is due since then stands in the order of dispatch.
     pub(super) fn rank(&self, due: Timestamp) -> Rank {
         Rank::new(self.job.definition.priority, due)

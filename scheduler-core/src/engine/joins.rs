@@ -8,7 +8,7 @@ use crate::ids::{AgentInstance, AttemptId};
 use crate::run::Reason;
 use crate::time::Timestamp;
 
-use super::agents::{AgentEntry, Beat};
+use super::agents::{AgentEntry, Beat, Question};
 use super::attempts::End;
 use super::inbox::Event;
 use super::input::{Alert, Effect, ProofId};
@@ -151,7 +151,7 @@ impl Term {
                     self.inbox.push_back(Event::End(attempt, end));
                 }
                 Dispatch::Sent if asked_to_stop => self.send_cancel(attempt, out),
-                Dispatch::Unsent => self.send_held_back(attempt, out),
+                Dispatch::Unsent => self.send_held_back(&[attempt], out),
                 Dispatch::Sent | Dispatch::Committing => {}
             }
         }
@@ -171,7 +171,9 @@ impl Term {
         for id in attempts {
             let Some((instance, assign)) = self.assignment(*id) else { continue };
             // An agent that was lost and came back holds it no more: its end is on the way into the ledger.
-            let is_there = |entry: &AgentEntry| !suspended && entry.joined && entry.held.contains(id);
+            let is_there = |entry: &AgentEntry| {
+                !suspended && entry.joined && entry.held.contains(id) && self.has_lock(instance, *id)
+            };
             let there = self.agents.by_instance.get(&instance).is_some_and(is_there);
             if let Some(live) = self.runs.get_mut(&id.run) {
                 if there && id.number == 1 {
@@ -215,21 +217,22 @@ impl Term {
         }
         let id = self.next_proof_id();
         let has_lease = |instance: &AgentInstance| {
-            self.agents.by_instance.get(instance).is_some_and(|entry| entry.lease == AgentLease::Lent)
+            self.agents.by_instance.get(instance).is_some_and(|entry| matches!(entry.lease, AgentLease::Lent { .. }))
         };
-        let renewing = beats.keys().copied().filter(has_lease).collect();
-        self.agents.asked.insert(id, beats);
-        out.push(self.question(id, renewing));
+        // The ledger renews nothing.
+        let renews: Vec<_> = beats.keys().copied().filter(|of| !self.suspended && has_lease(of)).collect();
+        out.push(self.question(id, renews.clone()));
+        self.agents.asked.insert(id, Question { asked: now, beats, renews });
     }
 
     pub(super) fn proved(&mut self, id: ProofId, out: &mut Vec<Effect>) {
-        if !self.agents.asked.contains_key(&id) {
-            return;
-        }
+        let Some(question) = self.agents.asked.remove(&id) else { return };
         let mut heartbeats = BTreeMap::new();
-        while let Some(entry) = self.agents.asked.first_entry().filter(|entry| *entry.key() <= id) {
-            heartbeats.extend(entry.remove());
+        while let Some(entry) = self.agents.asked.first_entry().filter(|entry| *entry.key() < id) {
+            heartbeats.extend(entry.remove().beats);
         }
+        heartbeats.extend(question.beats);
+        self.leases_renewed(&question.renews, question.asked, out);
         for (instance, Beat { n, received }) in heartbeats {
             let Some(entry) = self.agents.by_instance.get_mut(&instance) else { continue };
             entry.confirmed = self.now.boot;

@@ -20,9 +20,13 @@ pub(super) enum AgentLease {
     NotNeeded,
     /// To be asked for. An earlier leader may have lent one.
     Due,
-    /// Asked for, and not answered yet.
-    Asked(LoanId),
-    Lent,
+    /// Asked for, then, and not answered yet.
+    Asked(LoanId, Boot),
+    /// How long it lasts after a renewal, and until when it certainly does after the last.
+    Lent {
+        lasts: Duration,
+        until: Boot,
+    },
     Ended,
 }
 
@@ -35,7 +39,23 @@ impl AgentLease {
     pub(super) fn is_gone(self) -> bool {
         match self {
             Self::NotNeeded | Self::Ended => true,
-            Self::Due | Self::Asked(_) | Self::Lent => false,
+            Self::Due | Self::Asked(..) | Self::Lent { .. } => false,
+        }
+    }
+
+    /// Whether what stands on it certainly lasts, unless the coordinator ends it early.
+    pub(super) fn is_good(self, now: Boot) -> bool {
+        match self {
+            Self::NotNeeded => true,
+            Self::Lent { until, .. } => now < until,
+            Self::Due | Self::Asked(..) | Self::Ended => false,
+        }
+    }
+
+    /// By a call that was made then.
+    pub(super) fn renewed(&mut self, asked: Boot) {
+        if let Self::Lent { lasts, until } = self {
+            *until = asked.saturating_add(*lasts).max(*until);
         }
     }
 }
@@ -47,7 +67,7 @@ impl Term {
         while let Some((at, instance)) = self.agents.unanswered_loans.first().copied().filter(|(at, _)| *at <= now) {
             self.agents.unanswered_loans.remove(&(at, instance));
             if let Some(entry) = self.agents.by_instance.get_mut(&instance)
-                && matches!(entry.lease, AgentLease::Asked(_))
+                && matches!(entry.lease, AgentLease::Asked(..))
             {
                 entry.lease = AgentLease::Due;
                 self.agents.due_loans.insert(instance);
@@ -59,7 +79,7 @@ impl Term {
         for instance in std::mem::take(&mut self.agents.due_loans) {
             let id = LoanId(self.next_call_id().0);
             let Some(entry) = self.agents.by_instance.get_mut(&instance) else { continue };
-            entry.lease = AgentLease::Asked(id);
+            entry.lease = AgentLease::Asked(id, now);
             self.agents.unanswered_loans.insert((now.saturating_add(PATIENCE), instance));
             out.push(Effect::LendLease(self.candidacy, id, instance, self.longest_agent_ttl));
         }
@@ -78,11 +98,27 @@ impl Term {
         }
     }
 
-    pub(super) fn lease_lent(&mut self, id: LoanId, instance: AgentInstance) {
+    pub(super) fn lease_lent(&mut self, id: LoanId, instance: AgentInstance, lasts: Duration) {
         if let Some(entry) = self.agents.by_instance.get_mut(&instance)
-            && entry.lease == AgentLease::Asked(id)
+            && let AgentLease::Asked(loan, asked) = entry.lease
+            && loan == id
         {
-            entry.lease = AgentLease::Lent;
+            entry.lease = AgentLease::Lent { lasts, until: asked.saturating_add(lasts) };
+            self.lock_all_of(instance);
+        }
+    }
+
+    /// What was held back because a lease might have ended is sent.
+    pub(super) fn leases_renewed(&mut self, instances: &[AgentInstance], asked: Boot, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        for instance in instances {
+            let Some(entry) = self.agents.by_instance.get_mut(instance) else { continue };
+            let was_good = entry.lease.is_good(now);
+            entry.lease.renewed(asked);
+            if !was_good && entry.joined {
+                let held: Vec<_> = entry.held.iter().copied().collect();
+                self.send_held_back(&held, out);
+            }
         }
     }
 
@@ -91,6 +127,7 @@ impl Term {
     pub(super) fn leases_ended(&mut self, instances: Vec<AgentInstance>) {
         let (now, fresh) = (self.now.boot, self.freshness());
         for instance in instances {
+            self.locks.forget(instance);
             let Some(entry) = self.agents.by_instance.get_mut(&instance) else { continue };
             if entry.lease == AgentLease::NotNeeded {
                 continue;

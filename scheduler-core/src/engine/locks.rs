@@ -37,7 +37,7 @@ impl LockFilter {
 }
 
 impl Term {
-    pub(super) fn locks(&self, filter: &LockFilter) -> Vec<Lock> {
+    pub(super) fn locks_held(&self, filter: &LockFilter) -> Vec<Lock> {
         let held = self.runs.values().filter_map(|live| {
             let attempt = live.unended_attempt()?;
             Some(Lock {

@@ -43,7 +43,7 @@ impl Term {
         let known = match request.command {
             Command::Status => Some(Answer::Status(Box::new(self.status()))),
             Command::Agents => Some(Answer::Agents(self.agents_known())),
-            Command::Locks(ref filter) => Some(Answer::Locks(self.locks(filter))),
+            Command::Locks(ref filter) => Some(Answer::Locks(self.locks_held(filter))),
             Command::Upcoming { after, most } => Some(Answer::Upcoming(self.next_fires(after, most))),
             _ => None,
         };

@@ -20,21 +20,23 @@ impl Term {
         self.suspended = false;
         let joined = self.agents.by_instance.values().filter(|entry| entry.joined);
         let held: Vec<AttemptId> = joined.flat_map(|entry| entry.held.iter().copied()).collect();
-        for attempt in held {
-            self.send_held_back(attempt, out);
-        }
+        self.send_held_back(&held, out);
     }
 
-    /// Sends an attempt that is in the ledger and was never sent; one that is to be cancelled ends instead.
-    pub(super) fn send_held_back(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) {
-        let Some(live) = self.live_attempt(attempt).filter(|live| live.dispatch == Dispatch::Unsent) else { return };
-        if live.run.cancel_requested_time.is_none() {
-            return self.send_assignments(&[attempt], out);
+    /// Sends attempts that are in the ledger and were never sent; those that are to be cancelled end instead.
+    pub(super) fn send_held_back(&mut self, attempts: &[AttemptId], out: &mut Vec<Effect>) {
+        let mut sendable = Vec::new();
+        for attempt in attempts {
+            let live = self.live_attempt(*attempt).filter(|live| live.dispatch == Dispatch::Unsent);
+            let Some(live) = live else { continue };
+            if live.run.cancel_requested_time.is_none() {
+                sendable.push(*attempt);
+            } else if self.jobs.get(live.run.job_uid).is_none_or(|entry| entry.busy.is_none()) {
+                // A cancel whose commit is under way is followed up after it.
+                self.end_unsent(*attempt);
+            }
         }
-        // A cancel whose commit is under way is followed up after it.
-        if self.jobs.get(live.run.job_uid).is_none_or(|entry| entry.busy.is_none()) {
-            self.end_unsent(attempt);
-        }
+        self.send_assignments(&sendable, out);
     }
 
     pub(super) fn end_unsent(&mut self, attempt: AttemptId) {

@@ -18,6 +18,7 @@ use super::inbox::Event;
 use super::input::{CandidacyId, Effect, RequestHandle};
 use super::jobs::Jobs;
 use super::live::LiveRun;
+use super::lock_table::LockTable;
 use super::numbers::Numbers;
 use super::pace::Pace;
 use super::purges::Walk;
@@ -55,6 +56,7 @@ pub(super) struct Term {
     pub(super) backfills: Backfills,
     pub(super) runs: BTreeMap<RunId, LiveRun>,
     pub(super) agents: Agents,
+    pub(super) locks: LockTable,
     pub(super) queue: Queue,
 
     /// Jobs to look at: something is due, or was while they were busy.
@@ -148,6 +150,7 @@ pub(super) struct Beginning {
 
 impl Term {
     pub(super) fn new(config: Arc<Config>, now: Now, beginning: Beginning) -> Self {
+        let locks = LockTable::new(config.lease.is_some());
         Self {
             config,
             now,
@@ -172,6 +175,7 @@ impl Term {
             backfills: Backfills::default(),
             runs: BTreeMap::new(),
             agents: Agents::default(),
+            locks,
             queue: Queue::default(),
             to_consider: BTreeSet::new(),
             to_retire: BTreeSet::new(),
@@ -264,15 +268,15 @@ impl Term {
         self.walk_histories(out);
     }
 
-    /// Fires are decided, and attempts handed out, only by a leader that can confirm that it is one. Whether more was
-    /// there than fits the batch.
+    /// Fires are decided, and attempts handed out, only by a leader that can confirm that it is one and knows the locks.
+    /// Whether more was there than fits the batch.
     fn decide_and_hand_out(&mut self, batch: &mut Batch) -> bool {
-        if !self.suspended {
+        if self.decides() {
             self.consider_due(batch);
         }
         // They follow from the reports of this very transaction.
         self.continue_backfills(batch);
-        !self.suspended && self.hand_out(batch)
+        self.decides() && self.hand_out(batch)
     }
 
     /// Begins nothing new; who waits for what has not begun is told.
@@ -360,7 +364,7 @@ impl Term {
 
     /// When there is something to do, if nothing comes in before.
     pub(super) fn next_wakeup(&self) -> Option<Boot> {
-        let decides = !self.suspended;
+        let decides = self.decides();
         let wall = [
             self.jobs.fires.first().map(|(time, _)| *time),
             self.holds.first().filter(|_| decides).map(|(time, _)| *time),
@@ -375,6 +379,7 @@ impl Term {
             self.walk.next_wakeup().filter(|_| self.leaving.is_none() && !self.ledger_fails),
             self.agents.first_loss(self.longest_agent_ttl),
             self.next_loan(),
+            self.next_lock_call(),
             self.in_flight.values().filter_map(|flight| flight.retry_at).min().filter(|_| self.leaving.is_none()),
             self.reloads.values().filter_map(|reload| reload.retry_at).min(),
             Some(self.watermark.last_emit.saturating_add(WATERMARK_IDLE))

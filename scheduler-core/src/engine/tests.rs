@@ -12,6 +12,7 @@ mod found;
 mod leases;
 mod ledger;
 mod lives;
+mod locks;
 mod nodes;
 mod placement;
 mod policies;

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::feed::Feed;
 use crate::peers::Whereabouts;
 
+use super::locks;
 use super::streams::Streams;
 use super::{Glance, Handle, Message, QUEUE};
 
@@ -270,8 +271,15 @@ impl Loop {
                     let coordinator = Arc::clone(&self.coordinator);
                     self.answer(async move {
                         let lent = coordinator.locks()?.lend(candidacy, agent, lasts).await;
-                        lent.ok().map(|()| Input::LeaseLent(id, agent))
+                        lent.ok().map(|lasts| Input::LeaseLent(id, agent, lasts))
                     });
+                }
+                Effect::ReadLocks(candidacy, id) => self.answer(locks::read(self.coordinator(), candidacy, id)),
+                Effect::TakeLocks(candidacy, id, locks) => {
+                    self.answer(locks::take(self.coordinator(), candidacy, id, locks));
+                }
+                Effect::ReleaseLocks(candidacy, id, locks) => {
+                    self.answer(locks::release(self.coordinator(), candidacy, id, locks));
                 }
                 Effect::Resign(candidacy) => {
                     let coordinator = Arc::clone(&self.coordinator);
@@ -295,6 +303,10 @@ impl Loop {
                 Effect::Alert(alert) => tell(&alert),
             }
         }
+    }
+
+    fn coordinator(&self) -> Arc<dyn Coordinator> {
+        Arc::clone(&self.coordinator)
     }
 
     fn bury(&mut self, instance: &str) {

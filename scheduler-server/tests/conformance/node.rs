@@ -8,7 +8,7 @@ use axum::Router;
 use coordination::local::Local;
 use ledger::sqlite::Sqlite;
 use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
-use scheduler_core::engine::Config;
+use scheduler_core::engine::{Config, IdleLocks};
 use scheduler_core::ids::NodeId;
 use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_server::access::{Gate, Proved, Rate, Refusals, SignIn};
@@ -53,7 +53,14 @@ impl Node {
         let ledger = Arc::new(Sqlite::open(&file, Arc::new(clock::wall)).await.unwrap());
         let id = NodeId::from("n1");
         let agent_ttl = Duration::from_secs(15);
-        let config = Config { node: id.clone(), agent_ttl, lease: None, min_every: SHORTEST_EVERY, seed: 7 };
+        let config = Config {
+            node: id.clone(),
+            agent_ttl,
+            lease: None,
+            min_every: SHORTEST_EVERY,
+            idle_locks: IdleLocks::default(),
+            seed: 7,
+        };
         let feed = Arc::default();
         let (engine, handle) = Loop::new(config, Arc::clone(&ledger) as _, Arc::new(lock), Arc::clone(&feed));
         let stop = CancellationToken::new();

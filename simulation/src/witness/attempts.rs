@@ -6,6 +6,7 @@ use executor_agent::session::AttemptKey;
 use punctual_proto::v1;
 use scheduler_core::agent::Outcome;
 use scheduler_core::ids::{AttemptId, RunId};
+use scheduler_core::lock::LockName;
 use scheduler_core::run::{AttemptState, Reason};
 use uuid::Uuid;
 use v1::agent_message::Message;
@@ -96,9 +97,18 @@ impl World {
         if let Some((state, _)) = record.ended {
             return self.broken(Promise::P3, format!("attempt {text} is started after it ended as {state}"));
         }
-        let uid = record.job;
+        let (uid, slot, token) = (record.job, record.slot, record.token);
+        let other = self.witness.running_in(LockName { job: uid, slot }).map(|(other, _)| other).min();
+        if let Some(other) = other {
+            let how = format!("attempt {text} is started in the slot that {} runs in", short_attempt(other));
+            self.broken(Promise::P4, how);
+        }
         if let Some(job) = self.witness.jobs.get_mut(&uid) {
             job.running.insert(id);
+            let last = job.last_started.insert(slot, token);
+            if last.is_some_and(|last| last >= token) {
+                self.broken(Promise::P4, format!("attempt {text} is started with a token below its slot's last"));
+            }
         }
         self.check_alone(id);
         let Some(run) = self.witness.runs.get(&id.run) else { return };

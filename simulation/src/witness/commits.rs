@@ -215,6 +215,7 @@ impl World {
             job: uid,
             instance: attempt.agent_instance.0,
             slot: attempt.slot,
+            token: attempt.fencing_token,
             state: attempt.state,
             ended: None,
             limit,
@@ -279,7 +280,7 @@ impl World {
     }
 }
 
-pub(super) fn short_attempt(id: AttemptId) -> String {
+pub(crate) fn short_attempt(id: AttemptId) -> String {
     format!("{}/{}", short(id.run), id.number)
 }
 

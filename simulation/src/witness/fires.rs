@@ -79,6 +79,7 @@ impl World {
                     unended_scheduled: std::collections::BTreeSet::new(),
                     running: std::collections::BTreeSet::new(),
                     last_tokens: std::collections::BTreeMap::new(),
+                    last_started: std::collections::BTreeMap::new(),
                 };
                 self.witness.jobs.insert(job.uid, record);
             }

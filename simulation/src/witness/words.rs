@@ -93,11 +93,15 @@ impl World {
 
     fn check_assign(&mut self, s: usize, assign: &Assign) {
         let id = assign.attempt;
-        let record = self.witness.attempts.get_mut(&id).filter(|record| record.instance == assign.instance.0);
-        let Some(record) = record else {
+        let is_its = |record: &super::AttemptRecord| record.instance == assign.instance.0;
+        if !self.witness.attempts.get(&id).is_some_and(is_its) {
             let how = format!("server {s} hands out {} before it is in the ledger for that agent", short_attempt(id));
             return self.broken(Promise::P3, how);
-        };
+        }
+        if assign.epoch == self.witness.epoch {
+            self.check_lock(id);
+        }
+        let Some(record) = self.witness.attempts.get_mut(&id) else { return };
         let is_first = !std::mem::replace(&mut record.was_sent, true);
         let (revision, is_fires_first) = (record.revision, record.is_fires_first);
         let Some(job) = self.witness.jobs.get(&record.job) else { return };

@@ -1,7 +1,7 @@
-//! Sequences 20, 22 and 24 to 26.
+//! Sequences 20 and 22 to 26.
 
 use scheduler_core::job::{Definition, OnLost, Retry};
-use scheduler_core::run::{AttemptState, RunState};
+use scheduler_core::run::{AttemptState, Reason, RunState};
 use simulation::Fault;
 use simulation::script::Script;
 
@@ -73,6 +73,21 @@ fn a_second_machine_under_a_living_agents_id_is_turned_away() {
     script.end();
 }
 
+/// Sequence 23.
+#[test]
+fn an_attempt_that_is_in_the_ledger_and_has_no_lock_is_never_sent() {
+    let mut script = Script::begin(1, 1);
+    script.create(0, manual());
+    script.end_agents_lease(0);
+    script.trigger(0);
+    script.until("the run succeeds", |script| script.runs(0).iter().any(|run| run.state == RunState::Succeeded));
+    let runs = script.runs(0);
+    let first = runs[0].first_attempt.as_ref().and_then(|attempt| attempt.reason);
+    script.check(first == Some(Reason::LockNotTaken), "the first attempt got no lock");
+    script.check(runs[0].attempt == 2 && script.starts(&runs[0]) == 1, "the second was started, and no other");
+    script.end();
+}
+
 /// Sequence 24: kept over an outage of the ledger, and taken by the next leader.
 #[test]
 fn a_report_that_was_kept_over_an_outage_and_a_take_over_counts_once() {
@@ -96,7 +111,7 @@ fn a_report_that_was_kept_over_an_outage_and_a_take_over_counts_once() {
     script.end();
 }
 
-/// Sequence 25, by the attempts in the ledger: locks as keys come with the cluster.
+/// Sequence 25.
 #[test]
 fn a_shrunk_max_instances_holds_while_higher_slots_are_held() {
     let mut script = Script::begin(2, 2);
@@ -106,6 +121,7 @@ fn a_shrunk_max_instances_holds_while_higher_slots_are_held() {
         script.trigger(0);
     }
     script.until("five run", |script| script.running(0) == 5);
+    script.check(script.locks().len() == 5, "in a slot each");
     script.set_tasks_last(secs(3));
     script.update(0, Definition { max_instances: 2, ..manual() });
     for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! Sequences 27, 28 and 31.
+//! Sequences 27, 28, 30 and 31.
 
 use scheduler_core::job::{Definition, OnLost, Retry};
 use scheduler_core::run::{AttemptState, RunState};
@@ -59,6 +59,44 @@ fn a_leader_that_does_not_know_that_it_is_deposed_gives_nobody_a_right_to_run() 
     };
     script.until("it is LOST", is_lost);
     script.check(script.now().since(elected) >= secs(10), "not before a whole TTL");
+    script.end();
+}
+
+/// Sequence 30.
+#[test]
+fn a_task_outlives_its_agents_lease_and_its_slot_is_taken_again() {
+    let mut script = Script::begin(2, 1);
+    script.set_tasks_last(secs(30));
+    script.create(0, retrying());
+    script.trigger(0);
+    script.until("it runs", |script| script.running(0) == 1);
+    let before = script.locks();
+    script.end_agents_lease(0);
+    script.check(script.locks().is_empty(), "its lock is gone");
+    script.until("it has its lock again", |script| script.locks() == before);
+    script.kill_leader();
+    script.until("the run ends", |script| script.runs(0)[0].state.is_ended());
+    let runs = script.runs(0);
+    script.check(runs[0].state == RunState::Succeeded && runs[0].attempt == 1, "it succeeds in its only attempt");
+    script.end();
+}
+
+/// A new leader reads the locks, and an attempt that nobody has the lock of gets it again.
+#[test]
+fn the_next_leader_knows_the_locks_and_releases_what_nobody_needs() {
+    let mut script = Script::begin(2, 1);
+    script.set_tasks_last(secs(5));
+    script.create(0, retrying());
+    script.trigger(0);
+    script.until("it runs", |script| script.running(0) == 1);
+    let before = script.locks();
+    script.check(before.len() == 1, "in its slot");
+    script.kill_leader();
+    script.until("another leads", |script| script.leader().is_some());
+    script.run_for(secs(1));
+    script.check(script.locks() == before, "the lock outlives the leader");
+    script.until("the run ends", |script| script.runs(0)[0].state.is_ended());
+    script.until("the lock is released", |script| script.locks().is_empty());
     script.end();
 }
 

@@ -101,12 +101,12 @@ fn a_loan_that_is_not_answered_is_asked_for_again_and_a_late_answer_is_none() {
     world.join(1, hello("a", 1, 1));
     let (first, agent) = world.loans[0];
     world.input(Input::LeasesEnded(vec![agent]));
-    world.input(Input::LeaseLent(first, agent));
+    world.input(Input::LeaseLent(first, agent, TTL));
     world.pass_beating(2, &[1]);
     assert_eq!(world.renewed, [], "the coordinator has lent nothing that lasts");
     let (last, _) = *world.loans.last().unwrap();
     assert!(last > first);
-    world.input(Input::LeaseLent(last, agent));
+    world.input(Input::LeaseLent(last, agent, TTL));
     world.pass_beating(2, &[1]);
     assert!(!world.renewed.is_empty());
 }

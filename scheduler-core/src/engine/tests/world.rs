@@ -9,11 +9,12 @@ use crate::agent::{
 };
 use crate::audit::Origin;
 use crate::engine::{
-    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, Input, KeepAliveId, LoanId, ProofId, Publication,
-    Refusal, Request, RequestHandle,
+    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, IdleLocks, Input, KeepAliveId, LoanId, ProofId,
+    Publication, Refusal, Request, RequestHandle,
 };
 use crate::ids::{AgentInstance, AttemptId, FencingToken, NodeId};
 use crate::job::{Definition, Job, JobKey, Payload, Task};
+use crate::lock::{HeldLock, Holder, LockName};
 use crate::run::{Run, RunState, TaskError};
 use crate::schedule::Schedule;
 use crate::time::{Boot, Now, Timestamp};
@@ -36,9 +37,19 @@ pub(super) struct World {
     /// The coordinator answers that this node leads.
     pub(super) coordinator_works: bool,
     /// Questions that it has not answered.
+    pub(super) questions: Vec<ProofId>,
     /// Whether the coordinator lends leases at once.
     pub(super) lends: bool,
-    pub(super) questions: Vec<ProofId>,
+    /// How long they last.
+    pub(super) leases_last: Duration,
+    /// The coordinator does at once what it is asked about locks.
+    pub(super) locks_work: bool,
+    pub(super) locks: BTreeMap<LockName, Holder>,
+    /// What it was asked about locks and has not done yet.
+    pub(super) lock_calls: Vec<Effect>,
+    /// How often locks were taken and released, one by one.
+    pub(super) locks_taken: usize,
+    pub(super) locks_released: usize,
     /// Agents whose leases were renewed, as often as they were.
     pub(super) renewed: Vec<AgentInstance>,
     /// Leases that were asked for.
@@ -108,17 +119,27 @@ impl World {
     }
 
     pub(super) fn of(node: &str, lease: Option<Duration>, now: Now, ledger: Ledger) -> Self {
+        Self::with(node, lease, now, ledger, IdleLocks::default())
+    }
+
+    pub(super) fn with(node: &str, lease: Option<Duration>, now: Now, ledger: Ledger, idle_locks: IdleLocks) -> Self {
         let (node, min_every) = (NodeId::from(node), Duration::from_millis(100));
         let seed = ledger.epoch.0.unsigned_abs().into();
         let mut world = Self {
-            engine: Engine::new(Config { node, agent_ttl: TTL, lease, min_every, seed }, now),
+            engine: Engine::new(Config { node, agent_ttl: TTL, lease, min_every, idle_locks, seed }, now),
             now,
             ledger,
             calls: Vec::new(),
             ledger_works: true,
             coordinator_works: true,
-            lends: true,
             questions: Vec::new(),
+            lends: true,
+            leases_last: TTL,
+            locks_work: true,
+            locks: BTreeMap::new(),
+            lock_calls: Vec::new(),
+            locks_taken: 0,
+            locks_released: 0,
             renewed: Vec::new(),
             loans: Vec::new(),
             sent: Vec::new(),
@@ -205,9 +226,13 @@ impl World {
             Effect::LendLease(_, id, instance, _) => {
                 self.loans.push((id, instance));
                 if self.lends {
-                    return Some(Input::LeaseLent(id, instance));
+                    return Some(Input::LeaseLent(id, instance, self.leases_last));
                 }
             }
+            Effect::ReadLocks(..) | Effect::TakeLocks(..) | Effect::ReleaseLocks(..) if self.locks_work => {
+                return Some(self.do_lock_call(effect));
+            }
+            Effect::ReadLocks(..) | Effect::TakeLocks(..) | Effect::ReleaseLocks(..) => self.lock_calls.push(effect),
             Effect::Resign(id) => self.resigned.push(id),
             Effect::Bury(instance) => self.buried.push(instance),
             Effect::Quit(why) => self.quit = Some(why),
@@ -224,6 +249,48 @@ impl World {
             Effect::Alert(alert) => self.alerts.push(alert),
         }
         None
+    }
+
+    /// As etcd does it; which agents have leases is the test's matter.
+    pub(super) fn do_lock_call(&mut self, call: Effect) -> Input {
+        match call {
+            Effect::ReadLocks(_, id) => {
+                let held = self.locks.iter().map(|(name, holder)| HeldLock { name: *name, holder: *holder });
+                Input::LocksRead(id, held.collect())
+            }
+            Effect::TakeLocks(_, id, locks) => {
+                self.locks_taken += locks.len();
+                let found = locks.iter().map(|lock| {
+                    let holder = *self.locks.entry(lock.name).or_insert(lock.holder);
+                    HeldLock { name: lock.name, holder }
+                });
+                Input::LocksTaken(
+                    id,
+                    found.zip(&locks).filter(|(found, lock)| found != *lock).map(|(f, _)| f).collect(),
+                )
+            }
+            Effect::ReleaseLocks(_, id, locks) => {
+                self.locks_released += locks.len();
+                self.locks.retain(|name, holder| !locks.contains(&HeldLock { name: *name, holder: *holder }));
+                Input::LocksReleased(id)
+            }
+            other => panic!("{other:?} is not about locks"),
+        }
+    }
+
+    /// The coordinator does what has piled up about locks, in order.
+    pub(super) fn locks_catch_up(&mut self) {
+        self.locks_work = true;
+        for call in std::mem::take(&mut self.lock_calls) {
+            let answer = self.do_lock_call(call);
+            self.input(answer);
+        }
+    }
+
+    /// An agent's lease ends, and its locks with it; the leader is told.
+    pub(super) fn end_lease(&mut self, agent: AgentInstance) {
+        self.locks.retain(|_, holder| holder.instance != agent);
+        self.input(Input::LeasesEnded(vec![agent]));
     }
 
     /// Time passes, waking the engine whenever it asks for it.

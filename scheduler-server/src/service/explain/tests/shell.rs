@@ -14,7 +14,7 @@ use scheduler_core::agent::{
     Assign, Finished, FromAgent, Hello, Inventory, Outcome, Report, ReportEvent, StreamId, TaskType, ToAgent,
 };
 use scheduler_core::engine::{
-    Alert, Answer, Away, Command, Config, Effect, Engine, Input, Refusal, Request, RequestHandle,
+    Alert, Answer, Away, Command, Config, Effect, Engine, IdleLocks, Input, Refusal, Request, RequestHandle,
 };
 use scheduler_core::ids::{AgentInstance, Epoch, NodeId};
 use scheduler_core::run::TaskError;
@@ -82,7 +82,14 @@ impl Shell {
             SHORTEST_EVERY,
         );
         let agent_ttl = Duration::from_secs(15);
-        let config = Config { node: id, agent_ttl, lease: None, min_every: SHORTEST_EVERY, seed: 7 };
+        let config = Config {
+            node: id,
+            agent_ttl,
+            lease: None,
+            min_every: SHORTEST_EVERY,
+            idle_locks: IdleLocks::default(),
+            seed: 7,
+        };
         let mut shell = Self {
             engine: Engine::new(config, now(&wall)),
             ledger,
@@ -114,6 +121,9 @@ impl Shell {
                     Effect::Alert(Alert::TookOver { epoch, .. }) => self.epoch = epoch,
                     Effect::KeepAlive(..)
                     | Effect::LendLease(..)
+                    | Effect::ReadLocks(..)
+                    | Effect::TakeLocks(..)
+                    | Effect::ReleaseLocks(..)
                     | Effect::Bury(_)
                     | Effect::Resign(_)
                     | Effect::Quit(_) => {
