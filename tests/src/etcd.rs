@@ -1,5 +1,6 @@
 //! A private etcd on loopback, of one member or several, which can be killed, frozen, restarted and rebuilt.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -157,6 +158,14 @@ impl Etcd {
                 })
             })
         })
+    }
+
+    /// What is below a prefix, by key.
+    #[track_caller]
+    pub fn below(&self, prefix: &str) -> BTreeMap<String, String> {
+        let said = self.ctl(&["get", "--prefix", prefix]);
+        let mut lines = said.lines().map(str::to_owned);
+        std::iter::from_fn(|| Some((lines.next()?, lines.next()?))).collect()
     }
 
     /// Runs etcdctl, as an operator would.

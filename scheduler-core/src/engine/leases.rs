@@ -141,8 +141,9 @@ impl Term {
 
     /// Their heartbeats are not confirmed by the answer: whoever confirms one has renewed the lease before (rule 18).
     pub(super) fn leases_unrenewed(&mut self, question: ProofId, instances: &[AgentInstance]) {
-        for beats in self.agents.asked.range_mut(..=question).map(|(_, beats)| beats) {
-            beats.retain(|instance, _| !instances.contains(instance));
+        for question in self.agents.asked.range_mut(..=question).map(|(_, question)| question) {
+            question.beats.retain(|instance, _| !instances.contains(instance));
+            question.renews.retain(|instance| !instances.contains(instance));
         }
     }
 }

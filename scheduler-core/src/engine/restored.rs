@@ -38,13 +38,11 @@ pub struct Restored {
 pub fn restored(config: Config, took_over: &TookOver, snapshot: Snapshot, now: Now) -> Restored {
     let beginning = Beginning {
         candidacy: CandidacyId(0),
-        suspended: false,
         epoch: took_over.epoch,
         watermark: took_over.watermark,
         token_ceiling: took_over.token_ceiling,
         longest_agent_ttl: took_over.longest_agent_ttl,
         last_change_seq: snapshot.last_change_seq,
-        next_call: 0,
         random: Random::new(config.seed),
         stats: Stats::default(),
         conflicts: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! Three nodes on one Postgres and one etcd: any of them serves any request, and the loss of the leader costs a moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,6 +25,12 @@ fn await_run_after(server: &Server, id: &str, instant: DateTime<Utc>) {
     until("a run after that", 30, || {
         server.rest.history(id).iter().find(|run| run.succeeded() && run.first() > instant).map(drop)
     });
+}
+
+/// The locks that are held, by key: agent's instance, epoch and token of each.
+#[track_caller]
+fn locks(cluster: &Cluster) -> BTreeMap<String, String> {
+    cluster.etcd.below("/punctual/default/locks/")
 }
 
 /// Every attempt that a task wrote down started once, and is in the ledger.
@@ -138,6 +144,42 @@ fn a_leader_that_is_stopped_or_told_to_hands_over() {
     until("the last node to lead", 20, || (cluster.leader(last).node == last).then_some(()));
     cluster.nodes[last].rest.act("tick", "pause");
     assert_no_gap(&cluster.nodes[last].rest.history("tick"), created + EVERY, EVERY);
+}
+
+#[test]
+fn the_lock_of_a_task_is_in_etcd_while_it_runs_whoever_leads() {
+    let folder = folder();
+    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let leader = cluster.leader(0).node;
+    let standby = cluster.other(leader);
+    let witness = Witness::new(folder.path());
+    let write = format!("echo $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT $PUNCTUAL_FENCING_TOKEN >> {}", witness.path());
+    let rest = &cluster.nodes[standby].rest;
+    let created = rest.create(&job("long", shell(&format!("{write}; sleep 12")), json!({})));
+    let uid = created["uid"].as_str().expect("a uid").to_owned();
+    let run_id = rest.trigger("long", "").run_id;
+    let lines = until("the task to run", 30, || Some(witness.lines()).filter(|lines| lines.len() == 1));
+    let held = locks(&cluster);
+    let (key, value) = held.first_key_value().expect("a lock");
+    assert_eq!((held.len(), key.as_str()), (1, format!("/punctual/default/locks/{uid}/0").as_str()));
+    assert_eq!(value.split(' ').next_back(), Some(lines[0][2].as_str()), "the token is the one that the task sees");
+
+    cluster.nodes[leader].kill();
+    until("another leader to read the locks", 30, || {
+        let others = cluster.nodes.iter().enumerate().filter(|(node, _)| *node != leader);
+        others.map(|(_, node)| node.log()).any(|log| log.contains("the locks are read")).then_some(())
+    });
+    assert_eq!(locks(&cluster), held, "it outlives the leader that took it");
+    let rest = &cluster.nodes[standby].rest;
+    until("the end of the run", 30, || Some(rest.run(&run_id)).filter(Run::succeeded).map(drop));
+    until("the end of the lock", 10, || locks(&cluster).is_empty().then_some(()));
+    assert_started_once(&witness, &rest.history("long"));
+
+    // Of a job that fires again soon the lock stays, and costs etcd nothing more.
+    rest.create(&job("often", noop(), json!({ "schedule": { "every": ["0.5s"] } })));
+    let first = until("a lock", 10, || locks(&cluster).first_key_value().map(|(_, value)| value.clone()));
+    until("five runs", 30, || (rest.history("often").iter().filter(|run| run.succeeded()).count() >= 5).then_some(()));
+    assert_eq!(locks(&cluster).into_values().collect::<Vec<_>>(), [first]);
 }
 
 #[test]
