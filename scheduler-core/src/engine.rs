@@ -223,6 +223,7 @@ impl Engine {
     pub fn handle(&mut self, machine: Now, input: Input, out: &mut Vec<Effect>) {
         let (now, jump) = self.clock.obey(machine);
         out.extend(jump.map(|jump| Effect::Alert(Alert::ClockJumped(jump))));
+        self.reach.slept(now.boot.since(self.now.boot));
         self.now = now;
         if let Phase::Leading(term) = &mut self.phase {
             term.now = now;

@@ -10,6 +10,9 @@ use super::input::Effect;
 /// What reads or deletes a lot may take this much longer than other calls.
 const LONGER: Duration = Duration::from_secs(60);
 
+/// In a cluster nobody sleeps longer between two inputs, or it was frozen.
+const LONGEST_SLEEP: Duration = Duration::from_millis(1_500);
+
 #[derive(Default)]
 pub(super) struct Reach {
     /// From when the ledger's silence counts: the first call since it last answered.
@@ -17,6 +20,13 @@ pub(super) struct Reach {
 }
 
 impl Reach {
+    /// So much time has passed since the last input. What a frozen process did not hear was no silence of the ledger's.
+    pub(super) fn slept(&mut self, time: Duration) {
+        if time > LONGEST_SLEEP {
+            self.asked = self.asked.map(|asked| asked.saturating_add(time));
+        }
+    }
+
     pub(super) fn emitted(&mut self, effects: &[Effect], now: Boot) {
         for effect in effects {
             let Effect::Call(_, call) = effect else { continue };

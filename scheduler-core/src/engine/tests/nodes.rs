@@ -304,6 +304,23 @@ fn seen(world: &mut World, epoch: i64) {
     world.input(Input::LeaderSeen { instance: format!("leader of {epoch}") });
 }
 
+/// It is deposed if another was elected meanwhile, and would otherwise keep itself from standing for a while.
+#[test]
+fn a_leader_that_wakes_from_a_freeze_does_not_take_its_own_sleep_for_the_ledgers_silence() {
+    let mut world = World::leading_in_cluster();
+    world.input(a_peer());
+    world.ledger_works = false;
+    while world.calls.is_empty() {
+        world.pass(seconds(1) / 2);
+    }
+    world.skip(seconds(10));
+    world.input(Input::Wake);
+    assert!(world.engine.is_leading());
+    assert_eq!(world.resigned, []);
+    world.pass(seconds(3));
+    assert!(!world.engine.is_leading(), "now it is silent");
+}
+
 #[test]
 fn a_leader_that_most_agents_cannot_reach_gives_way_if_others_stand() {
     let mut world = World::leading_in_cluster();
