@@ -121,6 +121,7 @@ impl Session {
 
     fn redirected(&mut self, stream: StreamId, redirect: &Redirect) {
         let Some(link) = self.close(stream) else { return };
+        self.servers.answered(link.server);
         self.hops += 1;
         let target = self.servers.redirected(link.server, &redirect.leader_address, self.hops, self.now.boot);
         self.led_to = target.map(|target| (target, redirect.node_id.clone()));

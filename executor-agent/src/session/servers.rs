@@ -79,6 +79,11 @@ impl Servers {
         server.retry_at = now + delay;
     }
 
+    /// It was reached, though it does not lead.
+    pub(super) fn answered(&mut self, server: usize) {
+        self.known[server].failures = 0;
+    }
+
     pub(super) fn worked(&mut self, server: usize) {
         self.known[server].failures = 0;
         self.preferred = Some(server);
