@@ -19,7 +19,7 @@ use crate::clock;
 use crate::handler::{
     Async, Blocking, BlockingContext, Context, Grpc, Handler, Http, Noop, Process, Registry, Secrets,
 };
-use crate::isolation::{Hidden, Isolation, IsolationError};
+use crate::isolation::{Hidden, Hiding, Isolation, IsolationError};
 use crate::runtime::{self, Channels, Running};
 use crate::session::{self, Failure};
 use crate::state_dir::{StateDir, StateDirError};
@@ -302,15 +302,15 @@ impl Builder {
                 .map_err(|errno| BuildError::Undumpable(errno.into()))?;
         }
         self.check_names(&built_in)?;
-        let hidden = if built_in.iter().any(|task_type| task_type == PROCESS) {
+        let hiding = if built_in.iter().any(|task_type| task_type == PROCESS) {
             self.isolation.hide(&self.own_secrets(), Hidden::is_possible())?
         } else {
-            Hidden::default()
+            Hiding::default()
         };
         let folder = self.state_dir.unwrap_or_else(|| PathBuf::from("punctual-agent").join(&self.id));
         let state = StateDir::open(&folder)?;
         let mut confinement = self.isolation.take(state.instance(), state.proved_gone())?;
-        confinement.hidden = hidden;
+        confinement.hiding = hiding;
         let mut handlers = Registry::default();
         for task_type in built_in {
             let handler: Arc<dyn Handler> = match task_type.as_str() {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use uuid::Uuid;
 
-pub(crate) use self::hidden::Hidden;
+pub(crate) use self::hidden::{Hidden, Hiding};
 pub use self::limits::TaskLimits;
 pub use self::user::UserError;
 pub(crate) use self::user::{Identity, User};
@@ -62,7 +62,7 @@ pub(crate) struct Confinement {
     /// Where the folders of this instance's attempts go; `None`: in the agent's own folder, and tasks start elsewhere.
     pub(crate) work_dir: Option<PathBuf>,
     pub(crate) limits: TaskLimits,
-    pub(crate) hidden: Hidden,
+    pub(crate) hiding: Hiding,
 }
 
 impl Isolation {
@@ -80,21 +80,21 @@ impl Isolation {
             let prepared = prepare(folder, instance, gone);
             prepared.map_err(|error| IsolationError::WorkDir { folder: folder.display().to_string(), error })
         });
-        Ok(Confinement { user, work_dir: work_dir.transpose()?, limits: self.limits, hidden: Hidden::default() })
+        Ok(Confinement { user, work_dir: work_dir.transpose()?, limits: self.limits, hiding: Hiding::default() })
     }
 
     /// What of the agent's secrets is hidden from its process tasks.
-    pub(crate) fn hide(&self, secrets: &[PathBuf], is_possible: bool) -> Result<Hidden, IsolationError> {
+    pub(crate) fn hide(&self, secrets: &[PathBuf], is_possible: bool) -> Result<Hiding, IsolationError> {
         let secrets: Vec<PathBuf> = secrets.iter().filter(|path| stays(path)).cloned().collect();
-        let Some(first) = secrets.first() else { return Ok(Hidden::default()) };
+        let Some(first) = secrets.first() else { return Ok(Hiding::default()) };
         if self.trust_tasks {
             tracing::warn!("--trust-tasks: process tasks can read {} if this agent's user can", listed(&secrets));
-            return Ok(Hidden::default());
+            return Ok(Hiding::default());
         }
         match (is_possible, &self.run_as) {
             (true, _) => {}
             // They are another user's.
-            (false, Some(_)) => return Ok(Hidden::default()),
+            (false, Some(_)) => return Ok(Hiding::default()),
             (false, None) => return Err(IsolationError::Readable(first.clone())),
         }
         if self.run_as.is_none() && geteuid().is_root() {
@@ -103,7 +103,7 @@ impl Isolation {
                 listed(&secrets)
             );
         }
-        Hidden::new(secrets.iter().cloned()).map_err(|error| IsolationError::Path { file: first.clone(), error })
+        Hiding::new(secrets.iter().cloned()).map_err(|error| IsolationError::Path { file: first.clone(), error })
     }
 }
 

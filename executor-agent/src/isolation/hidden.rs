@@ -5,11 +5,12 @@
 //! is not allowed: a new token that takes the old one's name is hidden from tasks that run already. A process in such a
 //! bond reaches into none outside of it either, so that the memory of the agent and of supervisors is closed, too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use landlock::{
     AccessFs, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
@@ -22,33 +23,73 @@ use serde::{Deserialize, Serialize};
 /// Folders can be mounted into themselves.
 const DEEPEST: usize = 64;
 
-/// Absolute paths of files and folders.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) struct Hidden(BTreeSet<PathBuf>);
+/// What is to be hidden from all tasks of an agent, which remembers what it has seen: a task may give it another name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hiding {
+    /// Absolute paths of files and folders.
+    paths: BTreeSet<PathBuf>,
+    seen: Arc<Mutex<Seen>>,
+}
 
-/// A file by what it is rather than by its name, which a task may be able to change.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default)]
+struct Seen {
+    spared: Spared,
+    /// So that no other file gets the number of one that was deleted.
+    kept: BTreeMap<Inode, OwnedFd>,
+}
+
+/// What is to be hidden from one task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Hidden {
+    paths: BTreeSet<PathBuf>,
+    spared: Spared,
+}
+
+/// A file by what it is rather than by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 struct Inode {
     device: u64,
     number: u64,
 }
 
 /// What is not allowed as a whole.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 struct Spared {
     hidden: BTreeSet<Inode>,
     /// Folders on the way there.
     on_the_way: BTreeSet<Inode>,
 }
 
-impl Hidden {
-    /// Makes the paths absolute; they need not lead anywhere yet.
+impl Hiding {
+    /// Takes a first look at them.
     pub(crate) fn new(paths: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
-        paths.into_iter().map(std::path::absolute).collect::<io::Result<_>>().map(Self)
+        let paths = paths.into_iter().map(std::path::absolute).collect::<io::Result<_>>()?;
+        let hiding = Self { paths, seen: Arc::default() };
+        hiding.from_now_on()?;
+        Ok(hiding)
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.paths.is_empty()
+    }
+
+    /// For a task that is started now.
+    pub(crate) fn from_now_on(&self) -> io::Result<Hidden> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Seen { spared, kept } = &mut *seen;
+        for path in &self.paths {
+            if let Some((inode, file)) = spared.add(path)? {
+                kept.entry(inode).or_insert(file);
+            }
+        }
+        Ok(Hidden { paths: self.paths.clone(), spared: spared.clone() })
+    }
+}
+
+impl Hidden {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.paths.is_empty()
     }
 
     /// Whether this machine's kernel can hide anything.
@@ -61,8 +102,8 @@ impl Hidden {
         if self.is_empty() {
             return Ok(());
         }
-        let mut spared = Spared::default();
-        for path in &self.0 {
+        let mut spared = self.spared.clone();
+        for path in &self.paths {
             spared.add(path)?;
         }
         let mut ruleset = ruleset().map_err(io::Error::other)?;
@@ -95,7 +136,7 @@ impl Inode {
 
 impl Spared {
     /// What the path leads to now, and the folders that lead there. Where there is nothing, something may come to be.
-    fn add(&mut self, path: &Path) -> io::Result<()> {
+    fn add(&mut self, path: &Path) -> io::Result<Option<(Inode, OwnedFd)>> {
         let mut there = path;
         let found = loop {
             match there.canonicalize() {
@@ -105,14 +146,18 @@ impl Spared {
             }
             there = there.parent().ok_or(io::ErrorKind::NotFound)?;
         };
+        let mut itself = None;
         if there == path {
-            self.hidden.insert(Inode::of(&rustix::fs::stat(&found)?));
+            let file = rustix::fs::open(&found, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            let inode = Inode::of(&fstat(&file)?);
+            self.hidden.insert(inode);
+            itself = Some((inode, file));
         }
         let folders = if there == path { found.parent() } else { Some(found.as_path()) };
         for folder in folders.into_iter().flat_map(Path::ancestors) {
             self.on_the_way.insert(Inode::of(&rustix::fs::stat(folder)?));
         }
-        Ok(())
+        Ok(itself)
     }
 
     fn allow_the_rest(

@@ -72,7 +72,7 @@ impl Process {
         payload.fill(&mut filling)?;
         let files = Files::create(&self.folder, &self.confinement, context.task(), filling.mask());
         let files = files.map_err(|error| no_start(&error))?;
-        let command = self.command(&payload, context, &files);
+        let command = self.command(&payload, context, &files).map_err(|error| no_start(&error))?;
         let label = context.task().key.to_string();
         let supervised = self.supervisor.start(command, &label).await.map_err(|error| no_start(&error))?;
         let told = watch_over(supervised, context, &files).await;
@@ -100,9 +100,10 @@ impl Process {
         }
     }
 
-    fn command(&self, payload: &Payload, context: &Context, files: &Files) -> Command {
+    fn command(&self, payload: &Payload, context: &Context, files: &Files) -> io::Result<Command> {
         let (program, arguments) = payload.program();
-        Command {
+        let hidden = self.confinement.hiding.from_now_on()?;
+        Ok(Command {
             program,
             arguments,
             environment: environment::of(
@@ -116,9 +117,9 @@ impl Process {
             stdin: payload.stdin.clone(),
             identity: self.confinement.user.as_ref().map(|user| user.identity),
             limits: self.confinement.limits,
-            hidden: self.confinement.hidden.clone(),
+            hidden,
             deadline: dead_by(context.task(), *context.run_until.borrow()).0,
-        }
+        })
     }
 
     fn ran_out_of_cpu(&self, signal: i32) -> bool {
