@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 use super::grpc;
 use super::rest::errors;
 
-/// Whoever asks whether the process lives and can serve does so by an address that no setting names (Kubernetes: the
+/// Whoever asks whether the process lives and can serve may do so by an address that no setting names (Kubernetes: the
 /// pod's), and learns nothing else.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -45,6 +45,11 @@ impl HostPolicy {
             HostPolicy::Names(names) => names.contains(host),
         }
     }
+
+    /// Names can be rebound, addresses cannot.
+    fn allows_probes_of(&self, host: &str) -> bool {
+        matches!(self, HostPolicy::Names(_)) && host.parse::<IpAddr>().is_ok()
+    }
 }
 
 type Check = fn(State<Arc<HostPolicy>>, Request, Next) -> futures::future::BoxFuture<'static, Response>;
@@ -64,11 +69,10 @@ async fn guard(State(hosts): State<Arc<HostPolicy>>, request: Request, next: Nex
 }
 
 fn check(hosts: &HostPolicy, request: &Request) -> Result<(), Status> {
-    if PROBES.contains(&request.uri().path()) {
-        return Ok(());
-    }
     let authority = authority(request.uri(), request.headers());
-    let Some(authority) = authority.filter(|authority| hosts.allows(&bare(authority.host()))) else {
+    let is_probe = PROBES.contains(&request.uri().path());
+    let is_allowed = |host: &str| hosts.allows(host) || is_probe && hosts.allows_probes_of(host);
+    let Some(authority) = authority.filter(|authority| is_allowed(&bare(authority.host()))) else {
         return Err(errors::refuse(
             Code::FailedPrecondition,
             ErrorReason::HostNotAllowed,
@@ -198,12 +202,17 @@ mod tests {
     }
 
     #[test]
-    fn probes_are_answered_whatever_they_call_the_server() {
+    fn probes_of_an_open_server_are_answered_by_any_address() {
+        let open = HostPolicy::names(["punctual.example"]);
         for (path, expected) in [("/readyz", 200), ("/healthz", 200), ("/metrics", 421), ("/readyz/", 421), ("/", 421)]
         {
-            let mut probe = request(&[("host", "10.244.1.7:7117")], "");
-            *probe.uri_mut() = Uri::from_static(path);
-            assert_eq!(verdict(&HostPolicy::Loopback, &probe), expected, "{path}");
+            for (host, is_address) in [("10.244.1.7:7117", true), ("[fd00::7]:7117", true), ("rebound.example", false)]
+            {
+                let mut probe = request(&[("host", host)], "");
+                *probe.uri_mut() = Uri::from_static(path);
+                assert_eq!(verdict(&open, &probe), if is_address { expected } else { 421 }, "{path} {host}");
+                assert_eq!(verdict(&HostPolicy::Loopback, &probe), 421, "{path} {host}");
+            }
         }
     }
 

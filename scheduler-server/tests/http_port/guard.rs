@@ -49,5 +49,6 @@ async fn a_refused_grpc_call_has_a_status_that_its_client_reads() {
 async fn an_open_server_answers_to_its_names() {
     let server = Server::with(HostPolicy::names(["node-1.example.org"]), Limits::default()).await;
     assert_eq!(send(&server, with(&server, "GET /healthz", "host", "node-1.example.org:80")).await.status, 200);
-    assert_eq!(send(&server, request(&server, "GET /healthz", "")).await.status, 421);
+    assert_eq!(send(&server, request(&server, "GET /metrics", "")).await.status, 421);
+    assert_eq!(send(&server, request(&server, "GET /readyz", "")).await.status, 200, "as Kubernetes asks a pod");
 }
