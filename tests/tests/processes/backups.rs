@@ -21,7 +21,10 @@ fn back_up(sqlite: &Path, server: &Server, restored: &Path) {
 fn a_server_on_a_backup_of_a_running_one_accounts_for_every_instant() {
     let Some(sqlite) = sqlite() else { return };
     let (folder, other) = (folder(), folder());
-    let mut server = Server::with_agent(folder.path());
+    // The backup may have a run under way, whose slot is free when its agent is certainly gone.
+    let ttl = ["--agent-ttl=2s"];
+    let mut server = Server::dev(folder.path(), &ttl);
+    server.has_agents(1);
     let every = TimeDelta::milliseconds(100);
     let more = json!({ "schedule": { "every": ["0.1s"] }, "misfireGraceTime": "1s" });
     let created = server.rest.create(&job("tick", noop(), more));
@@ -36,7 +39,7 @@ fn a_server_on_a_backup_of_a_running_one_accounts_for_every_instant() {
     ran(&server, now());
     server.kill();
 
-    let restored = Server::with_agent(other.path());
+    let restored = Server::dev(other.path(), &ttl);
     ran(&restored, now());
     restored.rest.act("tick", "pause");
     assert_no_gap(&restored.rest.history("tick"), created + every, every);
