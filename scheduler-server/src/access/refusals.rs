@@ -113,3 +113,43 @@ pub async fn keep(audit: Arc<dyn Audit>, clocks: Clocks, keeping: Keeping, mut r
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use scheduler_core::time::{Boot, Now, Timestamp};
+
+    use super::*;
+
+    fn origin(principal: &str, address: &str) -> Origin {
+        Origin { principal: principal.to_owned(), address: address.to_owned(), ..Origin::default() }
+    }
+
+    fn written(waiting: &mut mpsc::Receiver<Event>) -> usize {
+        std::iter::from_fn(|| waiting.try_recv().ok()).count()
+    }
+
+    #[test]
+    fn however_many_are_refused_the_audit_grows_by_ten_events_a_minute() {
+        let seconds = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&seconds);
+        let (refusals, mut waiting) = Refusals::new(Arc::new(move || {
+            let passed = Duration::from_secs(clock.load(Ordering::SeqCst));
+            Now { wall: Timestamp::from_secs(1_770_000_000).saturating_add(passed), boot: Boot(passed) }
+        }));
+        let all_try = || (0..1_000).for_each(|n| refusals.note(origin(&format!("somebody {n}"), ""), "", "no"));
+        all_try();
+        assert_eq!(written(&mut waiting), 60, "those that come at a time");
+        for _ in 0..10 {
+            seconds.fetch_add(60, Ordering::SeqCst);
+            all_try();
+            assert_eq!(written(&mut waiting), 10);
+        }
+        seconds.fetch_add(600, Ordering::SeqCst);
+        for address in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:3::1", "10.0.0.1", "10.0.0.1"] {
+            refusals.note(origin("", address), "", "no token");
+        }
+        assert_eq!(written(&mut waiting), 3, "a network of IPv6 is one stranger");
+    }
+}
