@@ -65,7 +65,7 @@ impl Hiding {
     pub(crate) fn new(paths: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
         let paths = paths.into_iter().map(std::path::absolute).collect::<io::Result<_>>()?;
         let hiding = Self { paths, seen: Arc::default() };
-        hiding.from_now_on()?;
+        hiding.look()?;
         Ok(hiding)
     }
 
@@ -75,7 +75,7 @@ impl Hiding {
     }
 
     /// For a task that is started now.
-    pub(crate) fn from_now_on(&self) -> io::Result<Hidden> {
+    pub(crate) fn look(&self) -> io::Result<Hidden> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Seen { spared, kept } = &mut *seen;
         for path in &self.paths {

@@ -102,7 +102,7 @@ impl Process {
 
     fn command(&self, payload: &Payload, context: &Context, files: &Files) -> io::Result<Command> {
         let (program, arguments) = payload.program();
-        let hidden = self.confinement.hiding.from_now_on()?;
+        let hidden = self.confinement.hiding.look()?;
         Ok(Command {
             program,
             arguments,
