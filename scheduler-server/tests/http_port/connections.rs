@@ -105,8 +105,11 @@ async fn an_http2_connection_without_requests_is_asked_to_close() {
 async fn await_a_place(server: &Server) {
     let answered = async {
         loop {
-            let mut stream = TcpStream::connect(server.address).await.unwrap();
-            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+            let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+            stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                .await
+                .expect("a connection");
             let mut answer = String::new();
             if stream.read_to_string(&mut answer).await.is_ok() && answer.ends_with("ok\n") {
                 break;
