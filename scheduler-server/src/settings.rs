@@ -56,7 +56,7 @@ pub enum Command {
     /// Runs everything on this machine: ledger in a folder, an agent, no sign-in, loopback only
     Dev(DevFlags),
     /// Runs a node
-    Serve(ServeFlags),
+    Serve(Box<ServeFlags>),
     /// Brings the tables of a ledger up to date
     Migrate(MigrateFlags),
     /// Carries everything in a ledger over to another one, while no server uses either
