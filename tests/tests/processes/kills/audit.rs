@@ -37,6 +37,7 @@ impl Seen {
 
 #[track_caller]
 pub(super) fn check(rest: &Rest, load: &Load, records: &Records, witness: &Witness, closed: DateTime<Utc>) -> Seen {
+    assert_alone(rest, witness);
     let mut told = Told::read(witness);
     let mut seen = Seen {
         started: told.starts.len(),
@@ -72,6 +73,20 @@ pub(super) fn check(rest: &Rest, load: &Load, records: &Records, witness: &Witne
     }
     assert!(told.starts.is_empty(), "executed, but not in the ledger: {:?}", told.starts);
     seen
+}
+
+/// Promise 4. What there is to know of it is told: it is rare, and cannot be had again.
+#[track_caller]
+fn assert_alone(rest: &Rest, witness: &Witness) {
+    let lines = witness.lines();
+    let Some(at) = lines.iter().position(|line| line[0] == "beside") else { return };
+    let job = &lines[at][1];
+    let near = lines[at.saturating_sub(60)..].iter().take(70).filter(|line| line[1] == *job);
+    let near: Vec<String> = near.map(|line| line.join(" ")).collect();
+    let runs: BTreeSet<&str> = near.iter().filter_map(|line| line.split(' ').nth(2)).collect();
+    let runs: Vec<Run> = runs.into_iter().map(|run| rest.run(run)).collect();
+    let holders = std::fs::read_to_string(format!("{}.beside", witness.path())).unwrap_or_default();
+    panic!("two tasks in one slot at a time: {:?}\nheld by:\n{holders}\n{near:#?}\n{runs:#?}", lines[at]);
 }
 
 /// Promises 2 and 5: what was acknowledged is there, and nothing is there twice.
@@ -140,7 +155,7 @@ impl Told {
                     assert!(told.starts.contains_key(&key), "ended without having started: {line:?}");
                     assert!(told.ends.insert(key), "ended twice: {line:?}");
                 }
-                _ => panic!("two tasks in one slot at a time: {line:?}"),
+                other => panic!("no word of a task: {other}"),
             }
         }
         told

@@ -104,8 +104,15 @@ fn recorded(witness: &Witness, script: &str) -> String {
     let path = witness.path();
     format!(
         r#"
-        exec 9>> "{path}.$PUNCTUAL_JOB_ID.$PUNCTUAL_SLOT"
-        flock -n 9 || echo "beside $PUNCTUAL_JOB_ID $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT" >> {path}
+        lock="{path}.$PUNCTUAL_JOB_ID.$PUNCTUAL_SLOT"
+        exec 9>> "$lock"
+        flock -n 9 || {{
+            for fd in /proc/[0-9]*/fd/9; do
+                [ "$(readlink $fd)" = "$lock" ] || continue
+                echo "$(cat ${{fd%/fd/9}}/stat) $(tr '\0' ' ' < ${{fd%/fd/9}}/environ)" >> {path}.beside
+            done
+            echo "beside $PUNCTUAL_JOB_ID $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT" >> {path}
+        }}
         echo "start $PUNCTUAL_JOB_ID $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT $PUNCTUAL_SCHEDULED_TIME" \
             "$PUNCTUAL_FENCING_TOKEN $PUNCTUAL_SLOT ${{VERSION:-0}}" >> {path}
         {script}
