@@ -176,7 +176,7 @@ pub async fn migrate(ledger: &Ledger) -> Result<()> {
 pub(crate) enum Held {
     /// The file is locked while this lives.
     File(#[expect(dead_code, reason = "the lock is given back when it is dropped")] Local),
-    Database(Lock),
+    Database(Box<Lock>),
 }
 
 impl Held {
@@ -193,7 +193,7 @@ impl Held {
 pub(crate) async fn held(ledger: &Ledger, holder: &str) -> Result<Held> {
     Ok(match ledger {
         Ledger::Sqlite(file) => Held::File(Local::lock(file, holder)?),
-        Ledger::Postgres(url) => Held::Database(Lock::take(url, Hold::Alone, holder).await?),
+        Ledger::Postgres(url) => Held::Database(Box::new(Lock::take(url, Hold::Alone, holder).await?)),
     })
 }
 

@@ -8,6 +8,7 @@ use ledger::postgres::Postgres;
 use punctual_tests::Proxy;
 use scheduler_core::run::{Run, RunState};
 use scheduler_core::txn::Failure;
+use tokio::task::JoinSet;
 
 use crate::contract::samples::{assigned, created, ended, job, run};
 use crate::contract::{Ledger, Term, take_over};
@@ -40,9 +41,10 @@ async fn begin_late(database: &Database, term: &Term, proxy: Proxy, give_up: imp
     begins.updated.push(begun.clone());
     proxy.hold();
     let (ledger, late) = (Arc::clone(&term.ledger), begins.clone());
-    let sent = tokio::spawn(async move { ledger.commit(&late).await });
+    let mut sent = JoinSet::new();
+    sent.spawn(async move { ledger.commit(&late).await });
     tokio::task::block_in_place(|| give_up(&proxy));
-    let answer = tokio::time::timeout(GIVEN_UP, sent).await.unwrap().unwrap();
+    let answer = tokio::time::timeout(GIVEN_UP, sent.join_next()).await.unwrap().unwrap().unwrap();
     assert!(matches!(answer, Err(Failure::Unknown(_))), "{answer:?}");
 
     assert_eq!(term.ledger.commit(&begins).await, Ok(()));
