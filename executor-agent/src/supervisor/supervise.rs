@@ -84,14 +84,9 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Whatever goes wrong, nothing of the task outlives this: its end is what lets others have its slot.
     fn obey_until_the_end(mut self) -> io::Result<()> {
-        loop {
-            self.wait()?;
-            if self.reap() == Go::KillAll || self.read_orders()? == Go::KillAll || self.deadline_came()? == Go::KillAll
-            {
-                break;
-            }
-        }
+        let obeyed = self.obey_until_all_is_to_be_killed();
         let mut end = self.task.as_ref().and_then(|task| task.end);
         let main = self.task.as_ref().map(|task| task.pid);
         tree::kill_descendants(|pid, status| {
@@ -102,7 +97,17 @@ impl Supervisor {
         if main.is_some() {
             self.say(&Word::Ended(end.unwrap_or(End::Unknown)));
         }
-        Ok(())
+        obeyed
+    }
+
+    fn obey_until_all_is_to_be_killed(&mut self) -> io::Result<()> {
+        loop {
+            self.wait()?;
+            if self.reap() == Go::KillAll || self.read_orders()? == Go::KillAll || self.deadline_came()? == Go::KillAll
+            {
+                return Ok(());
+            }
+        }
     }
 
     fn wait(&self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process
 /// Between two looks at what is left.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
-/// Parent and session are unknown where they are outside of our pid namespace.
+/// Parent and session are unknown where they are outside of our pid namespace, and of a process that is just going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Process {
     pid: Pid,
@@ -96,10 +96,11 @@ fn processes() -> Vec<Process> {
 fn parse(stat: &str) -> Option<Process> {
     let pid = stat.split_once(' ')?.0.parse().ok().and_then(Pid::from_raw)?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(1);
-    let mut id = || fields.next()?.parse().ok();
-    let parent = Pid::from_raw(id()?);
+    // Zero is outside of the namespace, -1 what the kernel says of a process that is gone by then.
+    let mut id = || fields.next()?.parse().ok().map(|raw: i32| Pid::from_raw(raw.max(0)));
+    let parent = id()?;
     let _group = id()?;
-    let session = Pid::from_raw(id()?);
+    let session = id()?;
     Some(Process { pid, parent, session })
 }
 
@@ -117,6 +118,13 @@ mod tests {
     fn a_process_cannot_hide_behind_its_name() {
         let stat = "42 (a) Z 1 (b) c) S 7 42 9 0 -1 4194560";
         let expected = Process { pid: pid(42).expect("valid"), parent: pid(7), session: pid(9) };
+        assert_eq!(parse(stat), Some(expected));
+    }
+
+    #[test]
+    fn a_process_that_is_gone_when_it_is_looked_at_has_no_parent_and_no_session() {
+        let stat = "42 (sh) X 0 -1 -1 0 -1 4194304 85 76 0 0";
+        let expected = Process { pid: pid(42).expect("valid"), parent: None, session: None };
         assert_eq!(parse(stat), Some(expected));
     }
 
