@@ -223,7 +223,9 @@ impl Engine {
     pub fn handle(&mut self, machine: Now, input: Input, out: &mut Vec<Effect>) {
         let (now, jump) = self.clock.obey(machine);
         out.extend(jump.map(|jump| Effect::Alert(Alert::ClockJumped(jump))));
-        self.reach.slept(now.boot.since(self.now.boot));
+        if let Some(due) = self.next_wakeup() {
+            self.reach.overslept(now.boot.since(due));
+        }
         self.now = now;
         if let Phase::Leading(term) = &mut self.phase {
             term.now = now;

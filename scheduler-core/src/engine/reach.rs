@@ -10,8 +10,8 @@ use super::input::Effect;
 /// What reads or deletes a lot may take this much longer than other calls.
 const LONGER: Duration = Duration::from_secs(60);
 
-/// In a cluster nobody sleeps longer between two inputs, or it was frozen.
-const LONGEST_SLEEP: Duration = Duration::from_millis(1_500);
+/// Who is woken later than this was frozen.
+const LATE: Duration = Duration::from_millis(1_500);
 
 #[derive(Default)]
 pub(super) struct Reach {
@@ -20,10 +20,10 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// So much time has passed since the last input. What a frozen process did not hear was no silence of the ledger's.
-    pub(super) fn slept(&mut self, time: Duration) {
-        if time > LONGEST_SLEEP {
-            self.asked = self.asked.map(|asked| asked.saturating_add(time));
+    /// It was woken so much later than it had asked for. What a frozen process did not hear was no silence of the ledger's.
+    pub(super) fn overslept(&mut self, by: Duration) {
+        if by > LATE {
+            self.asked = self.asked.map(|asked| asked.saturating_add(by));
         }
     }
 
