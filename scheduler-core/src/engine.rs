@@ -91,7 +91,7 @@ use filling::Filling;
 use hand_over::Leaving;
 use lease::Lease;
 use random::Random;
-use reach::Reach;
+use reach::{LATE, Reach};
 use take_over::Doubt;
 use term::Term;
 use waiting::Waiting;
@@ -223,7 +223,9 @@ impl Engine {
     pub fn handle(&mut self, machine: Now, input: Input, out: &mut Vec<Effect>) {
         let (now, jump) = self.clock.obey(machine);
         out.extend(jump.map(|jump| Effect::Alert(Alert::ClockJumped(jump))));
-        if let Some(due) = self.next_wakeup() {
+        if now.boot.since(self.now.boot) > LATE
+            && let Some(due) = self.next_wakeup()
+        {
             self.reach.overslept(now.boot.since(due));
         }
         self.now = now;

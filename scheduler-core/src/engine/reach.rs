@@ -11,7 +11,7 @@ use super::input::Effect;
 const LONGER: Duration = Duration::from_secs(60);
 
 /// Who is woken later than this was frozen.
-const LATE: Duration = Duration::from_millis(1_500);
+pub(super) const LATE: Duration = Duration::from_millis(1_500);
 
 #[derive(Default)]
 pub(super) struct Reach {
