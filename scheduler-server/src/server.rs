@@ -16,7 +16,7 @@ use scheduler_core::ids::NodeId;
 use tls::{ClientFiles, ServerTls};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::access::{self, Clocks, Gate, Keeping, Proved, Refusals, SignIn};
@@ -62,7 +62,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let feed = Arc::new(Feed::default());
     let config = engine_config(&settings, &*opened.coordinator);
     let (engine, handle) = Loop::new(config, opened.leader, opened.coordinator, Arc::clone(&feed));
-    tasks.spawn(TaskKind::Leader, lead(engine, stop.clone()));
+    tasks.spawn(TaskKind::Leader, lead(engine, stop.clone(), drain.clone().drop_guard()));
     if let Some(cluster) = &settings.cluster {
         let leaders = Leaders::new(cluster.peers.clone());
         let following = peers::follow(handle.elsewhere(), leaders, handle.messages(), stop.clone());
@@ -124,7 +124,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     tokio::select! {
         biased;
         () = signals.next() => bail!("stopped at once"),
-        ended = tokio::time::timeout(STOP, end(tasks, &drain, &stop)) => {
+        ended = tokio::time::timeout(STOP, end(tasks, &stop)) => {
             ended.map_err(|_| anyhow!("not everything ended within {} s", STOP.as_secs()))?;
         }
     }
@@ -158,17 +158,13 @@ async fn supervise(tasks: &mut Tasks, signals: &mut Signals, agent: Option<Runni
     }
 }
 
-/// In order: connections and streams, then the engine, which finishes what the ledger has been asked for.
-async fn end(mut tasks: Tasks, drain: &CancellationToken, stop: &CancellationToken) {
-    drain.cancel();
-    let mut leading = true;
+/// In order: the engine, which finishes what the ledger has been asked for and gives leadership up; then connections and
+/// streams, so that somebody else leads before agents and clients have to go elsewhere.
+async fn end(mut tasks: Tasks, stop: &CancellationToken) {
+    stop.cancel();
     while let Some((kind, ended)) = tasks.next_end().await {
         if let Err(why) = ended {
             tracing::error!(task = %kind, %why, "ended badly");
-        }
-        leading &= kind != TaskKind::Leader;
-        if leading {
-            stop.cancel();
         }
     }
 }
@@ -181,7 +177,8 @@ fn failed(ended: Option<(TaskKind, Result<(), String>)>) -> anyhow::Error {
     }
 }
 
-async fn lead(engine: Loop, stop: CancellationToken) -> Result<(), String> {
+/// However it ends, connections and streams follow.
+async fn lead(engine: Loop, stop: CancellationToken, _drain: DropGuard) -> Result<(), String> {
     match engine.run(stop).await {
         Stopped::Asked => Ok(()),
         Stopped::Deposed(why) => Err(why),

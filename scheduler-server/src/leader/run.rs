@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use coordination::{Coordinator, News, Peer};
 use ledger::Leader;
@@ -26,6 +27,9 @@ use super::{Glance, Handle, Message, QUEUE};
 
 /// How many inputs are taken before the loop looks at the clock again.
 const BURST: usize = 256;
+/// How long a leader that has resigned stays for its successor, to send agents and clients there: elections are faster, or
+/// do not come about.
+const SUCCESSION: Duration = Duration::from_secs(1);
 
 /// Why the loop ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -145,7 +149,7 @@ impl Loop {
             return Stopped::Deposed(why);
         }
         self.effects.close();
-        self.drain().await;
+        self.see_off().await;
         Stopped::Asked
     }
 
@@ -192,12 +196,26 @@ impl Loop {
         tell_if_new(&self.epoch, self.engine.epoch());
     }
 
-    /// Waits for the effects under way, the resignation among them; nobody is served any more.
-    async fn drain(&mut self) {
-        let idle = self.effects.clone();
-        loop {
+    /// Waits for the effects under way, the resignation among them, and then for who leads next.
+    async fn see_off(&mut self) {
+        let effects = self.effects.clone();
+        tokio::select! {
+            biased;
+            () = self.stand_aside(|_| false) => return,
+            () = effects.wait() => {}
+        }
+        // Without a successor agents and clients look for themselves.
+        let _ = tokio::time::timeout(SUCCESSION, self.stand_aside(|this| !this.has_a_successor_to_come())).await;
+    }
+
+    /// Hears of the election, and refuses what this node itself is asked, until `is_over`, or until nobody can ask any more.
+    async fn stand_aside(&mut self, is_over: impl Fn(&Self) -> bool) {
+        let coordinator = Arc::clone(&self.coordinator);
+        let mut effects = Vec::new();
+        while !is_over(self) {
             tokio::select! {
                 biased;
+                news = coordinator.news() => self.hear(news, &mut effects),
                 message = self.inputs.recv() => match message {
                     Some(Message::Request(_, _, answer)) => {
                         // Who has gone away needs no answer.
@@ -206,9 +224,15 @@ impl Loop {
                     Some(_) => {}
                     None => return,
                 },
-                () = idle.wait() => return,
             }
+            self.tell_whereabouts();
         }
+    }
+
+    fn has_a_successor_to_come(&self) -> bool {
+        let is_other = |peer: &Peer| peer.node.as_str() != self.node_id;
+        let is_known = self.leader.as_ref().is_some_and(is_other);
+        !is_known && self.candidates.borrow().iter().any(is_other)
     }
 
     fn take_burst(&mut self, first: Message, effects: &mut Vec<Effect>) {
@@ -366,7 +390,7 @@ fn tell_if_new<T: PartialEq>(told: &watch::Sender<T>, new: T) {
     });
 }
 
-async fn sleep(duration: Option<std::time::Duration>) {
+async fn sleep(duration: Option<Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,

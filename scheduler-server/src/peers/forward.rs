@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
 use punctual_proto::v1::ErrorReason;
 use tls::ClientFiles;
 use tokio::sync::watch;
@@ -60,32 +62,39 @@ impl Forward {
     }
 }
 
-/// Middleware of the gRPC services: a call that needs the leader goes to it.
+/// Middleware of the gRPC services: a call that needs the leader goes to it, and on to the next one if this node leads and
+/// gives way before it has done anything.
 pub async fn pass_on(State(forward): State<Arc<Forward>>, request: Request, next: Next) -> Response {
     let Some(method) = methods::of_leader(request.uri().path()) else { return next.run(request).await };
-    let is_here = *forward.whereabouts.borrow() == Whereabouts::Here;
-    if is_here {
-        return next.run(request).await;
-    }
     if request.headers().contains_key(FORWARDED) {
-        return no_leader("this node does not lead").into_http();
+        return match forward.is_here() {
+            true => next.run(request).await,
+            false => no_leader("this node does not lead").into_http(),
+        };
     }
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LARGEST).await else { return too_large().into_http() };
-    let (body, number) = numbering::numbered(body, &method.descriptor.input());
-    let mut headers = parts.headers.clone();
-    headers.insert(HeaderName::from_static(FORWARDED), forward.node_id.clone());
-    proof::strip(&mut headers);
-    if let Some((secret, caller)) = forward.secret.as_ref().zip(parts.extensions.get::<Caller>())
-        && let Some(from) = caller.called_from()
-    {
-        secret.vouch(&mut headers, parts.uri.path(), from);
-    }
-    let call = Carried { path: parts.uri.clone(), headers, body: body.clone() };
-    match forward.carry(method, &call, number.as_deref()).await {
-        Carry::Answered(answer) => answer,
-        Carry::Refused(status) => status.into_http(),
-        Carry::Here => next.run(Request::from_parts(parts, Body::from(body))).await,
+    let Ok(mut body) = to_bytes(body, LARGEST).await else { return too_large().into_http() };
+    let mut number = None;
+    // It may have been received by a leader that is gone: from then on nobody may say that it was not done.
+    let mut may_be_done = false;
+    loop {
+        if !forward.is_here() {
+            (body, number) = numbering::numbered(body, &method.descriptor.input());
+            let call = forward.carried(&parts, body.clone());
+            match forward.carry(method, &call, number.as_deref(), &mut may_be_done).await {
+                Carry::Answered(answer) => return answer,
+                Carry::Refused(status) => return status.into_http(),
+                Carry::Here => {}
+            }
+        }
+        let answer = next.clone().run(Request::from_parts(parts.clone(), Body::from(body.clone()))).await;
+        if !is_not_taken(&answer) || !forward.gives_way().await {
+            return if may_be_done && is_unavailable(&answer) {
+                outcome_unknown(number.as_deref()).into_http()
+            } else {
+                answer
+            };
+        }
     }
 }
 
@@ -98,9 +107,30 @@ enum Carry {
 }
 
 impl Forward {
-    async fn carry(&self, method: &Method, call: &Carried, number: Option<&str>) -> Carry {
-        // It may have been received by a leader that is gone: from then on nobody may say that it was not done.
-        let mut may_be_done = false;
+    fn is_here(&self) -> bool {
+        *self.whereabouts.borrow() == Whereabouts::Here
+    }
+
+    /// Waits until this node leads no more; `false`: that was not in time, or its process stops before it knows who leads.
+    async fn gives_way(&self) -> bool {
+        let mut whereabouts = self.whereabouts.clone();
+        let is_elsewhere = whereabouts.wait_for(|known| *known != Whereabouts::Here);
+        tokio::time::timeout(self.patience, is_elsewhere).await.is_ok_and(|known| known.is_ok())
+    }
+
+    fn carried(&self, parts: &Parts, body: Bytes) -> Carried {
+        let mut headers = parts.headers.clone();
+        headers.insert(HeaderName::from_static(FORWARDED), self.node_id.clone());
+        proof::strip(&mut headers);
+        if let Some((secret, caller)) = self.secret.as_ref().zip(parts.extensions.get::<Caller>())
+            && let Some(from) = caller.called_from()
+        {
+            secret.vouch(&mut headers, parts.uri.path(), from);
+        }
+        Carried { path: parts.uri.clone(), headers, body }
+    }
+
+    async fn carry(&self, method: &Method, call: &Carried, number: Option<&str>, may_be_done: &mut bool) -> Carry {
         let given_up = |may_be_done: bool, message: &str| {
             Carry::Refused(if may_be_done { outcome_unknown(number) } else { no_leader(message) })
         };
@@ -120,34 +150,34 @@ impl Forward {
                         answer = asked => answer,
                         // Another one leads, to whom it can be said again.
                         Ok(()) = whereabouts.changed(), if method.is_repeatable => {
-                            may_be_done |= number.is_some();
+                            *may_be_done |= number.is_some();
                             continue;
                         }
                     };
                     match answer {
                         Ok(answer) if is_not_taken(&answer) => {}
-                        Ok(answer) if may_be_done && is_unavailable(&answer) => {
+                        Ok(answer) if *may_be_done && is_unavailable(&answer) => {
                             return Carry::Refused(outcome_unknown(number));
                         }
                         Ok(answer) => return Carry::Answered(answer),
                         Err(NoAnswer::NotSent) => {}
-                        Err(NoAnswer::Broken) if method.is_repeatable => may_be_done |= number.is_some(),
+                        Err(NoAnswer::Broken) if method.is_repeatable => *may_be_done |= number.is_some(),
                         Err(NoAnswer::Broken) => return Carry::Refused(outcome_unknown(number)),
                     }
                 }
             }
             tokio::select! {
                 biased;
-                changed = whereabouts.changed() => {
-                    if changed.is_err() {
-                        // The engine's loop is gone.
-                        return given_up(may_be_done, "this server is stopping");
-                    }
-                }
-                () = sleep(PAUSE), if is_known => {}
                 () = &mut patience => {
-                    return given_up(may_be_done, "no leader is known, and none was found in time");
+                    return given_up(*may_be_done, "no leader is known, and none was found in time");
                 }
+                changed = whereabouts.changed() => match changed {
+                    Ok(()) => {}
+                    // This node stops, and does not hear of other leaders any more.
+                    Err(_) if is_known => sleep(PAUSE).await,
+                    Err(_) => return given_up(*may_be_done, "this server is stopping"),
+                },
+                () = sleep(PAUSE), if is_known => {}
             }
         }
     }

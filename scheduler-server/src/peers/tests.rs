@@ -1,5 +1,6 @@
 //! Two or three ports on loopback that answer as a leader or a standby would.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use punctual_proto::v1::{ErrorReason, PauseJobRequest, TriggerJobRequest};
 use tls::ClientFiles;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tower::ServiceExt;
@@ -77,11 +78,12 @@ fn there(address: &str) -> Whereabouts {
     })
 }
 
-/// This node: what it serves itself, it answers with OUT_OF_RANGE.
+/// This node: what it serves itself, it answers with OUT_OF_RANGE, unless it is about to stop.
 struct Standby {
     router: Router,
     whereabouts: watch::Sender<Whereabouts>,
     served: Arc<Mutex<Vec<HeaderMap>>>,
+    stops: Arc<AtomicBool>,
 }
 
 impl Standby {
@@ -91,13 +93,28 @@ impl Standby {
         forward.patience = Duration::from_secs(2);
         let served = Arc::new(Mutex::new(Vec::new()));
         let serve = Arc::clone(&served);
+        let stops = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stops);
         let router = Router::new()
             .fallback(async move |request: Request| {
                 serve.lock().unwrap().push(request.headers().clone());
+                if stopping.load(Relaxed) {
+                    return super::forward::no_leader("not I any more").into_http();
+                }
                 Status::out_of_range("served here").into_http::<Body>()
             })
             .layer(from_fn_with_state(Arc::new(forward), pass_on));
-        Self { router, whereabouts, served }
+        Self { router, whereabouts, served, stops }
+    }
+
+    /// Leads, refuses the next call because it stops, and then another node leads.
+    async fn gives_way_to(&self, next: Whereabouts) {
+        self.stops.store(true, Relaxed);
+        self.whereabouts.send_replace(Whereabouts::Here);
+        while self.served.lock().unwrap().is_empty() {
+            yield_now().await;
+        }
+        self.whereabouts.send_replace(next);
     }
 
     async fn call(&self, path: &str, message: &impl Message) -> Status {
@@ -160,6 +177,29 @@ async fn who_does_not_lead_any_more_is_asked_until_it_is_known_who_does() {
         standby.whereabouts.send_replace(next);
     });
     assert_eq!(status.message(), "answered");
+}
+
+#[tokio::test]
+async fn a_call_at_a_leader_that_gives_way_is_the_next_ones_to_answer() {
+    let mut others = Others::none();
+    let leader = Standby::new(Whereabouts::Here);
+    let next = others.start(Manner::Answers).await;
+    let request = PauseJobRequest::default();
+    let ((), status) = tokio::join!(leader.gives_way_to(next), leader.call(PAUSE, &request));
+    assert_eq!(status.message(), "answered");
+}
+
+#[tokio::test]
+async fn a_write_that_may_have_been_done_elsewhere_is_not_said_not_to_be_by_a_leader_that_gives_way() {
+    let mut others = Others::none();
+    let node = Standby::new(others.start(Manner::Breaks).await);
+    let next = others.start(Manner::DoesNotLead).await;
+    let request = TriggerJobRequest { request_id: "1".to_owned(), ..Default::default() };
+    let (status, ()) = tokio::join!(node.call(TRIGGER, &request), async {
+        others.asked.recv().await.unwrap();
+        node.gives_way_to(next).await;
+    });
+    assert_eq!((status.code(), reason(&status)), (Code::Unknown, ErrorReason::OutcomeUnknown.as_str_name().to_owned()));
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
+use std::thread;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_tests::{
-    Cluster, Etcd, Heard, Leader, Postgres, Run, Said, Server, Witness, assert_no_gap, folder, job, noop, now, program,
-    shell, until,
+    Cluster, Etcd, Heard, Leader, Postgres, Rest, Run, Said, Server, Witness, assert_no_gap, folder, job, noop, now,
+    program, shell, until,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -124,6 +125,19 @@ fn a_frozen_leader_is_replaced_and_does_nothing_when_it_wakes() {
     }
 }
 
+/// How many triggers were done, and how many refused.
+fn trigger_until_nobody_listens(rest: &Rest) -> (usize, usize) {
+    let (mut done, mut refused) = (0, 0);
+    loop {
+        let body = json!({ "requestId": (done + refused).to_string() });
+        match rest.ask("POST", "/jobs/manual/trigger", &body) {
+            Heard::Done(_) => done += 1,
+            Heard::NotDone => refused += 1,
+            Heard::Nothing => return (done, refused),
+        }
+    }
+}
+
 #[test]
 fn a_leader_that_is_stopped_or_told_to_hands_over() {
     let folder = folder();
@@ -131,11 +145,18 @@ fn a_leader_that_is_stopped_or_told_to_hands_over() {
     let leader = cluster.leader(0).node;
     let standby = cluster.other(leader);
     let created = every_200_ms(&cluster.nodes[standby], "tick", noop());
+    cluster.nodes[standby].rest.create(&job("manual", noop(), json!({ "maxInstances": 1_000 })));
     await_run_after(&cluster.nodes[standby], "tick", created);
+    let client = thread::spawn({
+        let rest = cluster.nodes[leader].rest.clone();
+        move || trigger_until_nobody_listens(&rest)
+    });
     cluster.nodes[leader].process().signal(Signal::TERM);
     let stopped = now();
     await_run_after(&cluster.nodes[standby], "tick", stopped);
     assert!(cluster.nodes[leader].process().exit(20).success());
+    let (done, refused) = client.join().expect("because it only asks");
+    assert!(done > 0 && refused == 0, "calls go to the next leader while this one listens: {done}, {refused}");
     let second = cluster.leader(standby).node;
     assert_ne!(second, leader);
     let last = (0..NODES).find(|node| ![leader, second].contains(node)).expect("because there are three");
