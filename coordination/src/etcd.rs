@@ -15,10 +15,10 @@ mod news;
 mod plant;
 mod requests;
 mod settings;
+mod status;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 mod tests;
-mod version;
 mod watching;
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use scheduler_core::txn::Election;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::{Coordinator, Error, Locks, News, Peer, Proof};
+use crate::{Coordinator, Error, Locks, News, Peer, Proof, Size};
 
 use candidacies::{Candidacies, State};
 use candidate::Candidate;
@@ -153,6 +153,10 @@ impl Coordinator for Etcd {
         if let Err(failure) = self.shared.revoke(lease).await {
             tracing::debug!(?failure, "a lease is left to end by itself");
         }
+    }
+
+    async fn sizes(&self) -> Vec<Size> {
+        self.shared.sizes().await
     }
 
     async fn news(&self) -> News {

@@ -51,6 +51,11 @@ pub trait Coordinator: Send + Sync {
     /// Gives the candidacy up, whatever has become of it, so that another need not wait.
     async fn resign(&self, candidacy: CandidacyId);
 
+    /// How large the coordinator's database is, as each of its members says that answers in time; none: it has no database.
+    async fn sizes(&self) -> Vec<Size> {
+        Vec::new()
+    }
+
     /// The next thing that this node must hear of. What a call that was dropped would have told, the next one tells.
     async fn news(&self) -> News;
 }
@@ -64,6 +69,13 @@ pub struct Proof {
     pub ended: Vec<AgentInstance>,
     /// Those whose lease may not have been renewed.
     pub unrenewed: Vec<AgentInstance>,
+}
+
+/// Of the coordinator's database at one member. etcd takes no more writes beyond its quota (2 GiB unless set).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Size {
+    pub endpoint: String,
+    pub bytes: u64,
 }
 
 /// What a node hears of the election without having asked.

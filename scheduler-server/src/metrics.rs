@@ -1,6 +1,9 @@
-//! What `/metrics` tells: the engine's counts, read when asked for.
+//! What `/metrics` tells: the engine's counts, read when asked for, and the size of the coordinator's database.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use coordination::{Coordinator, Size};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -8,15 +11,20 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::sync::watch;
 
 use crate::http::Metrics;
 use crate::leader::Handle;
 
+/// Between two questions for the size of the coordinator's database, which grows over hours.
+const SIZES_EVERY: Duration = Duration::from_secs(30);
+
 /// The text of all metrics, whenever it is called.
-pub(crate) fn metrics(handle: Handle) -> Metrics {
+pub(crate) fn metrics(handle: Handle, sizes: watch::Receiver<Vec<Size>>) -> Metrics {
     let mut registry = Registry::with_prefix("punctual");
     registry.register_collector(Box::new(EngineMetrics(handle)));
+    registry.register_collector(Box::new(SizeMetrics(sizes)));
     Arc::new(move || {
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &registry) {
@@ -51,6 +59,33 @@ impl Collector for EngineMetrics {
         for (name, help, value) in counters {
             let metric: MetricEncoder<'_> = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+/// Never ends.
+pub(crate) async fn keep_sizes(coordinator: Arc<dyn Coordinator>, sizes: watch::Sender<Vec<Size>>) {
+    loop {
+        sizes.send_replace(coordinator.sizes().await);
+        tokio::time::sleep(SIZES_EVERY).await;
+    }
+}
+
+#[derive(Debug)]
+struct SizeMetrics(watch::Receiver<Vec<Size>>);
+
+impl Collector for SizeMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let sizes = self.0.borrow().clone();
+        if sizes.is_empty() {
+            return Ok(());
+        }
+        let help = "Size of etcd's database at each member, which takes no writes beyond its quota";
+        let mut metric = encoder.encode_descriptor("etcd_database", help, Some(&Unit::Bytes), MetricType::Gauge)?;
+        for Size { endpoint, bytes } in sizes {
+            let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
+            gauge.encode(metric.encode_family(&[("endpoint", endpoint)])?)?;
         }
         Ok(())
     }

@@ -16,13 +16,15 @@ use scheduler_core::ids::NodeId;
 use tls::{ClientFiles, ServerTls};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
 
 use crate::access::{self, Clocks, Gate, Keeping, Proved, Refusals, SignIn};
 use crate::dev_tokens::DevTokens;
 use crate::feed::Feed;
-use crate::http::{self, HostPolicy, Readiness, Surface};
+use crate::http::{self, HostPolicy, Metrics, Readiness, Surface};
 use crate::leader::{Executor, Handle, Loop, Stopped};
 use crate::peers::{self, Forward, Leaders, PeerSecret, Presence, Whereabouts};
 use crate::process::Process;
@@ -61,6 +63,11 @@ pub async fn run(settings: Settings) -> Result<()> {
 
     let feed = Arc::new(Feed::default());
     let config = engine_config(&settings, &*opened.coordinator);
+    let (told_sizes, sizes) = watch::channel(Vec::new());
+    if settings.cluster.is_some() {
+        let sizes = metrics::keep_sizes(Arc::clone(&opened.coordinator), told_sizes);
+        tasks.spawn(TaskKind::Sizes, until(stop.clone(), sizes));
+    }
     let (engine, handle) = Loop::new(config, opened.leader, opened.coordinator, Arc::clone(&feed));
     tasks.spawn(TaskKind::Leader, lead(engine, stop.clone(), drain.clone().drop_guard()));
     if let Some(cluster) = &settings.cluster {
@@ -100,7 +107,14 @@ pub async fn run(settings: Settings) -> Result<()> {
         settings.min_every,
     );
     let gate = Gate::new(sign_in, refusals).certified(settings.certified.clone());
-    let router = surface(&settings, &process, gate, service, &handle, secret, &drain).await.into_router();
+    let grpc = grpc(&settings, service, &handle, &drain).await;
+    let mut surface = surface(&settings, gate, grpc, &handle, metrics::metrics(handle.clone(), sizes));
+    if let Some(cluster) = &settings.cluster {
+        let forward = Forward::new(&settings.node_id, handle.whereabouts(), cluster.peers.clone());
+        surface.forward = Some(Arc::new(forward.with_secret(secret)));
+        surface.presence = Some(Presence::new(&settings.node_id, &process.instance, handle.epoch(), &drain));
+    }
+    let router = surface.into_router();
     if let (Some(Tls::Given(_)), Some(tls)) = (&settings.tls, &tls) {
         tasks.spawn(TaskKind::Certificates, certificates::renew(Arc::clone(tls), drain.clone()));
     }
@@ -177,6 +191,12 @@ fn failed(ended: Option<(TaskKind, Result<(), String>)>) -> anyhow::Error {
     }
 }
 
+/// Goes on until it is told to stop.
+async fn until(stop: CancellationToken, task: impl Future<Output = ()>) -> Result<(), String> {
+    stop.run_until_cancelled(task).await;
+    Ok(())
+}
+
 /// However it ends, connections and streams follow.
 async fn lead(engine: Loop, stop: CancellationToken, _drain: DropGuard) -> Result<(), String> {
     match engine.run(stop).await {
@@ -211,37 +231,26 @@ fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
     }
 }
 
-async fn surface(
-    settings: &Settings,
-    process: &Process,
-    gate: Gate,
-    service: Service,
-    handle: &Handle,
-    secret: Option<PeerSecret>,
-    drain: &CancellationToken,
-) -> Surface {
-    let readers = TaskTracker::new();
+/// The gRPC services, with reflection and health checks.
+async fn grpc(settings: &Settings, service: Service, handle: &Handle, drain: &CancellationToken) -> Routes {
     let tls = settings.cluster.as_ref().map(|cluster| cluster.peers.clone()).unwrap_or_default();
     let leaders = Arc::new(Leaders::new(tls));
-    let executor = Executor::new(&settings.node_id, leaders, handle.clone(), readers, drain.clone());
+    let executor = Executor::new(&settings.node_id, leaders, handle.clone(), TaskTracker::new(), drain.clone());
     let services = api::services(Arc::new(service), drain).add_service(ExecutorServiceServer::new(executor));
+    http::with_reflection(http::with_health(services).await)
+}
+
+fn surface(settings: &Settings, gate: Gate, grpc: Routes, handle: &Handle, metrics: Metrics) -> Surface {
     let ready = handle.clone();
     Surface {
-        grpc: http::with_reflection(http::with_health(services).await),
-        forward: settings
-            .cluster
-            .as_ref()
-            .map(|cluster| Forward::new(&settings.node_id, handle.whereabouts(), cluster.peers.clone()))
-            .map(|forward| Arc::new(forward.with_secret(secret))),
-        presence: settings
-            .cluster
-            .as_ref()
-            .map(|_| Presence::new(&settings.node_id, &process.instance, handle.epoch(), drain)),
+        grpc,
+        forward: None,
+        presence: None,
         gate,
         strict_transport: settings.tls.is_some() && settings.names.is_some(),
         hosts: settings.names.as_ref().map_or(HostPolicy::Loopback, HostPolicy::names),
         ready: Arc::new(move || readiness(&ready)),
-        metrics: metrics::metrics(handle.clone()),
+        metrics,
     }
 }
 

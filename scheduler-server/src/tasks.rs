@@ -19,6 +19,8 @@ pub(crate) enum TaskKind {
     Audit,
     /// Looks after the lock on a ledger in Postgres, which ends with its session. Its end: another server has it.
     LedgerLock,
+    /// Asks the coordinator how large its database is. Woken every half minute. Its end: the metric stays as it was.
+    Sizes,
     /// Looks whether the files of the port's certificate have changed. Its end: they are not renewed any more.
     Certificates,
     /// Executes tasks in this process (`dev` only). Its end: nothing runs.
@@ -33,6 +35,7 @@ impl TaskKind {
             Self::Port => "port",
             Self::Audit => "audit",
             Self::LedgerLock => "lock on the ledger",
+            Self::Sizes => "coordinator's size",
             Self::Certificates => "certificates",
             Self::EmbeddedAgent => "embedded agent",
         }

@@ -69,6 +69,10 @@ impl Members {
         self.preferred.subscribe()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.members.len()
+    }
+
     pub(super) fn endpoint(&self, member: usize) -> &str {
         &self.members[member].endpoint
     }

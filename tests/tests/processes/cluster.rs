@@ -151,6 +151,12 @@ fn a_leader_that_is_stopped_or_told_to_hands_over() {
         let rest = cluster.nodes[leader].rest.clone();
         move || trigger_until_nobody_listens(&rest)
     });
+    until("the size of etcd's database", 10, || {
+        let answer = cluster.nodes[standby].rest.try_call("GET", "/metrics", &[], None).ok()?;
+        let sizes =
+            answer.text.lines().filter(|line| line.starts_with("punctual_etcd_database_bytes{endpoint=")).count();
+        (sizes == cluster.etcd.endpoints().len()).then_some(())
+    });
     cluster.nodes[leader].process().signal(Signal::TERM);
     let stopped = now();
     await_run_after(&cluster.nodes[standby], "tick", stopped);

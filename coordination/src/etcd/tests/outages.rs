@@ -266,6 +266,22 @@ async fn a_killed_leader_of_etcd_costs_nobody_the_leadership() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_member_that_answers_tells_the_size_of_its_database() {
+    let Some(mut etcd) = PrivateEtcd::start(3) else { return };
+    let a = node("a", &etcd);
+    let endpoints = etcd.endpoints();
+    assert_eq!(who_tells_a_size(&a).await, endpoints);
+    etcd.kill(1);
+    assert_eq!(who_tells_a_size(&a).await, [endpoints[0].clone(), endpoints[2].clone()]);
+}
+
+async fn who_tells_a_size(coordinator: &dyn Coordinator) -> Vec<String> {
+    let sizes = coordinator.sizes().await;
+    assert!(sizes.iter().all(|size| size.bytes > 0), "{sizes:?}");
+    sizes.into_iter().map(|size| size.endpoint).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_member_of_etcd_that_says_nothing_is_left_by_calls_and_watches() {
     let Some(mut etcd) = PrivateEtcd::start(3) else { return };
     let (a, b) = (node("a", &etcd), node("b", &etcd));

@@ -1,6 +1,10 @@
-//! Which versions of etcd are good for this.
+//! What etcd's members say of themselves: their version, and whether it is good for this, and the size of the database.
 
+use etcd_client::StatusResponse;
+use futures::future::join_all;
 use tokio::time::timeout;
+
+use crate::Size;
 
 use super::Shared;
 
@@ -26,17 +30,31 @@ fn objection(version: &str) -> Option<String> {
 
 impl Shared {
     pub(super) async fn warn_of_version(&self, member: usize) {
+        let Some(status) = self.status(member).await else { return };
+        if let Some(objection) = objection(status.version()) {
+            let endpoint = self.members.endpoint(member);
+            tracing::warn!(endpoint, version = status.version(), objection, "etcd should be updated");
+        }
+    }
+
+    pub(super) async fn sizes(&self) -> Vec<Size> {
+        let size = async |member| {
+            let bytes = u64::try_from(self.status(member).await?.db_size()).ok()?;
+            Some(Size { endpoint: self.members.endpoint(member).to_owned(), bytes })
+        };
+        join_all((0..self.members.count()).map(size)).await.into_iter().flatten().collect()
+    }
+
+    /// What one member says of itself.
+    async fn status(&self, member: usize) -> Option<StatusResponse> {
         let endpoint = self.members.endpoint(member);
         let status = async { self.members.client(member).await?.status().await };
         match timeout(self.members.patience(), status).await {
-            Ok(Ok(status)) => {
-                if let Some(objection) = objection(status.version()) {
-                    tracing::warn!(endpoint, version = status.version(), objection, "etcd should be updated");
-                }
-            }
-            Ok(Err(error)) => tracing::debug!(endpoint, %error, "etcd does not tell its version"),
-            Err(_) => tracing::debug!(endpoint, "etcd does not tell its version in time"),
+            Ok(Ok(status)) => return Some(status),
+            Ok(Err(error)) => tracing::debug!(endpoint, %error, "etcd does not tell its status"),
+            Err(_) => tracing::debug!(endpoint, "etcd does not tell its status in time"),
         }
+        None
     }
 }
 
