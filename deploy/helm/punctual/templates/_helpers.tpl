@@ -85,6 +85,11 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if and (gt (int .Values.server.replicas) 1) (not .Values.etcd.endpoints) -}}
 {{- fail "etcd.endpoints: several servers need an etcd that elects one of them" -}}
 {{- end -}}
+{{- range .Values.etcd.endpoints -}}
+{{- if and (hasPrefix "https" .) (not $.Values.etcd.tlsSecret) -}}
+{{- fail (printf "etcd.tlsSecret: %s needs a secret with ca.crt" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.insecure .Values.tls.existingSecret -}}
 {{- fail "insecure: there is a certificate in tls.existingSecret; give one of them" -}}
 {{- end -}}
@@ -99,4 +104,21 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- fail "serviceMonitor.tokenSecret: name a secret with a token of a role VIEWER" -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The secrets that a server reads from files: the volume, which is also the folder's name, and the secret's. */}}
+{{- define "punctual.secrets" -}}
+{{- $secrets := list -}}
+{{- if not .Values.insecure -}}
+{{- $secrets = append $secrets (dict "name" "tls" "secret" .Values.tls.existingSecret) -}}
+{{- end -}}
+{{- if .Values.etcd.endpoints -}}
+{{- $more := dict "etcd-tls" .Values.etcd.tlsSecret "etcd-user" .Values.etcd.userSecret "peers" .Values.peerSecret.existingSecret -}}
+{{- range $name, $secret := $more -}}
+{{- if $secret -}}
+{{- $secrets = append $secrets (dict "name" $name "secret" $secret) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $secrets -}}
 {{- end -}}
