@@ -1,26 +1,25 @@
 //! What the loss of a leader costs: three nodes on one etcd and one Postgres, whose leader is killed, frozen and stopped
 //! under load, until another node dispatches; and whether the ledger and what the tasks wrote down agree afterwards.
 
-mod verdict;
-
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
-use punctual_tests::{Cluster, Leader, Run, Witness, folder, job, noop, now, shell, until};
+use punctual_tests::{
+    Audit, Cluster, Leader, Load, Parts, Records, Run, Witness, folder, job, noop, now, recorded, until,
+};
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::figures::Spread;
-use verdict::Verdict;
 
 const NODES: usize = 3;
-/// The period of the jobs that do nothing.
-const EVERY: TimeDelta = TimeDelta::milliseconds(100);
-/// The period of those that write down what they do.
-const TOLD_EVERY: TimeDelta = TimeDelta::milliseconds(500);
+/// The period of the jobs that do nothing, in milliseconds.
+const EVERY: u32 = 100;
+/// The period of those that write down what they do, in milliseconds.
+const TOLD_EVERY: u32 = 500;
 /// How long all nodes work together between two losses.
 const WORK: Duration = Duration::from_millis(700);
 /// How long a dispatch may take.
@@ -69,7 +68,7 @@ pub(crate) fn run(size: &Size) -> Result<()> {
         size.jobs, size.told, size.idle
     );
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else {
+    let Some(mut cluster) = Cluster::start(folder.path(), Parts { nodes: NODES, ..Parts::default() }, &[]) else {
         println!("  not measured: etcd or Postgres is not on this machine");
         return Ok(());
     };
@@ -84,45 +83,26 @@ pub(crate) fn run(size: &Size) -> Result<()> {
         println!("  {what}, {times} times: the next dispatch after {}", spread.text());
     }
     let rest = &cluster.nodes[0].rest;
-    let closed = now();
-    for job in &load {
-        rest.act(&job.id, "pause");
-    }
-    until("the end of all runs", 120, || {
-        rest.pages("/runs?states=PENDING&states=RUNNING&pageSize=1000").is_empty().then_some(())
-    });
-    Verdict::of(rest, &load, &witness, closed).tell();
+    let closed = load.close(rest);
+    println!("{}", Audit { rest, load: &load, records: &Records::default(), witness: &witness, closed }.verdict());
     Ok(())
 }
 
-/// A job of the load.
-struct Job {
-    id: String,
-    every: TimeDelta,
-    created: DateTime<Utc>,
-    /// Its tasks write down what they do.
-    is_told: bool,
-}
-
-fn create(cluster: &Cluster, size: &Size, witness: &Witness) -> Vec<Job> {
+fn create(cluster: &Cluster, size: &Size, witness: &Witness) -> Load {
     let rest = &cluster.nodes[0].rest;
     for number in 0..size.idle {
         rest.create(&job(&format!("idle-{number}"), noop(), json!({ "schedule": { "cron": ["H H 1 1 *"] } })));
     }
-    let told = shell(&format!("echo $PUNCTUAL_RUN_ID $PUNCTUAL_ATTEMPT $PUNCTUAL_FENCING_TOKEN >> {}", witness.path()));
-    let kinds = [("noop", size.jobs, EVERY, noop()), ("told", size.told, TOLD_EVERY, told)];
-    let mut jobs = Vec::new();
-    for (kind, count, every, task) in kinds {
+    let mut load = Load::default();
+    for (kind, count, every, task) in
+        [("noop", size.jobs, EVERY, noop()), ("told", size.told, TOLD_EVERY, recorded(witness, ""))]
+    {
         for number in 0..count {
-            let id = format!("{kind}-{number}");
-            let period = format!("0.{:03}s", every.num_milliseconds());
-            let more = json!({ "schedule": { "every": [period] }, "coalesce": false, "overlapPolicy": "QUEUE" });
-            let created = rest.create(&job(&id, task.clone(), more));
-            let created = created["createTime"].as_str().expect("a time").parse().expect("RFC 3339");
-            jobs.push(Job { id, every, created, is_told: kind == "told" });
+            let more = json!({ "coalesce": false, "overlapPolicy": "QUEUE" });
+            load.add(rest, &format!("{kind}-{number}"), every, task.clone(), more);
         }
     }
-    jobs
+    load
 }
 
 /// Loses the leader, waits for the next dispatch, and brings the node back; how long the dispatch took, in microseconds.

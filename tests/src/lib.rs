@@ -8,6 +8,7 @@
 //! the processes are printed on the way out.
 
 mod agent;
+mod audit;
 mod authority;
 mod cli;
 mod clock;
@@ -16,6 +17,7 @@ mod etcd;
 mod events;
 mod flags;
 mod jobs;
+mod load;
 mod ports;
 mod postgres;
 mod process;
@@ -30,14 +32,16 @@ mod until;
 mod witness;
 
 pub use agent::Agent;
+pub use audit::{Audit, Verdict};
 pub use authority::Authority;
 pub use cli::{Cli, Said};
 pub use clock::now;
-pub use cluster::{Cluster, Leader};
+pub use cluster::{Cluster, Leader, Parts};
 pub use etcd::{Certificates, Etcd};
 pub use events::{Event, Events, Reader};
 pub use flags::{File, Flag, Key, Settings, hold};
 pub use jobs::{job, noop, shell};
+pub use load::{Clients, Load, Records, Size, recorded};
 pub use ports::Port;
 pub use postgres::Postgres;
 pub use process::{Process, resident};

@@ -8,6 +8,7 @@ use ureq::http::Request;
 use crate::Run;
 
 const API: &str = "/api/v1/scheduler";
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub struct Rest {
@@ -48,11 +49,20 @@ impl Answer {
 
 impl Rest {
     pub fn new(base: &str) -> Self {
+        Self::patient(base, PATIENCE)
+    }
+
+    /// The same server, by a client that waits so long for an answer.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self::patient(&self.base, patience)
+    }
+
+    fn patient(base: &str, patience: Duration) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
             .max_idle_connections(0)
-            .timeout_global(Some(Duration::from_secs(20)))
+            .timeout_global(Some(patience))
             .build();
         Self { base: base.to_owned(), agent: config.into() }
     }

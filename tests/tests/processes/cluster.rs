@@ -6,13 +6,14 @@ use std::thread;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_tests::{
-    Cluster, Etcd, Heard, Leader, Postgres, Rest, Run, Said, Server, Witness, assert_no_gap, folder, job, noop, now,
-    program, shell, until,
+    Cluster, Etcd, Heard, Leader, Parts, Postgres, Rest, Run, Said, Server, Witness, assert_no_gap, folder, job, noop,
+    now, program, shell, until,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const NODES: usize = 3;
+const PARTS: Parts = Parts { nodes: NODES, agents: 2, members: 1 };
 const EVERY: TimeDelta = TimeDelta::milliseconds(200);
 
 #[track_caller]
@@ -62,7 +63,7 @@ fn assert_all_are_named(cluster: &Cluster, asked: usize, leader: usize) {
 #[test]
 fn any_node_serves_any_request_and_a_killed_leader_is_replaced() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let Some(mut cluster) = Cluster::start(folder.path(), PARTS, &[]) else { return };
     let Leader { node: leader, epoch } = cluster.leader(0);
     let standby = cluster.other(leader);
     let third = cluster.other(standby);
@@ -101,7 +102,7 @@ fn any_node_serves_any_request_and_a_killed_leader_is_replaced() {
 #[test]
 fn a_frozen_leader_is_replaced_and_does_nothing_when_it_wakes() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let Some(mut cluster) = Cluster::start(folder.path(), PARTS, &[]) else { return };
     let Leader { node: leader, epoch } = cluster.leader(0);
     let standby = cluster.other(leader);
     let created = every_200_ms(&cluster.nodes[standby], "tick", noop());
@@ -141,7 +142,7 @@ fn trigger_until_nobody_listens(rest: &Rest) -> (usize, usize) {
 #[test]
 fn a_leader_that_is_stopped_or_told_to_hands_over() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let Some(mut cluster) = Cluster::start(folder.path(), PARTS, &[]) else { return };
     let leader = cluster.leader(0).node;
     let standby = cluster.other(leader);
     let created = every_200_ms(&cluster.nodes[standby], "tick", noop());
@@ -176,7 +177,7 @@ fn a_leader_that_is_stopped_or_told_to_hands_over() {
 #[test]
 fn the_lock_of_a_task_is_in_etcd_while_it_runs_whoever_leads() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let Some(mut cluster) = Cluster::start(folder.path(), PARTS, &[]) else { return };
     let leader = cluster.leader(0).node;
     let standby = cluster.other(leader);
     let witness = Witness::new(folder.path());

@@ -4,19 +4,11 @@
 //! `PUNCTUAL_TEST_KILLS` says how often, `PUNCTUAL_TEST_SEED` picks the moments. They are not to the microsecond: the
 //! same seed gives the same story, and only roughly the same kills.
 
-mod accounts;
-mod audit;
-mod clients;
-mod load;
-
 use std::thread;
 use std::time::Duration;
 
-use punctual_tests::{Agent, Random, Server, Witness, folder, until};
+use punctual_tests::{Agent, Audit, Clients, Load, Random, Server, Size, Witness, folder};
 use rustix::process::Signal;
-
-use clients::Clients;
-use load::Load;
 
 const KILLS: u64 = 200;
 /// How long server and agents work between two kills, in milliseconds.
@@ -35,27 +27,24 @@ fn the_ledger_and_an_independent_witness_agree_after_hundreds_of_kills() {
     let server = Server::dev(folder.path(), &["--agent-ttl", AGENT_TTL]);
     let mut cluster = Cluster { agent: worker(&server), server, server_kills: 0, agent_kills: 0 };
     cluster.server.has_agents(2);
-    let load = Load::create(&cluster.server.rest, &witness);
-    let clients = Clients::start(&cluster.server.rest, &witness, &mut random);
+    let size = Size::ONE_SERVER;
+    let load = Load::create(&cluster.server.rest, &witness, size);
+    let clients = Clients::start(&[cluster.server.rest.clone()], &witness, size, &mut random);
 
     while cluster.server_kills < kills {
         thread::sleep(Duration::from_millis(WORK.start + random.below(WORK.end - WORK.start)));
         cluster.kill_something(&mut random);
     }
     let records = clients.stop();
-    // On a busy machine hardly anything comes to an end between two kills.
-    until("every job to have run well once", 60, || load.have_all_succeeded(&cluster.server.rest).then_some(()));
-    let closed = load.close(&cluster.server.rest);
-    let rest = &cluster.server.rest;
-    until("all runs to end", 60, || {
-        rest.pages("/runs?states=PENDING&states=RUNNING&pageSize=1000").is_empty().then_some(())
-    });
-
-    let seen = audit::check(rest, &load, &records, &witness, closed);
-    let Cluster { server_kills, agent_kills, .. } = cluster;
-    println!("{server_kills} kills of the server, {agent_kills} of the agent: {seen:#?}");
+    let Cluster { server, server_kills, agent_kills, .. } = &cluster;
+    load.await_success(&server.rest);
+    let closed = load.close(&server.rest);
+    let audit = Audit { rest: &server.rest, load: &load, records: &records, witness: &witness, closed };
+    let verdict = audit.verdict();
+    println!("{server_kills} kills of the server, {agent_kills} of the agent:");
+    verdict.assert_right();
     if kills >= KILLS {
-        seen.assert_that_much_was_broken();
+        verdict.assert_that_much_was_broken();
     }
 }
 

@@ -3,27 +3,39 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_tests::Run;
 
-use super::clients::Pause;
-use super::load::Job;
+use super::verdict::Wrongs;
+use crate::Run;
+use crate::load::{Job, Pause};
 
 /// Every instant from the first one of `job` until `closed` is covered by exactly one row; `pauses` excepts those at which
-/// it was paused.
-#[track_caller]
-pub(super) fn assert_accounted(job: &Job, history: &[Run], pauses: &[Pause], closed: DateTime<Utc>) {
-    let Some(every) = job.every else { return };
-    let covered = covered(job, every, history);
+/// it was paused. How many there were.
+pub(super) fn account(
+    job: &Job,
+    history: &[Run],
+    pauses: &[Pause],
+    closed: DateTime<Utc>,
+    wrong: &mut Wrongs,
+) -> usize {
+    let Some(every) = job.every else { return 0 };
+    let covered = covered(job, every, history, wrong);
+    let mut fires = 0;
     let mut instant = job.created + every;
     while instant <= closed {
         let found = covered.get(&instant);
         match expected(instant, pauses) {
-            Expected::Once => assert!(found.is_some(), "{}: nothing says what became of {instant}", job.id),
-            Expected::Never => assert!(found.is_none(), "{}: was paused at {instant}: {found:?}", job.id),
+            Expected::Once => {
+                wrong.unless(found.is_some(), || format!("{}: nothing says what became of {instant}", job.id));
+            }
+            Expected::Never => {
+                wrong.unless(found.is_none(), || format!("{}: was paused at {instant}: {found:?}", job.id));
+            }
             Expected::AtMostOnce => {}
         }
+        fires += 1;
         instant += every;
     }
+    fires
 }
 
 enum Expected {
@@ -44,19 +56,25 @@ fn expected(instant: DateTime<Utc>, pauses: &[Pause]) -> Expected {
 }
 
 /// The row of each instant; none has two, and each row has as many as it counts, the first and the last included.
-#[track_caller]
-fn covered<'r>(job: &Job, every: TimeDelta, history: &'r [Run]) -> BTreeMap<DateTime<Utc>, &'r Run> {
+fn covered<'r>(
+    job: &Job,
+    every: TimeDelta,
+    history: &'r [Run],
+    wrong: &mut Wrongs,
+) -> BTreeMap<DateTime<Utc>, &'r Run> {
     let mut covered = BTreeMap::new();
     for run in history.iter().filter(|run| run.trigger == "SCHEDULE") {
         let mut instant = run.first();
         let since = instant - job.created;
-        assert_eq!(since.num_microseconds().map(|us| us % (every.num_milliseconds() * 1_000)), Some(0), "{run:?}");
+        let is_one = since.num_microseconds().map(|us| us % (every.num_milliseconds() * 1_000)) == Some(0);
+        wrong.unless(is_one, || format!("no instant of its job: {run:?}"));
         for _ in 0..run.coalesced_count {
             let other = covered.insert(instant, run);
-            assert!(other.is_none(), "{}: {instant} is there twice:\n{other:?}\n{run:?}", job.id);
+            wrong.unless(other.is_none(), || format!("{}: {instant} is there twice:\n{other:?}\n{run:?}", job.id));
             instant += every;
         }
-        assert_eq!(instant, run.scheduled_time + every, "the count is not that of the instants: {run:?}");
+        let fits = instant == run.scheduled_time + every;
+        wrong.unless(fits, || format!("the count is not that of the instants: {run:?}"));
     }
     covered
 }

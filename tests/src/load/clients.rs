@@ -7,69 +7,87 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use punctual_tests::{Heard, Random, Rest, Witness, now};
 use serde_json::{Value, json};
 
-use super::load::{EDITED, MANUAL, PAUSED, edited};
+use super::{EDITED, MANUAL, PAUSED, Size, edited};
+use crate::{Heard, Random, Rest, Witness, now};
 
-/// Before a client asks a server again that did not answer.
+/// Before a client asks again that was not answered.
 const AGAIN_AFTER: Duration = Duration::from_millis(15);
+/// How long whoever triggers waits for an answer: a request that it gives up has a number, and does no harm later.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long whoever edits and pauses waits: longer than any node is frozen, so that no node does late what was given up.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What was asked for, and what was answered.
-pub(super) struct Records {
-    pub(super) triggers: Vec<Trigger>,
-    pub(super) edits: Vec<Edit>,
-    pub(super) pauses: Vec<Pause>,
+#[derive(Debug, Default)]
+pub struct Records {
+    pub(crate) triggers: Vec<Trigger>,
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) pauses: Vec<Pause>,
     /// How often a client could not know what became of its write.
-    pub(super) unanswered: u64,
-    pub(super) not_done: u64,
+    pub(crate) unanswered: u64,
+    pub(crate) not_done: u64,
 }
 
 /// One `request_id`.
-pub(super) struct Trigger {
-    pub(super) request_id: String,
+#[derive(Debug)]
+pub(crate) struct Trigger {
+    pub(crate) request_id: String,
     /// The runs that answers named.
-    pub(super) runs: BTreeSet<String>,
+    pub(crate) runs: BTreeSet<String>,
     /// A request may have been carried out without an answer.
-    pub(super) may_exist: bool,
+    pub(crate) may_exist: bool,
 }
 
 /// From `answered` on nothing is handed out under an earlier version.
-pub(super) struct Edit {
-    pub(super) version: u64,
-    pub(super) answered: DateTime<Utc>,
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub(crate) version: u64,
+    pub(crate) answered: DateTime<Utc>,
 }
 
-pub(super) struct Pause {
-    pub(super) pause: Asked,
-    pub(super) resume: Asked,
-    pub(super) catch_up: bool,
+#[derive(Debug)]
+pub(crate) struct Pause {
+    pub(crate) pause: Asked,
+    pub(crate) resume: Asked,
+    pub(crate) catch_up: bool,
 }
 
 /// A write, from when it was first asked for until it was acknowledged.
-#[derive(Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) since: DateTime<Utc>,
-    pub(super) answered: DateTime<Utc>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) answered: DateTime<Utc>,
 }
 
-pub(super) struct Clients {
+/// They stop with [`Self::stop`] only.
+pub struct Clients {
     stop: Arc<AtomicBool>,
     threads: [JoinHandle<Records>; 3],
 }
 
 impl Clients {
-    pub(super) fn start(rest: &Rest, witness: &Witness, random: &mut Random) -> Self {
+    /// One that triggers, one that edits and one that pauses, each by whichever of `nodes` chance picks.
+    pub fn start(nodes: &[Rest], witness: &Witness, size: Size, random: &mut Random) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let client = |random| Client { rest: rest.clone(), stop: Arc::clone(&stop), random, records: Records::none() };
-        let [triggers, edits, pauses] = [(); 3].map(|()| client(random.fork()));
-        let tasks = (1..).map({
+        let mut client = |patience| Client {
+            nodes: nodes.iter().map(|node| node.with_patience(patience)).collect(),
+            stretch: size.stretch.into(),
+            stop: Arc::clone(&stop),
+            random: random.fork(),
+            records: Records::default(),
+        };
+        let (triggers, edits, pauses) = (client(PATIENCE), client(LONG_PATIENCE), client(LONG_PATIENCE));
+        // Numbers that no clients before these have used.
+        let first = now().timestamp_millis().cast_unsigned();
+        let tasks = (first..).map({
             let witness = witness.clone();
             move |version| (version, edited(&witness, version))
         });
         Self {
             threads: [
-                thread::spawn(|| triggers.trigger()),
+                thread::spawn(move || triggers.trigger(first)),
                 thread::spawn(|| edits.edit(tasks)),
                 thread::spawn(|| pauses.pause()),
             ],
@@ -78,30 +96,29 @@ impl Clients {
     }
 
     /// Each finishes what it has begun.
-    pub(super) fn stop(self) -> Records {
+    pub fn stop(self) -> Records {
         self.stop.store(true, Ordering::Relaxed);
-        self.threads.into_iter().map(|thread| thread.join().expect("because a client that panics is a failure")).fold(
-            Records::none(),
-            |mut all, one| {
-                all.triggers.extend(one.triggers);
-                all.edits.extend(one.edits);
-                all.pauses.extend(one.pauses);
-                all.unanswered += one.unanswered;
-                all.not_done += one.not_done;
-                all
-            },
-        )
+        let joined = |thread: JoinHandle<_>| thread.join().expect("because a client that panics is a failure");
+        self.threads.into_iter().map(joined).fold(Records::default(), Records::and)
     }
 }
 
 impl Records {
-    fn none() -> Self {
-        Self { triggers: Vec::new(), edits: Vec::new(), pauses: Vec::new(), unanswered: 0, not_done: 0 }
+    /// Those of clients that came one after the other are one story.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        self.triggers.extend(later.triggers);
+        self.edits.extend(later.edits);
+        self.pauses.extend(later.pauses);
+        self.unanswered += later.unanswered;
+        self.not_done += later.not_done;
+        self
     }
 }
 
 struct Client {
-    rest: Rest,
+    nodes: Vec<Rest>,
+    stretch: u64,
     stop: Arc<AtomicBool>,
     random: Random,
     records: Records,
@@ -113,11 +130,12 @@ impl Client {
     }
 
     fn rest_for(&mut self, most_ms: u64) {
-        thread::sleep(Duration::from_millis(self.random.below(most_ms)));
+        thread::sleep(Duration::from_millis(self.random.below(most_ms * self.stretch)));
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &Value) -> Heard {
-        let heard = self.rest.ask(method, path, body);
+        let node = self.random.below(self.nodes.len() as u64) as usize;
+        let heard = self.nodes[node].ask(method, path, body);
         match heard {
             Heard::Done(_) => {}
             Heard::NotDone => self.records.not_done += 1,
@@ -135,9 +153,9 @@ impl Client {
     }
 
     /// Some are asked for again although they were answered, and some are given up although they were not.
-    fn trigger(mut self) -> Records {
+    fn trigger(mut self, first: u64) -> Records {
         let path = format!("/jobs/{MANUAL}/trigger");
-        for number in 0.. {
+        for number in first.. {
             if !self.goes_on() {
                 break;
             }
