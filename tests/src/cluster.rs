@@ -1,8 +1,10 @@
-//! Several nodes on one Postgres and one etcd, with agents, all of one test.
+//! Several nodes on one Postgres and one etcd, with agents, all of one test: on loopback, or each on its host.
 
 use std::path::{Path, PathBuf};
 
-use crate::{Agent, Etcd, Postgres, Rest, Server, until};
+use serde_json::Value;
+
+use crate::{Agent, Etcd, Host, Network, Postgres, Rest, Server, until};
 
 /// How many there are of what a cluster is made of.
 #[derive(Clone, Copy, Debug)]
@@ -40,30 +42,42 @@ impl Cluster {
     /// `node-0` and so on, with agents that know all of them. `None` where etcd or Postgres is not on the machine.
     #[track_caller]
     pub fn start(folder: &Path, parts: Parts, flags: &[&str]) -> Option<Self> {
-        let (etcd, postgres) = (Etcd::start(parts.members)?, Postgres::start()?);
+        Self::at(Host::loopback, folder, parts, flags)
+    }
+
+    /// The same, each part on a host of its own.
+    #[track_caller]
+    pub fn spread(network: &Network, folder: &Path, parts: Parts, flags: &[&str]) -> Option<Self> {
+        Self::at(|| network.host(), folder, parts, flags)
+    }
+
+    #[track_caller]
+    fn at(host: impl Fn() -> Host, folder: &Path, parts: Parts, flags: &[&str]) -> Option<Self> {
+        let (etcd, postgres) = (Etcd::at((0..parts.members).map(|_| host()).collect())?, Postgres::at(host())?);
         let (endpoints, url) = (etcd.endpoints().join(","), postgres.url());
         let nodes = (0..parts.nodes)
             .map(|number| {
                 let name = format!("node-{number}");
                 let own = folder.join(&name);
                 std::fs::create_dir(&own).expect("because the folder is the test's");
-                Server::on_database(&own, &url, &[&["--etcd", &endpoints, "--node-id", &name], flags].concat())
+                let flags = [&["--etcd", &endpoints, "--node-id", &name], flags].concat();
+                Server::at(host(), &own, &url, &flags)
             })
             .collect();
         let mut cluster = Self { agents: Vec::new(), nodes, etcd, postgres, folder: folder.to_owned() };
-        cluster.agents = (0..parts.agents).map(|number| cluster.agent(number)).collect();
+        cluster.agents = (0..parts.agents).map(|number| cluster.agent(number, host())).collect();
         cluster.nodes[0].has_agents(parts.agents as u64);
         Some(cluster)
     }
 
-    fn agent(&self, number: usize) -> Agent {
+    fn agent(&self, number: usize, host: Host) -> Agent {
         let others = self.nodes[1..].iter().map(Server::url).collect::<Vec<_>>().join(",");
-        Agent::start(&self.folder, &format!("agent-{number}"), &self.nodes[0], &["--server", &others])
+        Agent::at(host, &self.folder, &format!("agent-{number}"), &self.nodes[0], &["--server", &others])
     }
 
     /// Starts the next instance of an agent that has ended.
     pub fn restart_agent(&mut self, number: usize) {
-        self.agents[number] = self.agent(number);
+        self.agents[number] = self.agent(number, self.agents[number].host().clone());
     }
 
     /// For clients that ask any of them.
@@ -81,6 +95,21 @@ impl Cluster {
             let epoch = status["leader"]["epoch"].as_str()?.parse().ok()?;
             Some(Leader { node, epoch })
         })
+    }
+
+    /// All terms that have begun so far, as the nodes' logs have them, in their order.
+    pub fn terms(&self) -> Vec<Leader> {
+        let begun = |(node, server): (usize, &Server)| {
+            let log = server.log();
+            let epochs = log.lines().filter(|line| line.contains(r#""message":"leading""#)).filter_map(|line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                line["fields"]["epoch"].as_str()?.parse().ok()
+            });
+            epochs.map(|epoch| Leader { node, epoch }).collect::<Vec<_>>()
+        };
+        let mut terms: Vec<Leader> = self.nodes.iter().enumerate().flat_map(begun).collect();
+        terms.sort_unstable_by_key(|term| term.epoch);
+        terms
     }
 
     /// Another node than this.

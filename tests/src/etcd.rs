@@ -1,4 +1,4 @@
-//! A private etcd on loopback, of one member or several, which can be killed, frozen, restarted and rebuilt.
+//! A private etcd of one member or several, on loopback or each on its host, which can be killed, frozen, restarted and rebuilt.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,10 +9,11 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::tools::{missing, on_path};
-use crate::{Port, Process, folder, until};
+use crate::{Host, Port, Process, folder, until};
 
-/// Settings under which a member is lost and replaced as leader in well under a second.
-const SWIFT: &[&str] = &["--heartbeat-interval=50", "--election-timeout=500"];
+/// Settings under which a member is lost and replaced as leader in well under a second, and one that comes back to the others
+/// costs them no election (the default from 3.5 on).
+const SWIFT: &[&str] = &["--heartbeat-interval=50", "--election-timeout=500", "--pre-vote"];
 /// Without it etcd grows for ever.
 const COMPACTION: &[&str] = &["--auto-compaction-mode=periodic", "--auto-compaction-retention=5m"];
 
@@ -25,6 +26,7 @@ pub struct Etcd {
 
 #[derive(Debug)]
 struct Member {
+    host: Host,
     client: Port,
     peer: Port,
     process: Option<Process>,
@@ -41,18 +43,26 @@ pub struct Certificates {
 impl Etcd {
     /// `None`: etcd is not on this machine, and xtask was not asked to bring it.
     pub fn start(members: usize) -> Option<Self> {
-        Self::ready(members, None)
+        Self::at(vec![Host::loopback(); members])
+    }
+
+    /// A member on each.
+    pub fn at(hosts: Vec<Host>) -> Option<Self> {
+        Self::ready(hosts, None)
     }
 
     pub fn start_with_tls(tls: Certificates) -> Option<Self> {
-        Self::ready(1, Some(tls))
+        Self::ready(vec![Host::loopback()], Some(tls))
     }
 
-    fn ready(members: usize, tls: Option<Certificates>) -> Option<Self> {
+    fn ready(hosts: Vec<Host>, tls: Option<Certificates>) -> Option<Self> {
         on_path("etcd").filter(|_| on_path("etcdctl").is_some()).or_else(|| missing("etcd and etcdctl"))?;
-        let member = |_| Member { client: Port::free(), peer: Port::free(), process: None };
-        let mut etcd = Self { members: (0..members).map(member).collect(), tls, folder: folder() };
-        for member in 0..members {
+        let member = |host: Host| {
+            let [client, peer] = host.run(|| [Port::free(), Port::free()]);
+            Member { host, client, peer, process: None }
+        };
+        let mut etcd = Self { members: hosts.into_iter().map(member).collect(), tls, folder: folder() };
+        for member in 0..etcd.members.len() {
             etcd.launch(member);
         }
         etcd.await_health();
@@ -69,11 +79,18 @@ impl Etcd {
 
     fn endpoint(&self, member: usize) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}", self.port(member))
+        format!("{scheme}://{}:{}", self.host(member).address(), self.port(member))
+    }
+
+    pub fn host(&self, member: usize) -> &Host {
+        &self.members[member].host
     }
 
     fn launch(&mut self, member: usize) {
-        let peer = |member: usize| format!("http://127.0.0.1:{}", self.members[member].peer.number());
+        let peer = |member: usize| {
+            let Member { host, peer, .. } = &self.members[member];
+            format!("http://{}:{}", host.address(), peer.number())
+        };
         let all: Vec<String> = (0..self.members.len()).map(|member| format!("m{member}={}", peer(member))).collect();
         let name = format!("m{member}");
         let mut args = vec![
@@ -96,7 +113,8 @@ impl Etcd {
             ]);
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        self.members[member].process = Some(Process::start_other(&name, self.folder.path(), "etcd", &args));
+        let start = || Process::start_other(&name, self.folder.path(), "etcd", &args);
+        self.members[member].process = Some(self.host(member).run(start));
     }
 
     /// Waits until a majority answers.

@@ -1,6 +1,7 @@
 //! A Postgres of one test: its own folder, its own port, dead when the test ends.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Signal, getuid};
 
 use crate::tools::missing;
-use crate::{Port, Process, until};
+use crate::{Host, Port, Process, until};
 
 /// Postgres refuses to be run by root; this user (`nobody`) is on every machine.
 const SOMEBODY: u32 = 65_534;
@@ -19,6 +20,7 @@ const USER: &str = "punctual";
 pub struct Postgres {
     process: Option<Process>,
     programs: PathBuf,
+    host: Host,
     port: Port,
     settings: Vec<&'static str>,
     /// Deleted last.
@@ -29,7 +31,13 @@ impl Postgres {
     /// One that does not sync: a test that needs no loss of power is faster so.
     #[track_caller]
     pub fn start() -> Option<Self> {
-        Self::with(&["fsync=off"])
+        Self::at(Host::loopback())
+    }
+
+    /// The same on a host, where it believes everybody.
+    #[track_caller]
+    pub fn at(host: Host) -> Option<Self> {
+        Self::prepared(host, &["fsync=off"], &[])
     }
 
     /// With lines of `postgresql.conf`.
@@ -41,6 +49,11 @@ impl Postgres {
     /// With files that only its own user may read, beside its data.
     #[track_caller]
     pub fn with_files(settings: &[&'static str], files: &[(&str, String)]) -> Option<Self> {
+        Self::prepared(Host::loopback(), settings, files)
+    }
+
+    #[track_caller]
+    fn prepared(host: Host, settings: &[&'static str], files: &[(&str, String)]) -> Option<Self> {
         let programs = programs()?;
         let folder = crate::folder();
         own(folder.path());
@@ -59,7 +72,13 @@ impl Postgres {
         initdb.args(["--username", USER]);
         let said = initdb.output().expect("because initdb is there");
         assert!(said.status.success(), "initdb: {}", String::from_utf8_lossy(&said.stderr));
-        let mut postgres = Self { process: None, programs, port: Port::free(), settings: settings.to_vec(), folder };
+        if !host.is_loopback() {
+            let clients = File::options().append(true).open(folder.path().join("data/pg_hba.conf"));
+            let believed = clients.and_then(|mut clients| clients.write_all(b"host all all all trust\n"));
+            believed.expect("because initdb has made the file");
+        }
+        let (port, settings) = (host.run(Port::free), settings.to_vec());
+        let mut postgres = Self { process: None, programs, host, port, settings, folder };
         postgres.come_back();
         Some(postgres)
     }
@@ -82,12 +101,13 @@ impl Postgres {
     pub fn come_back(&mut self) {
         let port = self.port.number().to_string();
         let mut command = command(&self.programs.join("postgres"), self.folder.path());
-        command.args(["-D", "data", "-p", &port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+        let listen = format!("listen_addresses={}", self.host.address());
+        command.args(["-D", "data", "-p", &port, "-c", &listen, "-c", "unix_socket_directories="]);
         command.args(["-c", "max_connections=60", "-c", "shared_buffers=64MB"]);
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
-        let mut process = Process::run("postgres", self.folder.path(), command);
+        let mut process = self.host.run(|| Process::run("postgres", self.folder.path(), command));
         until("a Postgres that takes connections", 60, || {
             assert!(process.status().is_none(), "Postgres has ended: {}", process.log());
             self.answers().then_some(())
@@ -121,7 +141,11 @@ impl Postgres {
 
     /// Where a wire to it begins.
     pub fn url_at(&self, port: u16) -> String {
-        format!("postgres://{USER}@127.0.0.1:{port}/postgres")
+        format!("postgres://{USER}@{}:{port}/postgres", self.host.address())
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     pub fn port(&self) -> u16 {
@@ -166,7 +190,8 @@ impl Postgres {
 
     fn answers(&self) -> bool {
         let mut ready = Command::new(self.programs.join("pg_isready"));
-        ready.args(["--quiet", "--host=127.0.0.1", &format!("--port={}", self.port.number())]);
+        let address = format!("--host={}", self.host.address());
+        ready.args(["--quiet", &address, &format!("--port={}", self.port.number())]);
         ready.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 }

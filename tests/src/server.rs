@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Port, Process, Rest, until};
+use crate::{Host, Port, Process, Rest, until};
 
 pub struct Server {
     pub rest: Rest,
@@ -11,6 +11,7 @@ pub struct Server {
     folder: PathBuf,
     command: &'static str,
     flags: Vec<String>,
+    host: Host,
     port: Port,
 }
 
@@ -31,7 +32,13 @@ impl Server {
     /// `scheduler-server serve` with its ledger in a database.
     #[track_caller]
     pub fn on_database(folder: &Path, url: &str, flags: &[&str]) -> Self {
-        Self::of("serve", folder, &[&["--database-url", url], flags].concat())
+        Self::at(Host::loopback(), folder, url, flags)
+    }
+
+    /// The same on a host, where it takes all who reach it for friends.
+    #[track_caller]
+    pub fn at(host: Host, folder: &Path, url: &str, flags: &[&str]) -> Self {
+        Self::on("serve", host, folder, &[&["--database-url", url], flags].concat())
     }
 
     /// One that lets nobody in without a token.
@@ -42,13 +49,22 @@ impl Server {
 
     #[track_caller]
     fn of(command: &'static str, folder: &Path, flags: &[&str]) -> Self {
-        let port = Port::free();
+        Self::on(command, Host::loopback(), folder, flags)
+    }
+
+    #[track_caller]
+    fn on(command: &'static str, host: Host, folder: &Path, flags: &[&str]) -> Self {
+        let port = host.run(Port::free);
+        let url = format!("http://{}:{}", host.address(), port.number());
+        let public = ["--insecure", "--advertise", &url];
+        let flags = flags.iter().chain(public.iter().filter(|_| !host.is_loopback()));
         let mut server = Self {
-            rest: Rest::new(&format!("http://127.0.0.1:{}", port.number())),
+            rest: Rest::new(&url),
             process: None,
             folder: folder.to_owned(),
             command,
-            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+            flags: flags.map(|&flag| flag.to_owned()).collect(),
+            host,
             port,
         };
         server.start();
@@ -87,7 +103,8 @@ impl Server {
         let listen = self.address();
         let mut args = vec![self.command, "--listen", &listen];
         args.extend(self.flags.iter().map(String::as_str));
-        self.process = Some(Process::start("server", &self.folder, "scheduler-server", &args));
+        let start = || Process::start("server", &self.folder, "scheduler-server", &args);
+        self.process = Some(self.host.run(start));
     }
 
     #[track_caller]
@@ -127,8 +144,12 @@ impl Server {
         self.process.as_ref().map(Process::log).unwrap_or_default()
     }
 
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port.number())
+        format!("{}:{}", self.host.address(), self.port.number())
     }
 
     pub fn url(&self) -> String {

@@ -71,6 +71,12 @@ pub(crate) const TEST: &[Need] = &[
         why: "the tests back ledgers up with it, as the page on operating says",
     },
     ETCD,
+    Need {
+        name: "ip",
+        probe: &["ip", "-Version"],
+        packages: &["iproute2"],
+        why: "the networks that tests cut are made with it",
+    },
 ];
 
 /// Installs what is missing where apt-get can, and otherwise says in a line each how to get it.
