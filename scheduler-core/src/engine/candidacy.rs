@@ -115,8 +115,8 @@ impl Candidacy {
         if off > MAX_CLOCK_SKEW { Err(Bar::Clock { off }) } else { Ok(()) }
     }
 
-    /// What keeps this node from standing; `None`: nothing that is known yet.
-    pub(super) fn may_stand(&mut self, now: Boot) -> Option<Result<(), Bar>> {
+    /// What keeps this node from standing; `None`: nothing that is known yet. `stands`: whether it does so already.
+    pub(super) fn may_stand(&mut self, stands: bool, now: Boot) -> Option<Result<(), Bar>> {
         let version = self.other_version.as_ref();
         if version.is_some_and(|version| self.others.iter().any(|other| other.schedule_version == *version)) {
             self.seen = now;
@@ -124,6 +124,7 @@ impl Candidacy {
         // Standing back serves those who might lead instead.
         let stands_back = self.stands_back_until.is_some_and(|until| now < until) && !self.others.is_empty();
         let verdict = match (self.outlook.clone()?, version) {
+            (Err(Bar::Ledger), None) if self.serves_without_the_ledger(stands, now) => Ok(()),
             (Err(bar), _) => Err(bar),
             (Ok(()), _) if stands_back => Err(Bar::StandsBack),
             (Ok(()), Some(version)) if !self.alone && now.since(self.seen) < VERSION_GONE => {
@@ -132,6 +133,14 @@ impl Candidacy {
             (Ok(()), _) => Ok(()),
         };
         Some(verdict)
+    }
+
+    /// Where nobody else stands nobody reaches the ledger, and without a leader nobody would tell agents that they may go on.
+    /// Of two that see that at the same time, the second goes before the first would give way to it.
+    fn serves_without_the_ledger(&self, stands: bool, now: Boot) -> bool {
+        let knows_what_to_tell = !self.told_ttl.is_zero();
+        let others_have_just_come = stands && now.since(self.others_since) < LEDGER_PATIENCE / 2;
+        !self.alone && knows_what_to_tell && (self.others.is_empty() || others_have_just_come)
     }
 
     /// Begins a candidacy, unless the last one has only just begun.

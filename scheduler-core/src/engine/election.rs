@@ -18,7 +18,7 @@ impl Engine {
             self.candidacy.surveys(id, self.now);
             out.push(Effect::Call(id, Call::Survey));
         }
-        match self.candidacy.may_stand(now) {
+        match self.candidacy.may_stand(self.lease.is_some(), now) {
             None => {}
             Some(Ok(())) => {
                 self.bar = None;

@@ -1,6 +1,6 @@
 //! Nodes of a cluster: who stands, who takes over, and who gives leadership up.
 
-use crate::agent::StreamId;
+use crate::agent::{StreamId, ToAgent};
 use crate::engine::{Alert, Answer, Away, Bar, Command, Input, Other, ProofId, Refusal};
 use crate::ids::{AgentId, Epoch, NodeId};
 use crate::schedule;
@@ -39,6 +39,7 @@ fn ledger_fails_for(world: &mut World, secs: u64) {
 #[test]
 fn a_node_that_cannot_reach_the_ledger_does_not_stand() {
     let mut world = World::in_cluster();
+    world.input(a_peer());
     let candidacy = world.candidacy.take().unwrap();
     ledger_fails_for(&mut world, 5);
     assert_eq!(world.resigned, [candidacy], "it withdraws");
@@ -47,6 +48,45 @@ fn a_node_that_cannot_reach_the_ledger_does_not_stand() {
     world.ledger_catches_up();
     world.pass(seconds(1));
     assert!(world.candidacy.is_some(), "it stands again");
+}
+
+/// A node of a cluster that somebody has led, whose ledger is away.
+fn without_the_ledger() -> World {
+    let mut world = starting(Ledger { epoch: Epoch(1), ..Ledger::default() });
+    world.input(a_peer());
+    world.pass(seconds(2));
+    ledger_fails_for(&mut world, 3);
+    assert_eq!(world.resigned, Vec::from_iter(world.candidacy.take()), "somebody else leads");
+    world.input(Input::Others(Vec::new()));
+    ledger_fails_for(&mut world, 1);
+    world
+}
+
+#[test]
+fn where_nobody_else_stands_a_node_stands_without_the_ledger_and_agents_go_on() {
+    let mut world = without_the_ledger();
+    assert!(world.candidacy.is_some(), "the leader died while the ledger was away");
+    world.input(Input::Hello(StreamId(5), hello("a", 1, 1)));
+    world.elect();
+    ledger_fails_for(&mut world, 1);
+    let welcomed = |(stream, told): &(StreamId, ToAgent)| *stream == StreamId(5) && matches!(told, ToAgent::Welcome(_));
+    assert!(world.sent.iter().any(welcomed), "{:?}", world.sent);
+}
+
+#[test]
+fn of_two_that_stand_without_the_ledger_the_one_that_is_not_elected_goes() {
+    let mut world = without_the_ledger();
+    let before = world.resigned.len();
+    world.input(a_peer());
+    ledger_fails_for(&mut world, 2);
+    assert_eq!(world.resigned.len(), before + 1);
+    let mut elected = without_the_ledger();
+    elected.elect();
+    elected.input(a_peer());
+    ledger_fails_for(&mut elected, 1);
+    elected.input(Input::Others(Vec::new()));
+    ledger_fails_for(&mut elected, 5);
+    assert_eq!(elected.resigned.len(), before, "it stays");
 }
 
 #[test]
