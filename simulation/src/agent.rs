@@ -562,5 +562,7 @@ fn kind_of_notice(notice: &Notice) -> &'static str {
         Notice::AlreadyExists { .. } => "AlreadyExists",
         Notice::LeftStaleServer { .. } => "LeftStaleServer",
         Notice::RightEnding { .. } => "RightEnding",
+        Notice::ClockWrong { .. } => "ClockWrong",
+        Notice::ClockRight => "ClockRight",
     }
 }

@@ -18,5 +18,13 @@ pub(super) fn log(notice: &Notice) {
         Notice::RightEnding { attempts } => {
             warn!(attempts, "no leader has confirmed this agent for too long: stopping its tasks");
         }
+        Notice::ClockWrong { by, ahead } => {
+            let side = if *ahead { "ahead of" } else { "behind" };
+            let by = by.as_secs_f64();
+            warn!(
+                "this machine's clock is {by:.3} s {side} the server's, by which tasks start: set it right, with a time service"
+            );
+        }
+        Notice::ClockRight => info!("this machine's clock is the server's again"),
     }
 }

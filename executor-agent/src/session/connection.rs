@@ -156,6 +156,9 @@ impl Session {
         let ttl = link.terms.ttl;
         if let (Some(received), Some(answered)) = (confirmed.received_time, confirmed.sent_time) {
             self.offset.confirmed(now, sent, Wall::from(received), Wall::from(answered));
+            if let Some(notice) = self.offset.judge_machine(self.now) {
+                self.emit(Effect::Say(notice));
+            }
         }
         if let Some(end) = self.right.confirm(sent, ttl) {
             self.right_ending_said = false;

@@ -1,6 +1,7 @@
 //! What a session is told, and what it answers with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use punctual_proto::v1::agent_message::Message as AgentMessage;
@@ -94,4 +95,8 @@ pub enum Notice {
     LeftStaleServer { server: String },
     /// The right to run is about to end: tasks are stopped.
     RightEnding { attempts: usize },
+    /// This machine's wall clock is ahead of the server's, or behind it, by as much as this at least.
+    ClockWrong { by: Duration, ahead: bool },
+    /// It is not any more.
+    ClockRight,
 }

@@ -6,13 +6,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::input::Notice;
 use crate::time::{Boot, Now, Wall};
 
 const SAMPLES: usize = 8;
+/// A machine's clock that is further from the server's is warned of …
+const WRONG: Duration = Duration::from_millis(500);
+/// … until it is nearer than this.
+const RIGHT: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default)]
 pub(super) struct Offset {
     samples: VecDeque<Sample>,
+    is_wrong: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +54,27 @@ impl Offset {
         Boot(server.0.saturating_sub(self.best(now)))
     }
 
+    /// Whether this machine's clock has become wrong by the server's, or right again: of what a round trip cannot tell it
+    /// gets the benefit.
+    pub(super) fn judge_machine(&mut self, now: Now) -> Option<Notice> {
+        let best = self.quickest().filter(|sample| sample.delay < Duration::MAX)?;
+        let ahead = machine(now).saturating_sub(best.offset);
+        let size = Duration::from_micros(ahead.unsigned_abs()).saturating_sub(best.delay / 2);
+        let is_wrong = size > if self.is_wrong { RIGHT } else { WRONG };
+        let was = std::mem::replace(&mut self.is_wrong, is_wrong);
+        match (was, is_wrong) {
+            (false, true) => Some(Notice::ClockWrong { by: size, ahead: ahead > 0 }),
+            (true, false) => Some(Notice::ClockRight),
+            (true, true) | (false, false) => None,
+        }
+    }
+
     fn best(&self, now: Now) -> i64 {
-        let best = self.samples.iter().min_by_key(|sample| sample.delay);
-        best.map_or(now.wall.0.saturating_sub(now.boot.0), |sample| sample.offset)
+        self.quickest().map_or(machine(now), |sample| sample.offset)
+    }
+
+    fn quickest(&self) -> Option<Sample> {
+        self.samples.iter().min_by_key(|sample| sample.delay).copied()
     }
 
     fn push(&mut self, sample: Sample) {
@@ -61,9 +85,36 @@ impl Offset {
     }
 }
 
+/// Our own wall clock less our boot-time clock, in microseconds.
+fn machine(now: Now) -> i64 {
+    now.wall.0.saturating_sub(now.boot.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_warned_of_once_and_a_slow_server_is_none() {
+        let mut offset = Offset::default();
+        let now = |boot: i64, ahead: i64| Now { wall: Wall(7_000_000_000 + boot + ahead), boot: Boot(boot) };
+        let server = |boot: i64| Wall(7_000_000_000 + boot);
+        offset.welcomed(Boot(1_000), server(1_000));
+        assert_eq!(
+            offset.judge_machine(now(1_000, 3_600_000_000)),
+            None,
+            "a Welcome may have been on its way for long"
+        );
+        // Two seconds there and nothing back: the clocks may be a second apart, or not at all.
+        offset.confirmed(Boot(3_000_000), Boot(1_000_000), server(3_000_000), server(3_000_000));
+        assert_eq!(offset.judge_machine(now(3_000_000, 0)), None);
+        offset.confirmed(Boot(4_000_000), Boot(4_000_000), server(4_000_000), server(4_000_000));
+        assert_eq!(offset.judge_machine(now(4_000_000, -500_000)), None);
+        let wrong = Notice::ClockWrong { by: Duration::from_millis(501), ahead: false };
+        assert_eq!(offset.judge_machine(now(4_000_000, -501_000)), Some(wrong));
+        assert_eq!(offset.judge_machine(now(5_000_000, 300_000)), None, "it has been said");
+        assert_eq!(offset.judge_machine(now(5_000_000, 250_000)), Some(Notice::ClockRight));
+    }
 
     #[test]
     fn a_task_starts_by_the_servers_clock_not_by_a_wrong_wall_clock() {
