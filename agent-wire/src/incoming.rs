@@ -61,7 +61,10 @@ pub fn from_agent(message: v1::AgentMessage) -> Result<Option<FromAgent>, Malfor
             held: inventory.held.iter().map(|held| attempt_id(&held.run_id, held.attempt)).collect::<Result<_, _>>()?,
             reports: reports(inventory.reports)?,
         }),
-        Message::Heartbeat(beat) => FromAgent::Heartbeat { n: u64::try_from(beat.n).unwrap_or_default() },
+        Message::Heartbeat(beat) => FromAgent::Heartbeat {
+            n: u64::try_from(beat.n).unwrap_or_default(),
+            sent_time: beat.sent_time.as_ref().map(from_wire),
+        },
         Message::Reports(batch) => FromAgent::Reports(reports(batch.reports)?),
         Message::LogChunks(batch) => {
             FromAgent::Logs(batch.chunks.into_iter().map(log_chunk).collect::<Result<_, _>>()?)

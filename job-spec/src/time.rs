@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prost_types::{Duration as ProtoDuration, Timestamp as ProtoTimestamp};
-use scheduler_core::time::Timestamp;
+use scheduler_core::time::{Skew, Timestamp};
 
 /// 0001-01-01T00:00:00Z, the first instant that a `google.protobuf.Timestamp` may name.
 const FIRST_SECOND: i64 = -62_135_596_800;
@@ -46,6 +46,12 @@ pub fn proto_duration(value: Duration) -> ProtoDuration {
         seconds: i64::try_from(value.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(value.subsec_nanos()).expect("because it is below a second"),
     }
+}
+
+/// How far a clock is from the ledger's: less than zero when it is behind.
+pub fn proto_skew(skew: Skew) -> ProtoDuration {
+    let nanos = i32::try_from(skew.0 % 1_000_000 * 1_000).expect("because it is below a second");
+    ProtoDuration { seconds: skew.0 / 1_000_000, nanos }
 }
 
 /// As JSON writes it: `90s`, `0.250s`.

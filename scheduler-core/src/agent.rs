@@ -116,6 +116,8 @@ pub enum FromAgent {
     Inventory(Inventory),
     Heartbeat {
         n: u64,
+        /// By its machine's wall clock, if it says.
+        sent_time: Option<Timestamp>,
     },
     Reports(Vec<Report>),
     Logs(Vec<LogChunk>),

@@ -6,17 +6,19 @@
 //! always give the same effects.
 //!
 //! How it is laid out: a node's way to leading and off it is `candidacy` (may it stand?), `election`, `lease`, `reach`
-//! (does the ledger answer?), `take_over` and `filling` (the term's memory), `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that
-//! makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
+//! (does the ledger answer?), `clock` and `measured` (what time is it?), `take_over` and `filling` (the term's memory),
+//! `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that makes transactions.
+//! What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
 //! `joins`, `leases` and `locking` (with its `lock_table`); `requests` with their `numbers`, and `commands` with `plan`, `change`,
 //! `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
 //! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
-//! `live` and `batch` are the pieces.
+//! `agent_clock`, `live` and `batch` are the pieces.
 //!
 //! Memory runs ahead of the ledger by the transactions in flight; whatever leaves the engine (an answer, an
 //! Assign, an Ack) waits for the commit it depends on. Transactions in flight share no job. While the node cannot
 //! confirm that it leads, it is suspended: it decides no fires and hands nothing out.
 
+mod agent_clock;
 mod agents;
 mod attempts;
 mod audits;
@@ -48,6 +50,7 @@ mod live;
 mod lock_table;
 mod locking;
 mod locks;
+mod measured;
 mod numbers;
 mod pace;
 mod parts;
@@ -74,12 +77,12 @@ mod upcoming;
 mod waiting;
 mod words;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::ids::{Epoch, JobUid};
+use crate::ids::{AgentId, Epoch, JobUid};
 use crate::schedule;
-use crate::time::{Boot, Now, Timestamp};
+use crate::time::{Boot, Now, Skew, Timestamp};
 use crate::txn::{CallId, Done, Failure, TookOver};
 
 use burial::Burial;
@@ -96,8 +99,8 @@ use take_over::Doubt;
 use term::Term;
 use waiting::Waiting;
 
-pub use clock::ClockJump;
-pub use config::{Config, IdleLocks};
+pub use clock::{ClockJump, MachineClock};
+pub use config::{Config, IdleLocks, LedgerClock};
 pub use input::{
     Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, LoanId, LockCallId, Other, ProofId, RequestHandle,
 };
@@ -160,8 +163,8 @@ impl Engine {
         let alone = config.lease.is_none();
         Self {
             random: Random::new(config.seed),
+            clock: Clock::new(config.ledger_clock, now),
             config: Arc::new(config),
-            clock: Clock::new(now),
             now,
             phase: Phase::Standby,
             numbers: 0,
@@ -212,6 +215,19 @@ impl Engine {
         matches!(&self.phase, Phase::Leading(term) if term.ledger_fails)
     }
 
+    /// How far the clocks of connected agents' machines are from the ledger's, as far as they say.
+    pub fn agents_skews(&self) -> BTreeMap<AgentId, Skew> {
+        match &self.phase {
+            Phase::Leading(term) => term.agents.skews(),
+            Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => BTreeMap::new(),
+        }
+    }
+
+    /// How far this machine's clock is from the ledger's, at least; `None`: not known, or it is the ledger's.
+    pub fn skew(&self) -> Option<Skew> {
+        self.clock.skew()
+    }
+
     pub fn stats(&self) -> Stats {
         match &self.phase {
             Phase::Leading(term) => term.stats,
@@ -221,7 +237,7 @@ impl Engine {
 
     /// Takes one input at a time, with what the machine's clocks say; what is to be done is added to `out`.
     pub fn handle(&mut self, machine: Now, input: Input, out: &mut Vec<Effect>) {
-        let (now, jump) = self.clock.obey(machine);
+        let (now, jump) = self.clock.obey(machine, self.is_leading());
         out.extend(jump.map(|jump| Effect::Alert(Alert::ClockJumped(jump))));
         if now.boot.since(self.now.boot) > LATE
             && let Some(due) = self.next_wakeup()
@@ -342,6 +358,7 @@ impl Engine {
             self.finds_silence_at(),
             self.leaving.as_ref().map(Leaving::until),
             self.clock.next_look(),
+            self.next_survey(),
         ];
         wakeups.into_iter().flatten().min()
     }
@@ -368,6 +385,7 @@ impl Engine {
         }
         self.give_way(out);
         self.finish_leaving(out);
+        self.survey(out);
         self.stand(out);
         self.renew_lease(out);
         self.take_over(out);
@@ -398,8 +416,11 @@ impl Engine {
 
     fn called(&mut self, id: CallId, result: Result<Done, Failure>, out: &mut Vec<Effect>) {
         self.reach.answered(&result);
-        if self.candidacy.surveyed(id, &result, self.now) {
+        if self.surveyed(id, &result, out) {
             return;
+        }
+        if matches!(result, Err(Failure::Clock { .. })) {
+            self.candidacy.survey_at_once(self.now.boot);
         }
         match &mut self.phase {
             Phase::Leading(term) => {

@@ -103,6 +103,26 @@ impl Boot {
     }
 }
 
+/// How far a wall clock is from the ledger's, in microseconds: more than zero when it is ahead.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct Skew(pub i64);
+
+impl Skew {
+    /// A machine's clock that is further from the ledger's is warned of (rule 17).
+    pub const WARNED: Duration = Duration::from_millis(500);
+
+    pub fn size(self) -> Duration {
+        Duration::from_micros(self.0.unsigned_abs())
+    }
+}
+
+impl fmt::Display for Skew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = if self.0 < 0 { "behind" } else { "ahead of" };
+        write!(f, "{:.3} s {side} the ledger's", self.size().as_secs_f64())
+    }
+}
+
 /// Both clocks, read together by the shell and passed with every input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {

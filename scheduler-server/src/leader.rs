@@ -8,6 +8,7 @@ mod locks;
 mod run;
 mod streams;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coordination::Peer;
 use scheduler_core::agent::StreamId;
 use scheduler_core::engine::{Answer, Away, Input, Refusal, Request, RequestHandle, Stats};
-use scheduler_core::ids::Epoch;
+use scheduler_core::ids::{AgentId, Epoch};
+use scheduler_core::time::Skew;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::peers::Whereabouts;
@@ -43,6 +45,8 @@ pub struct Glance {
     pub leading: bool,
     /// The ledger's last word was a failure.
     pub ledger_fails: bool,
+    /// How far this machine's clock is from the ledger's, if that is known.
+    pub skew: Option<Skew>,
     pub stats: Stats,
 }
 
@@ -52,6 +56,7 @@ pub struct Handle {
     messages: mpsc::Sender<Message>,
     numbers: Arc<AtomicU64>,
     glance: watch::Receiver<Glance>,
+    agents_skews: watch::Receiver<BTreeMap<AgentId, Skew>>,
     whereabouts: watch::Receiver<Whereabouts>,
     elsewhere: watch::Receiver<Option<Peer>>,
     candidates: watch::Receiver<Vec<Peer>>,
@@ -82,6 +87,11 @@ impl Handle {
     /// What the engine looks like from outside.
     pub fn glance(&self) -> Glance {
         *self.glance.borrow()
+    }
+
+    /// How far the clocks of connected agents' machines were from the ledger's, a second ago at most.
+    pub fn agents_skews(&self) -> BTreeMap<AgentId, Skew> {
+        self.agents_skews.borrow().clone()
     }
 
     /// Where the leader is, and every change of that.

@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
+use scheduler_core::time::Skew;
 use tokio::sync::watch;
 
 use crate::http::Metrics;
@@ -37,6 +38,26 @@ pub(crate) fn metrics(handle: Handle, sizes: watch::Receiver<Vec<Size>>) -> Metr
 #[derive(Debug)]
 struct EngineMetrics(Handle);
 
+impl EngineMetrics {
+    /// Of what is not measured nothing is told: zero would mean that it is right.
+    fn encode_clocks(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let seconds = |skew: Skew| ConstGauge::new(skew.0 as f64 / 1_000_000.0);
+        if let Some(skew) = self.0.glance().skew {
+            let help = "How far this machine's clock is ahead of the ledger's";
+            let unit = Some(&Unit::Seconds);
+            let metric = encoder.encode_descriptor("clock_offset", help, unit, MetricType::Gauge)?;
+            seconds(skew).encode(metric)?;
+        }
+        let help = "How far the clock of a connected agent's machine is ahead of the ledger's, as the leader sees it";
+        let mut metric =
+            encoder.encode_descriptor("agent_clock_offset", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        for (agent, skew) in self.0.agents_skews() {
+            seconds(skew).encode(metric.encode_family(&[("agent", agent.0.as_str())])?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for EngineMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let glance = self.0.glance();
@@ -60,7 +81,7 @@ impl Collector for EngineMetrics {
             let metric: MetricEncoder<'_> = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(metric)?;
         }
-        Ok(())
+        self.encode_clocks(&mut encoder)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use ledger::Leader;
-use scheduler_core::engine::{self, Config, IdleLocks};
+use scheduler_core::engine::{self, Config, IdleLocks, LedgerClock};
 use scheduler_core::ids::NodeId;
 use scheduler_core::schedule;
 use scheduler_core::time::{Now, Timestamp};
@@ -52,6 +52,7 @@ pub async fn run(ledger: &Ledger) -> Result<()> {
         lease: None,
         min_every: Duration::ZERO,
         idle_locks: IdleLocks::default(),
+        ledger_clock: LedgerClock::ThisMachines,
         seed: uuid::Uuid::new_v4().as_u128(),
     };
     let made = engine::restored(config, &began, snapshot, now);

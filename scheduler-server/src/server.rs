@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use coordination::{Coordinator, Peer};
 use executor_agent::{Agent, Running};
 use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
-use scheduler_core::engine::{Answer, Config, IdleLocks, Refusal, Request};
+use scheduler_core::engine::{Answer, Config, IdleLocks, LedgerClock, Refusal, Request};
 use scheduler_core::ids::NodeId;
+use scheduler_core::time::Skew;
 use tls::{ClientFiles, ServerTls};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,7 +30,7 @@ use crate::leader::{Executor, Handle, Loop, Stopped};
 use crate::peers::{self, Forward, Leaders, PeerSecret, Presence, Whereabouts};
 use crate::process::Process;
 use crate::service::{Access, LeaderPort, Node, Service};
-use crate::settings::{Settings, Tls};
+use crate::settings::{Ledger, Settings, Tls};
 use crate::tasks::{TaskKind, Tasks};
 use crate::{api, certificates, clock, metrics, open_files, store};
 
@@ -227,6 +228,10 @@ fn engine_config(settings: &Settings, coordinator: &dyn Coordinator) -> Config {
         lease: coordinator.lease(),
         min_every: settings.min_every,
         idle_locks: settings.cluster.as_ref().map_or_else(IdleLocks::default, |cluster| cluster.idle_locks),
+        ledger_clock: match settings.ledger {
+            Ledger::Sqlite(_) => LedgerClock::ThisMachines,
+            Ledger::Postgres(_) => LedgerClock::ItsOwn,
+        },
         seed: uuid::Uuid::new_v4().as_u128(),
     }
 }
@@ -295,6 +300,10 @@ impl LeaderPort for Handle {
 
     fn candidates(&self) -> Vec<Peer> {
         Self::candidates(self)
+    }
+
+    fn skew(&self) -> Option<Skew> {
+        self.glance().skew
     }
 }
 

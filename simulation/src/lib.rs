@@ -6,6 +6,7 @@
 //! failure. See docs/simulation.md for what is simulated, what is not, and how a seed is replayed.
 
 mod agent;
+mod alerts;
 mod client;
 mod clock;
 mod coordinator;

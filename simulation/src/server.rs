@@ -8,12 +8,13 @@ use agent_wire::{Credits, server_messages};
 use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
 use scheduler_core::engine::{
-    Alert, CandidacyId, ClockJump, Config, Effect, Engine, Input, KeepAliveId, LoanId, LockCallId, Other, ProofId,
+    Alert, CandidacyId, Config, Effect, Engine, Input, KeepAliveId, LedgerClock, LoanId, LockCallId, Other, ProofId,
     Publication, Request, RequestHandle,
 };
 use scheduler_core::ids::{AgentInstance, NodeId};
 use scheduler_core::txn::{Call, CallId, Done, Election, Failure};
 
+use crate::alerts::kind_of_alert;
 use crate::clock::{Clock, Instant};
 use crate::coordinator::LEASE;
 use crate::election::Candidate;
@@ -126,6 +127,7 @@ impl World {
             lease: Some(LEASE),
             min_every: Duration::from_millis(100),
             idle_locks: self.idle_locks(),
+            ledger_clock: LedgerClock::ItsOwn,
             seed: self.random.wide(),
         };
         let now = self.now;
@@ -437,7 +439,8 @@ impl World {
                         }
                         Alert::TookOver { .. } | Alert::LedgerFails(_) | Alert::AgentLost { .. } => {}
                         Alert::Deposed(_) | Alert::Resigned(_) | Alert::DoesNotStand(_) => {}
-                        Alert::Suspended | Alert::Resumed | Alert::ClockJumped(_) => {}
+                        Alert::Suspended | Alert::Resumed => {}
+                        Alert::ClockJumped(_) | Alert::MachineClock(_) => {}
                         Alert::Unreadable { .. } | Alert::RefusedByLedger { .. } | Alert::JobOutOfService { .. } => {
                             self.broken(Promise::P1, format!("server {s} gives something up: {alert:?}"));
                         }
@@ -573,27 +576,5 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
         Effect::Publish(Publication { committed: None, .. }) => "Publish a term",
         Effect::Publish(_) => "Publish",
         Effect::Alert(_) => "Alert",
-    }
-}
-
-fn kind_of_alert(alert: &Alert) -> &'static str {
-    match alert {
-        Alert::Deposed(_) => "Deposed",
-        Alert::Resigned(_) => "Resigned",
-        Alert::Suspended => "Suspended",
-        Alert::Resumed => "Resumed",
-        Alert::DoesNotStand(_) => "DoesNotStand",
-        Alert::Disagreement(_) => "Disagreement",
-        Alert::LedgerFails(_) => "LedgerFails",
-        Alert::TookOver { .. } => "TookOver",
-        Alert::UnusableSchedule { .. } => "UnusableSchedule",
-        Alert::UnusableCalendar { .. } => "UnusableCalendar",
-        Alert::AgentLost { .. } => "AgentLost",
-        Alert::ClockJumped(ClockJump::Doubted(_)) => "ClockJumped, doubted",
-        Alert::ClockJumped(ClockJump::Ahead(_)) => "ClockJumped, ahead",
-        Alert::ClockJumped(ClockJump::Back(_)) => "ClockJumped, back",
-        Alert::Unreadable { .. } => "Unreadable",
-        Alert::RefusedByLedger { .. } => "RefusedByLedger",
-        Alert::JobOutOfService { .. } => "JobOutOfService",
     }
 }

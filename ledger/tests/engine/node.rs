@@ -10,7 +10,7 @@ use ledger::Leader;
 use ledger::sqlite::{Clock, Sqlite};
 use scheduler_core::agent::{Assign, FromAgent, Hello, Inventory, StreamId, TaskType, ToAgent};
 use scheduler_core::engine::{
-    Alert, Answer, Command, Config, Effect, Engine, IdleLocks, Input, Refusal, Request, RequestHandle,
+    Alert, Answer, Command, Config, Effect, Engine, IdleLocks, Input, LedgerClock, Refusal, Request, RequestHandle,
 };
 use scheduler_core::ids::{AgentInstance, Epoch, NodeId};
 use scheduler_core::job::{Definition, Job, JobKey, Payload, Task};
@@ -70,6 +70,7 @@ impl Node {
             lease: None,
             min_every: SECOND / 10,
             idle_locks: IdleLocks::default(),
+            ledger_clock: LedgerClock::ThisMachines,
             seed: u128::from(machine.wall().as_micros().unsigned_abs()),
         };
         let mut engine = Engine::new(config, machine.now());
@@ -104,7 +105,7 @@ impl Node {
         };
         self.input(Input::Hello(AGENT, hello)).await;
         self.heard(FromAgent::Inventory(Inventory::default())).await;
-        self.heard(FromAgent::Heartbeat { n: 1 }).await;
+        self.heard(FromAgent::Heartbeat { n: 1, sent_time: None }).await;
     }
 
     pub(crate) async fn heard(&mut self, message: FromAgent) {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::agent::{Cordon, Hello, StreamId};
 use crate::ids::{AgentId, AgentInstance, AttemptId};
-use crate::time::{Boot, Timestamp};
+use crate::time::{Boot, Skew, Timestamp};
 
+use super::agent_clock::AgentClock;
 use super::input::ProofId;
 use super::leases::AgentLease;
 use super::queue::Class;
@@ -34,6 +35,7 @@ pub(super) struct AgentEntry {
     /// Whether it has the right to run as far as this term knows.
     pub(super) has_right: bool,
     pub(super) last_heartbeat: Boot,
+    pub(super) clock: AgentClock,
     /// At the coordinator.
     pub(super) lease: AgentLease,
 }
@@ -53,6 +55,7 @@ impl AgentEntry {
             confirmed: now,
             has_right: false,
             last_heartbeat: now,
+            clock: AgentClock::default(),
             lease,
         }
     }
@@ -170,6 +173,11 @@ impl Agents {
             None if offered => Err(Unplaceable::NoAgent),
             None => Err(Unplaceable::UnknownTaskType),
         }
+    }
+
+    pub(super) fn skews(&self) -> BTreeMap<AgentId, Skew> {
+        let connected = self.by_instance.values().filter(|entry| entry.stream.is_some());
+        connected.filter_map(|entry| Some((entry.id.clone(), entry.clock.skew()?))).collect()
     }
 
     /// How much more work of the class an agent takes.

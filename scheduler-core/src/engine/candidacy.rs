@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::time::{Boot, Now, Timestamp};
+use crate::time::Boot;
 use crate::txn::{CallId, Done, Failure, Survey};
 
-use super::config::{LEDGER_PATIENCE, LEDGER_RETRY, MAX_CLOCK_SKEW, STANDS_BACK, SURVEY_EVERY, VERSION_GONE};
+use super::clock::Clock;
+use super::config::{LEDGER_PATIENCE, LEDGER_RETRY, MAX_CLOCK_SKEW, STANDS_BACK, VERSION_GONE};
 use super::input::{Bar, Other};
 
 /// From one candidacy to the next, at least: one that ends at once is not begun again at once.
@@ -17,7 +18,7 @@ pub(super) struct Candidacy {
     /// Of the schedules' evaluation here.
     version: String,
     /// The question to the ledger that has no answer yet.
-    asked: Option<(CallId, Now)>,
+    asked: Option<(CallId, Boot)>,
     next_survey: Boot,
     /// What the ledger said last; `None`: nothing since this node last led.
     outlook: Option<Result<(), Bar>>,
@@ -79,40 +80,58 @@ impl Candidacy {
         self.stands_back_until = Some(now.saturating_add(STANDS_BACK));
     }
 
-    pub(super) fn is_survey_due(&self, now: Boot) -> bool {
-        self.next_survey <= now
+    pub(super) fn next_survey(&self) -> Boot {
+        self.next_survey
     }
 
-    pub(super) fn surveys(&mut self, id: CallId, now: Now) {
+    /// The ledger's clock is not what it was, unless the next answer is on its way.
+    pub(super) fn survey_at_once(&mut self, now: Boot) {
+        if self.asked.is_none() {
+            self.next_survey = now;
+        }
+    }
+
+    pub(super) fn surveys(&mut self, id: CallId, now: Boot) {
         if self.asked.replace((id, now)).is_some() {
             // The last one is still without an answer.
             self.outlook = Some(Err(Bar::Ledger));
         }
-        self.next_survey = now.boot.saturating_add(LEDGER_PATIENCE);
+        self.next_survey = now.saturating_add(LEDGER_PATIENCE);
     }
 
-    /// Takes the answer to a survey; whether it was one.
-    pub(super) fn surveyed(&mut self, id: CallId, result: &Result<Done, Failure>, now: Now) -> bool {
+    /// Takes the answer to a survey, the next of which is due after `pause`; whether it was one.
+    pub(super) fn surveyed(
+        &mut self,
+        id: CallId,
+        result: &Result<Done, Failure>,
+        now: Boot,
+        pause: Duration,
+        clock: &mut Clock,
+    ) -> bool {
         let Some((_, asked)) = self.asked.take_if(|(asked, _)| *asked == id) else { return false };
         let (outlook, next) = match result {
-            Ok(Done::Surveyed(survey)) => (self.judge(survey, asked, now), SURVEY_EVERY),
+            Ok(Done::Surveyed(survey)) => {
+                clock.measure(asked, now, survey.ledger_time);
+                (self.judge(survey, now, clock), pause)
+            }
             Ok(_) | Err(_) => (Err(Bar::Ledger), LEDGER_RETRY),
         };
         self.outlook = Some(outlook);
-        self.next_survey = now.boot.saturating_add(next);
+        self.next_survey = now.saturating_add(next);
         true
     }
 
-    fn judge(&mut self, survey: &Survey, asked: Now, now: Now) -> Result<(), Bar> {
+    fn judge(&mut self, survey: &Survey, now: Boot, clock: &Clock) -> Result<(), Bar> {
         self.told_ttl = survey.longest_agent_ttl;
         let other = survey.schedule_version.clone().filter(|version| *version > self.version);
         if self.other_version != other {
-            self.seen = now.boot;
+            self.seen = now;
             self.other_version = other;
         }
-        // The ledger read its clock at some instant between the two.
-        let off = apart(asked.wall, survey.ledger_time).min(apart(now.wall, survey.ledger_time));
-        if off > MAX_CLOCK_SKEW { Err(Bar::Clock { off }) } else { Ok(()) }
+        match clock.skew() {
+            Some(skew) if skew.size() > MAX_CLOCK_SKEW => Err(Bar::Clock(skew)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What keeps this node from standing; `None`: nothing that is known yet. `stands`: whether it does so already.
@@ -157,8 +176,4 @@ impl Candidacy {
         let paced = Some(self.next_candidacy).filter(|at| *at > now && self.outlook == Some(Ok(())));
         paced.map_or(self.next_survey, |at| at.min(self.next_survey))
     }
-}
-
-fn apart(a: Timestamp, b: Timestamp) -> Duration {
-    a.since(b).max(b.since(a))
 }

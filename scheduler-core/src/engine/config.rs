@@ -15,8 +15,18 @@ pub struct Config {
     pub min_every: Duration,
     /// Locks that outlive their attempts.
     pub idle_locks: IdleLocks,
+    pub ledger_clock: LedgerClock,
     /// Seed of ids and backoff jitter: randomness is an input.
     pub seed: u128,
+}
+
+/// Which wall clock the ledger has, by which schedules go (rule 17).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LedgerClock {
+    /// A file on this machine: its clock is what the engine is told with every input.
+    ThisMachines,
+    /// A database: its clock is measured.
+    ItsOwn,
 }
 
 /// How long, and how many, locks stay with their agents without an attempt (rule 20).
@@ -68,6 +78,8 @@ pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 pub(super) const LEDGER_SILENCE: Duration = Duration::from_secs(4);
 /// How often a node that does not lead looks at the ledger.
 pub(super) const SURVEY_EVERY: Duration = Duration::from_secs(1);
+/// How often a leader looks at the clock of a ledger that has one of its own.
+pub(super) const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// Who resigned leaves it to others for this long (rule 15).
 pub(super) const STANDS_BACK: Duration = Duration::from_secs(30);
 /// Nodes with the ledger's schedule version are gone when none was seen for this long (rule 11).

@@ -1,23 +1,47 @@
 //! A node on its way to leading, and off it: candidacy, election, and the loss of what was won (PROTOCOL.md, section 3).
 
-use crate::txn::{Call, CallId, Election};
+use crate::time::Boot;
+use crate::txn::{Call, CallId, Done, Election, Failure};
 
+use super::config::{LedgerClock, MEASURE_EVERY, SURVEY_EVERY};
 use super::input::{Alert, CandidacyId, Effect, KeepAliveId};
 use super::lease::Lease;
 use super::{Engine, Phase};
 
 impl Engine {
-    /// Of a node that does not lead: looks at the ledger, and stands for election while nothing is against it.
+    /// Looks at the ledger: who does not lead to know whether it may stand, and a leader at its clock, if it has one.
+    pub(super) fn survey(&mut self, out: &mut Vec<Effect>) {
+        if self.next_survey().is_some_and(|at| at <= self.now.boot) {
+            let id = CallId(self.next_number());
+            self.candidacy.surveys(id, self.now.boot);
+            out.push(Effect::Call(id, Call::Survey));
+        }
+    }
+
+    pub(super) fn next_survey(&self) -> Option<Boot> {
+        let looks = match &self.phase {
+            Phase::Standby => true,
+            Phase::Leading(_) => self.config.ledger_clock == LedgerClock::ItsOwn && self.leaving.is_none(),
+            Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => false,
+        };
+        looks.then(|| self.candidacy.next_survey())
+    }
+
+    /// Takes the answer to a survey; whether it was one.
+    pub(super) fn surveyed(&mut self, id: CallId, result: &Result<Done, Failure>, out: &mut Vec<Effect>) -> bool {
+        let pause = if self.is_leading() { MEASURE_EVERY } else { SURVEY_EVERY };
+        let was_one = self.candidacy.surveyed(id, result, self.now.boot, pause, &mut self.clock);
+        let machine = self.clock.judge_machine().filter(|_| was_one);
+        out.extend(machine.map(|machine| Effect::Alert(Alert::MachineClock(machine))));
+        was_one
+    }
+
+    /// Of a node that does not lead: stands for election while nothing is against it.
     pub(super) fn stand(&mut self, out: &mut Vec<Effect>) {
         if !matches!(self.phase, Phase::Standby) {
             return;
         }
         let now = self.now.boot;
-        if self.candidacy.is_survey_due(now) {
-            let id = CallId(self.next_number());
-            self.candidacy.surveys(id, self.now);
-            out.push(Effect::Call(id, Call::Survey));
-        }
         match self.candidacy.may_stand(self.lease.is_some(), now) {
             None => {}
             Some(Ok(())) => {

@@ -5,8 +5,11 @@ use std::time::Duration;
 use crate::agent::{Closed, FromAgent, Hello, StreamId, ToAgent};
 use crate::ids::{AgentId, AgentInstance, Epoch, NodeId};
 use crate::lock::HeldLock;
+use crate::time::Skew;
 use crate::txn::{Call, CallId, Done, Election, Failure};
 
+use super::clock::{ClockJump, MachineClock};
+use super::config::MAX_CLOCK_SKEW;
 use super::publication::Publication;
 use super::request::{Answer, Refusal, Request};
 
@@ -159,8 +162,10 @@ pub enum Alert {
     RefusedByLedger { what: String, why: String },
     /// The ledger refuses the fires of a job, which is therefore paused.
     JobOutOfService { job: crate::job::JobKey, why: String },
-    /// The machine's wall clock was set.
-    ClockJumped(super::clock::ClockJump),
+    /// The ledger's wall clock was set.
+    ClockJumped(ClockJump),
+    /// The machine's differs from the ledger's, or does so no more.
+    MachineClock(MachineClock),
     /// An agent's attempts were given up.
     AgentLost { agent: crate::ids::AgentId, attempts: usize },
 }
@@ -170,8 +175,8 @@ pub enum Alert {
 pub enum Bar {
     #[error("the ledger does not answer")]
     Ledger,
-    #[error("its clock is {} ms away from the ledger's", off.as_millis())]
-    Clock { off: Duration },
+    #[error("its machine's clock is {0}, and {MAX_CLOCK_SKEW:?} are the most; set it right, or the ledger's")]
+    Clock(Skew),
     #[error("the ledger has the later schedule version {0}, and a node with it may be there")]
     ScheduleVersion(String),
     #[error("it has resigned, and leaves it to others for a while")]

@@ -83,8 +83,9 @@ impl Term {
         let joined = entry.joined;
         match message {
             FromAgent::Inventory(inventory) if !joined => self.take_inventory(instance, inventory, out),
-            FromAgent::Heartbeat { n } => {
+            FromAgent::Heartbeat { n, sent_time } => {
                 entry.last_heartbeat = self.now.boot;
+                entry.clock.said(sent_time, self.now.wall);
                 self.lease_is_due(instance);
                 self.agents.unasked.insert(instance, Beat { n, received: self.now.wall });
                 self.ask_for_proof(out);

@@ -10,7 +10,7 @@ use crate::calendar::{self, Calendar, CalendarKey};
 use crate::ids::{AgentId, AgentInstance, Epoch, JobUid, NodeId, RunId};
 use crate::job::{Definition, Job, JobKey, Payload};
 use crate::run::Run;
-use crate::time::Timestamp;
+use crate::time::{Skew, Timestamp};
 use crate::txn::{PurgeFilter, Purged, RequestKey};
 use crate::violation::Violations;
 
@@ -330,6 +330,8 @@ pub struct AgentStatus {
     pub hello: Option<Hello>,
     /// When it was last heard of, if it has been in this term.
     pub heartbeat_time: Option<Timestamp>,
+    /// How far its machine's clock is from the ledger's, if it says.
+    pub skew: Option<Skew>,
     /// It has been silent for so long that it gets no new work.
     pub is_stale: bool,
     pub running: usize,
@@ -346,6 +348,7 @@ impl AgentStatus {
             connect_time: None,
             hello: None,
             heartbeat_time: None,
+            skew: None,
             is_stale: true,
             running: 0,
             draining: false,

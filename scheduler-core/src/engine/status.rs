@@ -22,6 +22,7 @@ impl Term {
             connect_time: entry.stream.map(|_| self.wall_at(entry.connected)),
             heartbeat_time: entry.hello.as_ref().map(|_| self.wall_at(entry.last_heartbeat)),
             hello: entry.hello.clone(),
+            skew: entry.clock.skew(),
             is_stale: self.now.boot.since(entry.last_heartbeat) > self.freshness(),
             running: entry.held.len(),
             draining: entry.draining || entry.asked_to_drain,

@@ -6,6 +6,7 @@ mod backfills;
 mod bursts;
 mod cancels;
 mod changes;
+mod clocks;
 mod cordons;
 mod fires;
 mod found;

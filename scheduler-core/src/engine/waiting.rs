@@ -91,7 +91,7 @@ impl Engine {
     }
 
     pub(super) fn heard_early(&mut self, stream: StreamId, message: &FromAgent, out: &mut Vec<Effect>) {
-        let FromAgent::Heartbeat { n } = message else { return };
+        let FromAgent::Heartbeat { n, .. } = message else { return };
         if !self.waiting.welcomed.contains(&stream) {
             return;
         }

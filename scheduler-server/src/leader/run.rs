@@ -8,10 +8,10 @@ use std::time::Duration;
 use coordination::{Coordinator, News, Peer};
 use ledger::Leader;
 use scheduler_core::engine::{
-    Alert, Answer, CandidacyId, ClockJump, Config, Effect, Engine, Input, Refusal, RequestHandle,
+    Alert, Answer, CandidacyId, ClockJump, Config, Effect, Engine, Input, MachineClock, Refusal, RequestHandle,
 };
-use scheduler_core::ids::Epoch;
-use scheduler_core::time::Now;
+use scheduler_core::ids::{AgentId, Epoch};
+use scheduler_core::time::{Boot, Now, Skew};
 use scheduler_core::txn::CallId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,8 @@ const BURST: usize = 256;
 /// How long a leader that has resigned stays for its successor, to send agents and clients there: elections are faster, or
 /// do not come about.
 const SUCCESSION: Duration = Duration::from_secs(1);
+/// How often agents' clocks are told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the loop ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Loop {
     /// Answers to effects come back this way.
     answers: mpsc::Sender<Message>,
     glance: watch::Sender<Glance>,
+    agents_skews: watch::Sender<BTreeMap<AgentId, Skew>>,
+    agents_skews_told: Boot,
     whereabouts: watch::Sender<Whereabouts>,
     elsewhere: watch::Sender<Option<Peer>>,
     candidates: watch::Sender<Vec<Peer>>,
@@ -78,6 +82,7 @@ impl Loop {
     ) -> (Self, Handle) {
         let (messages, inputs) = mpsc::channel(QUEUE);
         let (glance, glanced) = watch::channel(Glance::default());
+        let (agents_skews, told) = watch::channel(BTreeMap::new());
         let (whereabouts, known) = watch::channel(Whereabouts::default());
         let (elsewhere, followed) = watch::channel(None);
         let (candidates, standing) = watch::channel(Vec::new());
@@ -87,6 +92,7 @@ impl Loop {
             messages: messages.clone(),
             numbers,
             glance: glanced,
+            agents_skews: told,
             whereabouts: known,
             elsewhere: followed,
             candidates: standing,
@@ -100,6 +106,8 @@ impl Loop {
             inputs,
             answers: messages,
             glance,
+            agents_skews,
+            agents_skews_told: Boot::default(),
             whereabouts,
             elsewhere,
             candidates,
@@ -141,9 +149,11 @@ impl Loop {
             self.glance.send_replace(Glance {
                 leading: self.engine.is_leading(),
                 ledger_fails: self.engine.ledger_fails(),
+                skew: self.engine.skew(),
                 stats: self.engine.stats(),
             });
             self.tell_whereabouts();
+            self.tell_agents_skews(clock::now().boot);
         }
         if let Some(why) = self.quits.take() {
             return Stopped::Deposed(why);
@@ -196,6 +206,14 @@ impl Loop {
         tell_if_new(&self.epoch, self.engine.epoch());
     }
 
+    /// Not with every input: there may be many agents, and whoever reads metrics does so every few seconds.
+    fn tell_agents_skews(&mut self, now: Boot) {
+        if now.since(self.agents_skews_told) >= TELL_EVERY {
+            self.agents_skews_told = now;
+            tell_if_new(&self.agents_skews, self.engine.agents_skews());
+        }
+    }
+
     /// Waits for the effects under way, the resignation among them, and then for who leads next.
     async fn see_off(&mut self) {
         let effects = self.effects.clone();
@@ -236,13 +254,15 @@ impl Loop {
     }
 
     fn take_burst(&mut self, first: Message, effects: &mut Vec<Effect>) {
-        let now = clock::now();
+        let mut now = clock::now();
         self.take(now, first, effects);
         for _ in 1..BURST {
-            match self.inputs.try_recv() {
-                Ok(message) => self.take(now, message, effects),
-                Err(_) => return,
+            let Ok(message) = self.inputs.try_recv() else { return };
+            // It may tell the ledger's clock, which is compared with ours.
+            if matches!(message, Message::Input(Input::Called(..))) {
+                now = clock::now();
             }
+            self.take(now, message, effects);
         }
     }
 
@@ -423,14 +443,18 @@ fn tell(alert: &Alert) {
             tracing::error!(%job, %why, "the ledger refuses the fires of a job, which is paused");
         }
         Alert::ClockJumped(ClockJump::Doubted(by)) => {
-            tracing::warn!(?by, "the machine's clock has jumped ahead; it is obeyed if it stays so for 10 s");
+            tracing::warn!(?by, "the ledger's clock has jumped ahead; it is obeyed if it stays so for 10 s");
         }
         Alert::ClockJumped(ClockJump::Ahead(by)) => {
-            tracing::warn!(?by, "the machine's clock has jumped ahead, and is obeyed");
+            tracing::warn!(?by, "the ledger's clock has jumped ahead, and is obeyed");
         }
         Alert::ClockJumped(ClockJump::Back(by)) => {
-            tracing::warn!(?by, "the machine's clock was put back: nothing fires until it is where it was");
+            tracing::warn!(?by, "the ledger's clock was put back: nothing fires until it is where it was");
         }
+        Alert::MachineClock(MachineClock::Wrong(by)) => {
+            tracing::warn!("this machine's clock is {by}, which schedules go by: set it right, with a time service");
+        }
+        Alert::MachineClock(MachineClock::Right) => tracing::info!("this machine's clock is the ledger's again"),
         Alert::AgentLost { agent, attempts } => tracing::warn!(%agent, attempts, "an agent is lost"),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use job_spec::time::proto_instant;
+use job_spec::time::{proto_instant, proto_skew};
 use punctual_proto::v1;
 use scheduler_core::Violations;
 use scheduler_core::engine::{AgentStatus, Answer, Command};
@@ -115,7 +115,7 @@ fn shown(agent: AgentStatus) -> v1::Agent {
         address: String::new(),
         connect_time: agent.connect_time.map(proto_instant),
         heartbeat_time: agent.heartbeat_time.map(proto_instant),
-        clock_offset: None,
+        clock_offset: agent.skew.map(proto_skew),
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coordination::Peer;
-use job_spec::time::{proto_duration, proto_instant};
+use job_spec::time::{proto_duration, proto_instant, proto_skew};
 use punctual_proto::v1;
 use scheduler_core::audit::Image;
 use scheduler_core::engine::{AgentCounts, AgentStatus, Answer, Command, Refusal, Request, Status};
 use scheduler_core::ids::NodeId;
+use scheduler_core::time::Skew;
 use v1::get_status_response::{Agents, Jobs, Lag, Leader, Node, Rates};
 
 use super::{Call, Error, Service};
@@ -41,14 +42,17 @@ impl Service {
 
     /// This node, and those that stand for election beside it, by id.
     fn nodes(&self, leads: bool) -> Vec<Node> {
+        let skew = self.leader.skew();
+        let is_wrong = skew.filter(|skew| skew.size() > Skew::WARNED);
+        let wrong_clock = is_wrong.map(|skew| format!("the clock of its machine is {skew}"));
         let own = Node {
             node_id: self.node.id.to_string(),
             address: self.node.address.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             leader: leads,
             start_time: Some(proto_instant(self.node.start_time)),
-            clock_offset: None,
-            warnings: self.node.warnings.clone(),
+            clock_offset: skew.map(proto_skew),
+            warnings: self.node.warnings.iter().cloned().chain(wrong_clock).collect(),
         };
         let other = |peer: Peer| Node {
             node_id: peer.node.to_string(),

@@ -8,7 +8,7 @@ use axum::Router;
 use coordination::local::Local;
 use ledger::sqlite::Sqlite;
 use punctual_proto::v1::executor_service_server::ExecutorServiceServer;
-use scheduler_core::engine::{Config, IdleLocks};
+use scheduler_core::engine::{Config, IdleLocks, LedgerClock};
 use scheduler_core::ids::NodeId;
 use scheduler_core::schedule::SHORTEST_EVERY;
 use scheduler_server::access::{Gate, Proved, Rate, Refusals, SignIn};
@@ -59,6 +59,7 @@ impl Node {
             lease: None,
             min_every: SHORTEST_EVERY,
             idle_locks: IdleLocks::default(),
+            ledger_clock: LedgerClock::ThisMachines,
             seed: 7,
         };
         let feed = Arc::default();

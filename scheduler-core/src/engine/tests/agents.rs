@@ -182,7 +182,7 @@ fn an_attempt_that_the_ledger_has_ended_is_cancelled_and_keeps_its_room() {
     assert_eq!(world.rows(RunState::Failed).len(), 1);
     world.input(Input::Hello(StreamId(2), hello("a", 1, 1)));
     world.heard(2, FromAgent::Inventory(Inventory { held: vec![attempt], reports: vec![] }));
-    world.heard(2, FromAgent::Heartbeat { n: 9 });
+    world.heard(2, FromAgent::Heartbeat { n: 9, sent_time: None });
     assert!(world.sent.iter().any(|(_, message)| matches!(message, ToAgent::Cancel { .. })));
     world.trigger("one");
     assert!(world.assigned().is_empty(), "its only slot is still taken");

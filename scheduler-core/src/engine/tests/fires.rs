@@ -74,7 +74,7 @@ fn without_coalescing_each_fire_runs() {
     world.join(1, hello("a", 1, 8));
     world.create("tick", Definition { coalesce: false, max_instances: 10, ..every(1) });
     world.skip(seconds(5));
-    world.heard(1, crate::agent::FromAgent::Heartbeat { n: 2 });
+    world.heard(1, crate::agent::FromAgent::Heartbeat { n: 2, sent_time: None });
     assert_eq!(world.execute_all(), 5);
     assert_eq!(world.rows(RunState::Succeeded).len(), 5);
 }

@@ -99,7 +99,7 @@ fn heartbeats_are_confirmed_again_after_a_question_that_nobody_answered() {
     world.join(1, hello("a", 1, 1));
     world.pass(seconds(2));
     world.coordinator_works = true;
-    world.heard(1, FromAgent::Heartbeat { n: 2 });
+    world.heard(1, FromAgent::Heartbeat { n: 2, sent_time: None });
     let confirmed =
         |message: &crate::agent::ToAgent| matches!(message, crate::agent::ToAgent::HeartbeatConfirmed { n: 2, .. });
     assert!(world.sent.iter().any(|(_, message)| confirmed(message)));
@@ -110,7 +110,11 @@ fn the_answer_to_a_question_of_an_earlier_term_confirms_nothing() {
     let mut world = World::leading_in_cluster();
     let ask = |world: &mut World| -> ProofId {
         let mut out = Vec::new();
-        world.engine.handle(world.now, Input::FromAgent(StreamId(1), FromAgent::Heartbeat { n: 1 }), &mut out);
+        world.engine.handle(
+            world.now,
+            Input::FromAgent(StreamId(1), FromAgent::Heartbeat { n: 1, sent_time: None }),
+            &mut out,
+        );
         let asked = out.iter().find_map(|effect| match effect {
             Effect::ProveLeadership(_, id, _) => Some(*id),
             _ => None,
@@ -158,7 +162,7 @@ fn an_agent_that_was_lost_and_came_back_is_not_sent_what_was_committed_in_betwee
     world.pass(seconds(11));
     world.input(Input::Hello(StreamId(2), hello("a", 1, 1)));
     world.heard(2, FromAgent::Inventory(Inventory::default()));
-    world.heard(2, FromAgent::Heartbeat { n: 9 });
+    world.heard(2, FromAgent::Heartbeat { n: 9, sent_time: None });
     let first = world.commits()[0].0;
     let calls = std::mem::take(&mut world.calls);
     world.ledger_works = true;

@@ -81,10 +81,10 @@ fn an_agent_whose_lease_was_not_renewed_is_not_confirmed_and_keeps_nobody_else_f
     world.pass(seconds(2));
     world.coordinator_works = false;
     world.sent.clear();
-    world.heard(1, FromAgent::Heartbeat { n: 9 });
-    world.heard(2, FromAgent::Heartbeat { n: 9 });
+    world.heard(1, FromAgent::Heartbeat { n: 9, sent_time: None });
+    world.heard(2, FromAgent::Heartbeat { n: 9, sent_time: None });
     world.pass(seconds(2));
-    world.heard(1, FromAgent::Heartbeat { n: 10 });
+    world.heard(1, FromAgent::Heartbeat { n: 10, sent_time: None });
     let last = *world.questions.last().unwrap();
     world.input(Input::LeasesUnrenewed(last, vec![instance(1)]));
     world.input(Input::LeadershipProved(last, None));

@@ -17,6 +17,9 @@ use crate::txn::{
     TookOver, Transaction, Unreadable,
 };
 
+/// As the real ones have it (rule 6).
+const FURTHEST_AHEAD: Duration = Duration::from_millis(5_250);
+
 type Refuses = Box<dyn Fn(&Transaction) -> Option<Failure>>;
 
 #[derive(Default)]
@@ -34,8 +37,8 @@ pub(super) struct Ledger {
     pub(super) backfills: BTreeMap<BackfillId, Backfill>,
     pub(super) schedule_version: Option<String>,
     pub(super) election: Option<Election>,
-    /// Ahead of the node's clock.
-    pub(super) ahead: Duration,
+    /// How far its clock is ahead of the machine's, in microseconds.
+    pub(super) ahead: i64,
     pub(super) ceiling: FencingToken,
     /// Which transactions it refuses for their data.
     pub(super) refuses: Option<Refuses>,
@@ -45,10 +48,16 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn call(&mut self, call: &Call, clock: Timestamp) -> Result<Done, Failure> {
+    /// What its clock says when the machine's says this.
+    pub(super) fn clock(&self, machine: Timestamp) -> Timestamp {
+        Timestamp::from_micros(machine.as_micros() + self.ahead)
+    }
+
+    pub(super) fn call(&mut self, call: &Call, machine: Timestamp) -> Result<Done, Failure> {
+        let clock = self.clock(machine);
         match call {
             Call::Survey => Ok(Done::Surveyed(Survey {
-                ledger_time: clock.saturating_add(self.ahead),
+                ledger_time: clock,
                 schedule_version: self.schedule_version.clone(),
                 longest_agent_ttl: if self.epoch.0 == 0 { Duration::ZERO } else { TTL },
             })),
@@ -82,7 +91,7 @@ impl Ledger {
             Call::FindRequests(keys) => {
                 Ok(Done::FoundRequests(keys.iter().filter_map(|key| self.requests.get(key).cloned()).collect()))
             }
-            Call::Commit(transaction) => self.commit(transaction).map(|()| Done::Committed),
+            Call::Commit(transaction) => self.commit(transaction, clock).map(|()| Done::Committed),
             Call::Purge { epoch, .. } if *epoch != self.epoch => Err(Failure::Deposed { current: self.epoch }),
             Call::Purge { purge, .. } => {
                 self.purges.push(purge.clone());
@@ -113,9 +122,12 @@ impl Ledger {
         }
     }
 
-    fn commit(&mut self, transaction: &Transaction) -> Result<(), Failure> {
+    fn commit(&mut self, transaction: &Transaction, clock: Timestamp) -> Result<(), Failure> {
         if transaction.epoch != self.epoch {
             return Err(Failure::Deposed { current: self.epoch });
+        }
+        if transaction.decided_at > clock.saturating_add(FURTHEST_AHEAD) {
+            return Err(Failure::Clock { ledger_time: clock });
         }
         if let Some(failure) = self.refuses.as_ref().and_then(|refuses| refuses(transaction)) {
             return Err(failure);

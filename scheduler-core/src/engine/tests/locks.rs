@@ -30,7 +30,7 @@ fn run_for(world: &mut World, secs: u64) {
 impl World {
     fn pass_half_a_second(&mut self, streams: &[u64]) {
         for stream in streams {
-            self.heard(*stream, FromAgent::Heartbeat { n: 7 });
+            self.heard(*stream, FromAgent::Heartbeat { n: 7, sent_time: None });
         }
         self.pass(Duration::from_millis(500));
     }
@@ -233,7 +233,7 @@ fn an_idle_lock_is_not_used_on_a_lease_that_may_have_ended() {
     world.ledger_catches_up();
     assert_eq!(world.assigned().len(), 0, "committed in time, and nobody knows whether its lock is there");
     world.coordinator_works = true;
-    world.heard(1, FromAgent::Heartbeat { n: 8 });
+    world.heard(1, FromAgent::Heartbeat { n: 8, sent_time: None });
     world.questions.clear();
     world.pass_beating(2, &[1]);
     assert!(!world.assigned().is_empty());

@@ -4,6 +4,7 @@ use crate::agent::{StreamId, ToAgent};
 use crate::engine::{Alert, Answer, Away, Bar, Command, Input, Other, ProofId, Refusal};
 use crate::ids::{AgentId, Epoch, NodeId};
 use crate::schedule;
+use crate::time::Skew;
 use crate::txn::{Call, Election, Failure};
 
 use super::ledger::Ledger;
@@ -99,13 +100,15 @@ fn a_node_that_the_ledger_does_not_answer_at_all_withdraws() {
 
 #[test]
 fn a_node_whose_clock_is_wrong_does_not_stand() {
-    let mut world = starting(Ledger { ahead: seconds(6), ..Ledger::default() });
-    world.pass(seconds(20));
-    assert_eq!(world.candidacy, None);
-    assert!(world.alerts.contains(&Alert::DoesNotStand(Bar::Clock { off: seconds(6) })));
-    world.ledger.ahead = seconds(4);
-    world.pass(seconds(2));
-    assert!(world.candidacy.is_some());
+    for ahead in [6_000_000, -6_000_000] {
+        let mut world = starting(Ledger { ahead, ..Ledger::default() });
+        world.pass(seconds(20));
+        assert_eq!(world.candidacy, None);
+        assert!(world.alerts.contains(&Alert::DoesNotStand(Bar::Clock(Skew(-ahead)))));
+        world.ledger.ahead = ahead * 4 / 6;
+        world.pass(seconds(2));
+        assert!(world.candidacy.is_some());
+    }
 }
 
 #[test]

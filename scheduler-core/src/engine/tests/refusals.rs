@@ -312,7 +312,7 @@ fn a_run_that_cannot_be_read_keeps_its_slot_and_nobody_from_leading() {
     assert!(matches!(&world.alerts[0], Alert::Unreadable { row, .. } if *row == format!("run {run}")));
     world.input(Input::Hello(StreamId(2), hello("a", 1, 4)));
     world.heard(2, FromAgent::Inventory(Inventory { held: vec![attempt], reports: vec![] }));
-    world.heard(2, FromAgent::Heartbeat { n: 1 });
+    world.heard(2, FromAgent::Heartbeat { n: 1, sent_time: None });
     let cancels = |message: &ToAgent| matches!(message, ToAgent::Cancel { .. });
     assert!(!world.sent.iter().any(|(_, message)| cancels(message)), "its task goes on");
     world.trigger("work");

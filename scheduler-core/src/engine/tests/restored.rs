@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Config, IdleLocks, Restored, restored};
+use crate::engine::{Config, IdleLocks, LedgerClock, Restored, restored};
 use crate::ids::NodeId;
 use crate::job::{Definition, Job};
 use crate::run::{AttemptState, Reason, RunState, Trigger};
@@ -38,6 +38,7 @@ fn settle(world: &mut World) -> Restored {
         lease: Some(LEASE),
         min_every: Duration::ZERO,
         idle_locks: IdleLocks::default(),
+        ledger_clock: LedgerClock::ThisMachines,
         seed: 4_711,
     };
     let made = restored(config, &began, snapshot, world.now);

@@ -48,7 +48,7 @@ fn a_leader_that_wakes_from_a_freeze_is_suspended_before_it_does_anything() {
     world.create("tick", every(1));
     world.coordinator_works = false;
     world.skip(seconds(4));
-    world.heard(1, FromAgent::Heartbeat { n: 9 });
+    world.heard(1, FromAgent::Heartbeat { n: 9, sent_time: None });
     assert!(world.assigned().is_empty() && world.ledger.runs.is_empty());
     assert!(world.alerts.contains(&Alert::Suspended));
 }
@@ -125,15 +125,15 @@ fn triggers_are_refused_while_changes_and_reports_go_on() {
 fn a_suspended_leader_confirms_heartbeats_by_its_epoch_in_the_ledger() {
     let mut world = suspended(|_| {});
     world.sent.clear();
-    world.heard(1, FromAgent::Heartbeat { n: 77 });
+    world.heard(1, FromAgent::Heartbeat { n: 77, sent_time: None });
     world.pass(seconds(1));
-    world.heard(1, FromAgent::Heartbeat { n: 78 });
+    world.heard(1, FromAgent::Heartbeat { n: 78, sent_time: None });
     let confirmed = |n| move |m: &ToAgent| matches!(m, ToAgent::HeartbeatConfirmed { n: told, .. } if *told == n);
     assert!(world.sent.iter().any(|(_, message)| confirmed(78)(message)));
     world.sent.clear();
     world.ledger.epoch.0 += 1;
     world.pass(seconds(1));
-    world.heard(1, FromAgent::Heartbeat { n: 79 });
+    world.heard(1, FromAgent::Heartbeat { n: 79, sent_time: None });
     assert!(!world.sent.iter().any(|(_, message)| confirmed(79)(message)), "another leads");
     assert!(!world.engine.is_leading());
 }

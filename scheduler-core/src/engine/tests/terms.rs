@@ -335,7 +335,7 @@ fn an_elected_node_confirms_heartbeats_by_its_key_and_does_nothing_more_before_i
     };
     assert_eq!(welcomes(&world), [None]);
     world.sent.clear();
-    world.heard(5, FromAgent::Heartbeat { n: 3 });
+    world.heard(5, FromAgent::Heartbeat { n: 3, sent_time: None });
     let confirmed = |world: &World| {
         world.sent.iter().filter(|(_, message)| matches!(message, ToAgent::HeartbeatConfirmed { n: 3, .. })).count()
     };

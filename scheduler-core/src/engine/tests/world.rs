@@ -9,8 +9,8 @@ use crate::agent::{
 };
 use crate::audit::Origin;
 use crate::engine::{
-    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, IdleLocks, Input, KeepAliveId, LoanId, ProofId,
-    Publication, Refusal, Request, RequestHandle,
+    Alert, Answer, CandidacyId, Command, Config, Effect, Engine, IdleLocks, Input, KeepAliveId, LedgerClock, LoanId,
+    ProofId, Publication, Refusal, Request, RequestHandle,
 };
 use crate::ids::{AgentInstance, AttemptId, FencingToken, NodeId};
 use crate::job::{Definition, Job, JobKey, Payload, Task};
@@ -124,9 +124,11 @@ impl World {
 
     pub(super) fn with(node: &str, lease: Option<Duration>, now: Now, ledger: Ledger, idle_locks: IdleLocks) -> Self {
         let (node, min_every) = (NodeId::from(node), Duration::from_millis(100));
+        // That of a cluster is a database.
+        let ledger_clock = if lease.is_some() { LedgerClock::ItsOwn } else { LedgerClock::ThisMachines };
         let seed = ledger.epoch.0.unsigned_abs().into();
         let mut world = Self {
-            engine: Engine::new(Config { node, agent_ttl: TTL, lease, min_every, idle_locks, seed }, now),
+            engine: Engine::new(Config { node, agent_ttl: TTL, lease, min_every, idle_locks, ledger_clock, seed }, now),
             now,
             ledger,
             calls: Vec::new(),
@@ -385,7 +387,7 @@ impl World {
     pub(super) fn join(&mut self, stream: u64, hello: Hello) {
         self.input(Input::Hello(StreamId(stream), hello));
         self.heard(stream, FromAgent::Inventory(Inventory::default()));
-        self.heard(stream, FromAgent::Heartbeat { n: 1 });
+        self.heard(stream, FromAgent::Heartbeat { n: 1, sent_time: None });
     }
 
     pub(super) fn heard(&mut self, stream: u64, message: FromAgent) {
@@ -396,7 +398,7 @@ impl World {
     pub(super) fn pass_beating(&mut self, seconds: u64, streams: &[u64]) {
         for n in 0..seconds * 2 {
             for stream in streams {
-                self.heard(*stream, FromAgent::Heartbeat { n: 100 + n });
+                self.heard(*stream, FromAgent::Heartbeat { n: 100 + n, sent_time: None });
             }
             self.pass(Duration::from_millis(500));
         }

@@ -33,6 +33,7 @@ fn agent(id: &str, heard: i64, schema: Option<&str>) -> AgentStatus {
         connect_time: Some(NOW),
         hello: Some(hello),
         heartbeat_time: Some(scheduler_core::time::Timestamp::from_secs(NOW.as_secs() + heard)),
+        skew: None,
         is_stale: false,
         running: 0,
         draining: false,

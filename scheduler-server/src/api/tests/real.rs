@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use coordination::local::Local;
 use ledger::sqlite::Sqlite;
-use scheduler_core::engine::{Config, IdleLocks};
+use scheduler_core::engine::{Config, IdleLocks, LedgerClock};
 use scheduler_core::ids::NodeId;
 use scheduler_core::schedule::SHORTEST_EVERY;
 use tempfile::TempDir;
@@ -53,6 +53,7 @@ impl Real {
             lease: None,
             min_every: SHORTEST_EVERY,
             idle_locks: IdleLocks::default(),
+            ledger_clock: LedgerClock::ThisMachines,
             seed: 7,
         };
         let feed = Arc::default();

@@ -14,7 +14,8 @@ use scheduler_core::agent::{
     Assign, Finished, FromAgent, Hello, Inventory, Outcome, Report, ReportEvent, StreamId, TaskType, ToAgent,
 };
 use scheduler_core::engine::{
-    Alert, Answer, Away, Command, Config, Effect, Engine, IdleLocks, Input, Refusal, Request, RequestHandle,
+    Alert, Answer, Away, Command, Config, Effect, Engine, IdleLocks, Input, LedgerClock, Refusal, Request,
+    RequestHandle,
 };
 use scheduler_core::ids::{AgentInstance, Epoch, NodeId};
 use scheduler_core::run::TaskError;
@@ -88,6 +89,7 @@ impl Shell {
             lease: None,
             min_every: SHORTEST_EVERY,
             idle_locks: IdleLocks::default(),
+            ledger_clock: LedgerClock::ThisMachines,
             seed: 7,
         };
         let mut shell = Self {
@@ -181,7 +183,7 @@ impl Shell {
     async fn beat(&mut self) {
         if self.has_agent {
             let n = self.number();
-            self.input(Input::FromAgent(STREAM, FromAgent::Heartbeat { n })).await;
+            self.input(Input::FromAgent(STREAM, FromAgent::Heartbeat { n, sent_time: None })).await;
         }
     }
 
