@@ -39,7 +39,8 @@ pub struct Leader {
 }
 
 impl Cluster {
-    /// `node-0` and so on, with agents that know all of them. `None` where etcd or Postgres is not on the machine.
+    /// `node-0` and so on, each in a folder of its name, with agents in `folder` that know all of them. `None` where etcd or
+    /// Postgres is not on the machine.
     #[track_caller]
     pub fn start(folder: &Path, parts: Parts, flags: &[&str]) -> Option<Self> {
         Self::at(Host::loopback, folder, parts, flags)
@@ -59,7 +60,7 @@ impl Cluster {
             .map(|number| {
                 let name = format!("node-{number}");
                 let own = folder.join(&name);
-                std::fs::create_dir(&own).expect("because the folder is the test's");
+                std::fs::create_dir_all(&own).expect("because the folder is the test's");
                 let flags = [&["--etcd", &endpoints, "--node-id", &name], flags].concat();
                 Server::at(host(), &own, &url, &flags)
             })
