@@ -200,6 +200,15 @@ impl Engine {
         }
     }
 
+    /// Up to which number every change of a job or calendar is in the ledger, as far as a leader has heard. What has been
+    /// refused has no number any more.
+    pub fn changes_committed(&self) -> Option<i64> {
+        match &self.phase {
+            Phase::Leading(term) => Some(term.changes_committed()),
+            Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => None,
+        }
+    }
+
     /// Whether it is elected, and has not taken over yet.
     pub fn is_taking_over(&self) -> bool {
         matches!(self.phase, Phase::TakingOver { .. } | Phase::Loading { .. })

@@ -217,7 +217,8 @@ pub struct Job {
     pub pause: Option<Pause>,
     /// Grows by one with every edit, pause, resume, enable, disable, delete and undelete.
     pub revision: i64,
-    /// The engine's number of the change that made this revision, over all jobs.
+    /// The engine's number of the change that made this revision, over all jobs and calendars. A term's are above those of
+    /// every term before.
     pub change_seq: i64,
     /// Fires at or before this instant were settled by the change: nothing is decided for them any more.
     pub effective_from: Timestamp,

@@ -311,6 +311,15 @@ impl Transaction {
             && self.watermark.is_none()
             && self.token_ceiling.is_none()
     }
+
+    /// The lowest number of the changes in it.
+    pub fn first_change(&self) -> Option<i64> {
+        let calendars = self.calendars.iter().filter_map(|write| match write {
+            CalendarWrite::Put(calendar) => Some(calendar.change_seq),
+            CalendarWrite::Delete(_) => None,
+        });
+        self.jobs.iter().map(|write| write.job.change_seq).chain(calendars).min()
+    }
 }
 
 text_enum! {

@@ -61,6 +61,7 @@ pub struct Handle {
     elsewhere: watch::Receiver<Option<Peer>>,
     candidates: watch::Receiver<Vec<Peer>>,
     epoch: watch::Receiver<Option<Epoch>>,
+    changes: watch::Receiver<Option<i64>>,
 }
 
 impl fmt::Debug for Handle {
@@ -112,6 +113,11 @@ impl Handle {
     /// In which this node leads, and every change of that.
     pub fn epoch(&self) -> watch::Receiver<Option<Epoch>> {
         self.epoch.clone()
+    }
+
+    /// Up to which number every change is in the ledger, while this node leads.
+    pub fn changes(&self) -> watch::Receiver<Option<i64>> {
+        self.changes.clone()
     }
 
     /// The way in for what is found out about the leader.

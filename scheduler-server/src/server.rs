@@ -113,7 +113,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     if let Some(cluster) = &settings.cluster {
         let forward = Forward::new(&settings.node_id, handle.whereabouts(), cluster.peers.clone());
         surface.forward = Some(Arc::new(forward.with_secret(secret)));
-        surface.presence = Some(Presence::new(&settings.node_id, &process.instance, handle.epoch(), &drain));
+        let (epoch, changes) = (handle.epoch(), handle.changes());
+        surface.presence = Some(Presence::new(&settings.node_id, &process.instance, epoch, changes, &drain));
     }
     let router = surface.into_router();
     if let (Some(Tls::Given(_)), Some(tls)) = (&settings.tls, &tls) {

@@ -152,7 +152,7 @@ pub(super) const LOAD_CALENDARS: &str = concat!("SELECT ", calendar_columns!(), 
 pub(super) const LOAD_BACKFILLS: &str =
     concat!("SELECT ", backfill_columns!(), " FROM backfills WHERE closed_time IS NULL");
 
-/// A deleted calendar's number may be given again: nobody holds it.
+/// What is deleted had a number too: a term begins above all of the terms before.
 pub(super) const LAST_CHANGE_SEQ: &str = "SELECT greatest((SELECT coalesce(max(change_seq), 0) FROM jobs), \
      (SELECT coalesce(max(change_seq), 0) FROM calendars))";
 

@@ -150,7 +150,7 @@ pub(super) const LOAD_CALENDARS: &str = concat!("SELECT ", calendar_columns!(), 
 pub(super) const LOAD_BACKFILLS: &str =
     concat!("SELECT ", backfill_columns!(), " FROM backfills INDEXED BY backfills_open WHERE closed_time IS NULL");
 
-/// A deleted calendar's number may be given again: nobody holds it.
+/// What is deleted had a number too: a term begins above all of the terms before.
 pub(super) const LAST_CHANGE_SEQ: &str = "SELECT max((SELECT coalesce(max(change_seq), 0) FROM jobs), \
      (SELECT coalesce(max(change_seq), 0) FROM calendars))";
 

@@ -57,6 +57,12 @@ impl Term {
         }
     }
 
+    /// Changes in flight hold it back: they may be in the ledger, or come after later ones.
+    pub(super) fn changes_committed(&self) -> i64 {
+        let in_flight = self.in_flight.values().filter_map(|flight| flight.transaction.first_change());
+        in_flight.map(|first| first - 1).fold(self.last_change_seq, i64::min)
+    }
+
     /// What waited for the commit.
     pub(super) fn follow_up(&mut self, flight: &InFlight, out: &mut Vec<Effect>) {
         let mut acks = BTreeMap::<AgentInstance, Vec<Ack>>::new();

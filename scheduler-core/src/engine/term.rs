@@ -164,7 +164,8 @@ impl Term {
                 ceiling: beginning.token_ceiling,
                 raising: false,
             },
-            last_change_seq: beginning.last_change_seq,
+            // Above all that any term before may have given: of what is deleted by now, the ledger does not tell.
+            last_change_seq: beginning.last_change_seq.max(FencingToken::nth(beginning.epoch, 0).0),
             audited: 0,
             last_run_id: None,
             floor: RunId(uuid::Uuid::nil()),

@@ -26,4 +26,5 @@ mod suspension;
 mod terms;
 mod together;
 mod told;
+mod warm;
 mod world;

@@ -58,6 +58,7 @@ pub struct Loop {
     elsewhere: watch::Sender<Option<Peer>>,
     candidates: watch::Sender<Vec<Peer>>,
     epoch: watch::Sender<Option<Epoch>>,
+    changes: watch::Sender<Option<i64>>,
     /// Effects under way.
     effects: TaskTracker,
     streams: Streams,
@@ -87,6 +88,7 @@ impl Loop {
         let (elsewhere, followed) = watch::channel(None);
         let (candidates, standing) = watch::channel(Vec::new());
         let (epoch, led) = watch::channel(None);
+        let (changes, committed) = watch::channel(None);
         let numbers = Arc::new(AtomicU64::new(1));
         let handle = Handle {
             messages: messages.clone(),
@@ -97,6 +99,7 @@ impl Loop {
             elsewhere: followed,
             candidates: standing,
             epoch: led,
+            changes: committed,
         };
         let this = Self {
             node_id: config.node.to_string(),
@@ -112,6 +115,7 @@ impl Loop {
             elsewhere,
             candidates,
             epoch,
+            changes,
             effects: TaskTracker::new(),
             streams: Streams::default(),
             feed,
@@ -203,6 +207,7 @@ impl Loop {
         }
         tell_if_new(&self.elsewhere, elsewhere.cloned());
         tell_if_new(&self.whereabouts, whereabouts);
+        tell_if_new(&self.changes, self.engine.changes_committed());
         tell_if_new(&self.epoch, self.engine.epoch());
     }
 

@@ -1,5 +1,5 @@
-//! What a node tells others of itself, for as long as it lives: who it is and in which epoch it leads, a line of JSON at
-//! once, with every change, and every half second.
+//! What a node tells others of itself, for as long as it lives: who it is, in which epoch it leads, and which changes are in the
+//! ledger; a line of JSON at once, with every other epoch, and every half second.
 //!
 //! It is no secret, and nobody is asked who they are: what a node does for hearing this it could do for the end of a
 //! connection. A process that stops ends the stream, so that nobody takes its end for its death.
@@ -31,6 +31,9 @@ pub(super) struct Line {
     pub(super) instance: String,
     /// Of the term in which it leads; `None`: it does not.
     pub(super) epoch: Option<Epoch>,
+    /// Of a leader: every change of a job or calendar up to this number is in the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) changes: Option<i64>,
 }
 
 /// What it takes to tell.
@@ -39,12 +42,19 @@ pub struct Presence {
     node: String,
     instance: String,
     epoch: watch::Receiver<Option<Epoch>>,
+    changes: watch::Receiver<Option<i64>>,
     drain: CancellationToken,
 }
 
 impl Presence {
-    pub fn new(node: &str, instance: &str, epoch: watch::Receiver<Option<Epoch>>, drain: &CancellationToken) -> Self {
-        Self { node: node.to_owned(), instance: instance.to_owned(), epoch, drain: drain.clone() }
+    pub fn new(
+        node: &str,
+        instance: &str,
+        epoch: watch::Receiver<Option<Epoch>>,
+        changes: watch::Receiver<Option<i64>>,
+        drain: &CancellationToken,
+    ) -> Self {
+        Self { node: node.to_owned(), instance: instance.to_owned(), epoch, changes, drain: drain.clone() }
     }
 
     pub(crate) fn show(&self) -> Response {
@@ -69,7 +79,8 @@ impl Presence {
             return None;
         }
         let epoch = *self.epoch.borrow_and_update();
-        let line = Line { node: self.node.clone(), instance: self.instance.clone(), epoch };
+        let changes = *self.changes.borrow();
+        let line = Line { node: self.node.clone(), instance: self.instance.clone(), epoch, changes };
         let mut bytes = serde_json::to_vec(&line).expect("because text and numbers are JSON");
         bytes.push(b'\n');
         Some(bytes.into())

@@ -19,6 +19,7 @@ use crate::self_made::SelfMade;
 struct Leader {
     process: JoinSet<()>,
     _epoch: watch::Sender<Option<Epoch>>,
+    _changes: watch::Sender<Option<i64>>,
     drain: CancellationToken,
     port: u16,
 }
@@ -30,13 +31,14 @@ impl Leader {
 
     fn at(listener: TcpListener, tls: Option<Arc<ServerTls>>, instance: &str, epoch: Option<i64>) -> Self {
         let (tells, said) = watch::channel(epoch.map(Epoch));
+        let (changes, committed) = watch::channel(epoch.map(|epoch| epoch + 1));
         let drain = CancellationToken::new();
-        let presence = Presence::new("leader", instance, said, &drain);
+        let presence = Presence::new("leader", instance, said, committed, &drain);
         let port = listener.local_addr().unwrap().port();
         let router = Router::new().route(PRESENCE, get(async move || presence.show()));
         let mut process = JoinSet::new();
         process.spawn(http::serve(listener, tls, router, http::Limits::default(), drain.clone()));
-        Self { process, _epoch: tells, drain, port }
+        Self { process, _epoch: tells, _changes: changes, drain, port }
     }
 
     /// `kill -9`, as far as others see it.
