@@ -22,7 +22,8 @@ use scheduler_core::job::{Job, JobKey};
 use scheduler_core::run::Run;
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    Failure, Purge, PurgeFilter, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+    Changes, Failure, Known, Purge, PurgeFilter, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver,
+    Transaction,
 };
 use simulation::Tables;
 
@@ -67,6 +68,10 @@ impl Leader for Model {
         self.with(|state| Ok(state.tables.survey(state.clock)))
     }
 
+    async fn load_changes(&self, above: i64, most: u32) -> Result<Changes, Failure> {
+        self.with(|state| Ok(state.tables.load_changes(above, most)))
+    }
+
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {
         self.with(|state| {
             state.tables.judge(take_over)?;
@@ -74,10 +79,10 @@ impl Leader for Model {
         })
     }
 
-    async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure> {
+    async fn load(&self, epoch: Epoch, entered_since: Timestamp, known: Option<&Known>) -> Result<Snapshot, Failure> {
         self.with(|state| {
             state.tables.fence(epoch)?;
-            Ok(state.tables.load(entered_since, state.clock))
+            Ok(state.tables.load(entered_since, state.clock, known))
         })
     }
 

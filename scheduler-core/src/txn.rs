@@ -29,12 +29,20 @@ pub struct CallId(pub u64);
 pub enum Call {
     /// What a node that does not lead must know before it stands.
     Survey,
+    /// What has changed, for a node that does not lead and wants to know all jobs when it does: a page of it.
+    LoadChanges {
+        above: i64,
+        /// Jobs.
+        most: u32,
+    },
     TakeOver(TakeOver),
     /// Everything a new leader must know, read under its epoch.
     Load {
         epoch: Epoch,
         /// Rows entered since this instant are told too: the watermark less what clocks may differ.
         entered_since: Timestamp,
+        /// What it knows already; `None`: nothing.
+        known: Option<Known>,
     },
     /// The same of one job: the engine's memory of it is thrown away.
     LoadJob {
@@ -58,6 +66,7 @@ pub enum Call {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Done {
     Surveyed(Survey),
+    LoadedChanges(Box<Changes>),
     TookOver(TookOver),
     Loaded(Box<Snapshot>),
     /// Of one job, or of none if there is none.
@@ -144,6 +153,49 @@ pub struct Survey {
     pub schedule_version: Option<String>,
     /// The longest that agents were ever told they may go on; zero: nobody was told anything.
     pub longest_agent_ttl: Duration,
+    /// Up to here every fire has been decided; `None`: nobody has led.
+    pub watermark: Option<Timestamp>,
+}
+
+/// Jobs as they are, in the order of the changes that made them so, and all calendars: there are few.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Changes {
+    /// The deleted ones included.
+    pub jobs: Vec<Job>,
+    pub calendars: Vec<Calendar>,
+    /// Jobs may be left.
+    pub more: bool,
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// The jobs that a new leader knows, so that it need not read them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// All that were last changed up to this number, as that change left them.
+    pub up_to: i64,
+    /// Those of them whose definition asks for counts: these change without a change of the job.
+    pub counted: Vec<JobUid>,
+}
+
+/// What jobs add up to. Two lists of the same sum have the same jobs after the same changes, since a change has a number of
+/// its own: to be told by it that a memory is of another history than the ledger's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    pub jobs: u64,
+    /// The low 32 bits of the number of each one's last change, summed up.
+    pub changes: i64,
+}
+
+impl Tally {
+    pub fn add(&mut self, change_seq: i64) {
+        self.jobs += 1;
+        self.changes += change_seq & 0xFFFF_FFFF;
+    }
+
+    pub fn take_away(&mut self, change_seq: i64) {
+        self.jobs -= 1;
+        self.changes -= change_seq & 0xFFFF_FFFF;
+    }
 }
 
 /// A new leader's first transaction (rule 12): it ends the previous term.
@@ -193,8 +245,10 @@ pub struct TookOver {
 /// What a new leader reads after its take-over.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Snapshot {
-    /// All jobs, the deleted ones that have not expired included.
+    /// All jobs, or those that have changed since what the leader knows; the deleted ones that have not expired included.
     pub jobs: Vec<Job>,
+    /// Of a leader that knows jobs.
+    pub since: Option<Since>,
     /// The last instant that a row entered since the given time covers, per job.
     pub covered: Vec<(JobUid, Timestamp)>,
     /// Every run that has not ended, with its latest attempt where that is not the first.
@@ -207,6 +261,17 @@ pub struct Snapshot {
     /// The highest of any job or calendar.
     pub last_change_seq: i64,
     pub unreadable: Vec<Unreadable>,
+}
+
+/// What a leader must hear besides of the jobs that it knows.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Since {
+    /// Of those that it asked about.
+    pub counts: Vec<(JobUid, Counts)>,
+    /// Of all jobs, the deleted ones that have not expired included.
+    pub tally: Tally,
+    /// Jobs that were deleted up to then have expired.
+    pub expired_until: Timestamp,
 }
 
 /// A row that this version does not understand. It costs what it is about, and nothing else.

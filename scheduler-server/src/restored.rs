@@ -41,7 +41,7 @@ pub async fn run(ledger: &Ledger) -> Result<()> {
 
     lock.prove().await?;
     let entered_since = began.watermark.saturating_sub(SKEW);
-    let snapshot = leader.load(began.epoch, entered_since).await.context("reading the ledger")?;
+    let snapshot = leader.load(began.epoch, entered_since, None).await.context("reading the ledger")?;
     for unreadable in &snapshot.unreadable {
         eprintln!("{} cannot be read, and is left as it is: {}", unreadable.row, unreadable.why);
     }

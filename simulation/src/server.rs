@@ -494,7 +494,7 @@ impl World {
                 }
             }
             Call::Commit(_) | Call::Survey | Call::Load { .. } | Call::LoadJob { .. } => {}
-            Call::FindRequests(_) | Call::Purge { .. } => {}
+            Call::LoadChanges { .. } | Call::FindRequests(_) | Call::Purge { .. } => {}
         }
     }
 
@@ -563,8 +563,10 @@ fn kind_of_effect(effect: &Effect) -> &'static str {
         Effect::TakeLocks(..) => "TakeLocks",
         Effect::ReleaseLocks(..) => "ReleaseLocks",
         Effect::Call(_, Call::Survey) => "Survey",
+        Effect::Call(_, Call::LoadChanges { .. }) => "LoadChanges",
         Effect::Call(_, Call::TakeOver(_)) => "TakeOver",
-        Effect::Call(_, Call::Load { .. }) => "Load",
+        Effect::Call(_, Call::Load { known: None, .. }) => "Load",
+        Effect::Call(_, Call::Load { .. }) => "Load what has changed",
         Effect::Call(_, Call::LoadJob { .. }) => "LoadJob",
         Effect::Call(_, Call::FindRequests(_)) => "FindRequests",
         Effect::Call(_, Call::Commit(_)) => "Commit",

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use scheduler_core::ids::{Epoch, JobUid};
 use scheduler_core::time::{Timestamp, micros};
 use scheduler_core::txn::{
-    Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+    Changes, Failure, Known, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
 };
 use sqlx::Row;
 
@@ -33,7 +33,16 @@ impl Leader for Postgres {
             ledger_time: Timestamp::from_micros(row.try_get("clock").map_err(refused)?),
             schedule_version: row.try_get("schedule_version").map_err(refused)?,
             longest_agent_ttl: rows::longest_agent_ttl(&row).map_err(refused)?,
+            watermark: row.try_get::<Option<i64>, _>("watermark").map_err(refused)?.map(Timestamp::from_micros),
         })
+    }
+
+    async fn load_changes(&self, above: i64, most: u32) -> Result<Changes, Failure> {
+        let refused = failure::before_commit;
+        let mut session = self.surveying.snapshot().await.map_err(refused)?;
+        let changes = within(LOAD, load::changes(&mut session, above, most)).await.map_err(refused)?;
+        session.end().await.map_err(refused)?;
+        Ok(changes)
     }
 
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {
@@ -42,10 +51,10 @@ impl Leader for Postgres {
         session.after(answer).map_err(failure::at_commit)?
     }
 
-    async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure> {
+    async fn load(&self, epoch: Epoch, entered_since: Timestamp, known: Option<&Known>) -> Result<Snapshot, Failure> {
         let refused = failure::before_commit;
         let mut session = self.surveying.snapshot().await.map_err(refused)?;
-        let loaded = within(LOAD, load::snapshot(&mut session, epoch, entered_since)).await.map_err(refused)?;
+        let loaded = within(LOAD, load::snapshot(&mut session, epoch, entered_since, known)).await.map_err(refused)?;
         session.end().await.map_err(refused)?;
         loaded
     }

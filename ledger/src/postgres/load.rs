@@ -4,7 +4,7 @@
 use futures::TryStreamExt;
 use scheduler_core::ids::{Epoch, JobUid, RunId};
 use scheduler_core::time::{Timestamp, micros};
-use scheduler_core::txn::{Failure, Snapshot};
+use scheduler_core::txn::{Changes, Failure, Known, Since, Snapshot};
 use sqlx::{PgConnection, Row};
 
 use super::sql;
@@ -15,6 +15,7 @@ pub(super) async fn snapshot(
     connection: &mut PgConnection,
     epoch: Epoch,
     entered_since: Timestamp,
+    known: Option<&Known>,
 ) -> sqlx::Result<Result<Snapshot, Failure>> {
     let clock = match fence(connection, epoch).await? {
         Ok(clock) => clock,
@@ -32,9 +33,16 @@ pub(super) async fn snapshot(
         cordons: cordons.iter().map(rows::cordon).collect::<sqlx::Result<_>>()?,
         ..Snapshot::default()
     };
+    let expired_until = Timestamp::from_micros(clock - micros(DELETED_JOB_EXPIRY));
+    if let Some(known) = known {
+        snapshot.since = Some(since(connection, known, expired_until).await?);
+    }
     // One by one: together the rows would take more memory than all that is made of them.
-    let expired_until = clock - micros(DELETED_JOB_EXPIRY);
-    let mut jobs = sqlx::query(sql::LOAD_JOBS).bind(expired_until).fetch(connection);
+    let jobs = match known {
+        None => sqlx::query(sql::LOAD_JOBS),
+        Some(known) => sqlx::query(sql::LOAD_CHANGED_JOBS).bind(known.up_to),
+    };
+    let mut jobs = jobs.bind(expired_until.as_micros()).fetch(connection);
     while let Some(row) = jobs.try_next().await? {
         rows::read_job(&mut snapshot, &row);
     }
@@ -43,6 +51,20 @@ pub(super) async fn snapshot(
     rows::read_backfills(&mut snapshot, &backfills);
     rows::read_unended(&mut snapshot, &runs, &attempts);
     Ok(Ok(snapshot))
+}
+
+async fn since(connection: &mut PgConnection, known: &Known, expired_until: Timestamp) -> sqlx::Result<Since> {
+    let wanted = known.counted.iter().map(|uid| uid.0).collect::<Vec<_>>();
+    let counted = sqlx::query(sql::LOAD_COUNTS).bind(wanted).fetch_all(&mut *connection).await?;
+    let tally = sqlx::query(sql::TALLY_JOBS).bind(expired_until.as_micros()).fetch_one(connection).await?;
+    rows::since(&counted, &tally, expired_until)
+}
+
+/// A page of jobs by their last change, and the calendars of the same instant.
+pub(super) async fn changes(connection: &mut PgConnection, above: i64, most: u32) -> sqlx::Result<Changes> {
+    let calendars = sqlx::query(sql::LOAD_CALENDARS).fetch_all(&mut *connection).await?;
+    let jobs = sqlx::query(sql::CHANGED_JOBS).bind(above).bind(i64::from(most)).fetch_all(connection).await?;
+    Ok(rows::changes(&jobs, most, &calendars))
 }
 
 /// The same of one job.

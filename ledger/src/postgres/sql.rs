@@ -28,7 +28,8 @@ pub(super) const FORGET_REQUESTS: &str = "SELECT deposed_by FROM forget_requests
 
 pub(super) const SURVEY: &str = "SELECT ledger_clock() AS clock, \
      (SELECT schedule_version FROM leadership WHERE id = 1) AS schedule_version, \
-     coalesce((SELECT longest_agent_ttl FROM leadership WHERE id = 1), 0) AS longest_agent_ttl";
+     coalesce((SELECT longest_agent_ttl FROM leadership WHERE id = 1), 0) AS longest_agent_ttl, \
+     (SELECT watermark FROM leadership WHERE id = 1) AS watermark";
 pub(super) const EPOCH_AND_CLOCK: &str = "SELECT epoch, ledger_clock() AS clock FROM leadership WHERE id = 1";
 
 /// Which of new runs have an instant that another row has, by their number in the list.
@@ -144,6 +145,22 @@ macro_rules! of_attempts {
 
 pub(super) const LOAD_JOBS: &str =
     concat!("SELECT ", job_columns!(), " FROM jobs WHERE delete_time IS NULL OR delete_time > $1");
+
+// … of jobs that it does not know.
+
+pub(super) const CHANGED_JOBS: &str =
+    concat!("SELECT ", job_columns!(), " FROM jobs WHERE change_seq > $1 ORDER BY change_seq LIMIT $2");
+pub(super) const LOAD_CHANGED_JOBS: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM jobs WHERE change_seq > $1 AND (delete_time IS NULL OR delete_time > $2)"
+);
+pub(super) const LOAD_COUNTS: &str = "SELECT uid, fires, failures FROM jobs WHERE uid = ANY ($1)";
+/// It may go through an index of nothing but numbers, not through the jobs.
+pub(super) const TALLY_JOBS: &str = "SELECT a.jobs - e.jobs AS jobs, a.changes - e.changes AS changes FROM \
+     (SELECT count(*) AS jobs, coalesce(sum(change_seq & 4294967295), 0)::bigint AS changes FROM jobs) AS a, \
+     (SELECT count(*) AS jobs, coalesce(sum(change_seq & 4294967295), 0)::bigint AS changes FROM jobs \
+     WHERE delete_time IS NOT NULL AND delete_time <= $1) AS e";
 
 pub(super) const LOAD_CORDONS: &str =
     "SELECT agent_id, cordon_note, cordon_author, cordon_time FROM agents ORDER BY agent_id";

@@ -60,6 +60,10 @@ pub(crate) fn job(row: &impl Columns) -> sqlx::Result<Job> {
         create_time: time(row, "create_time")?,
         update_time: time(row, "update_time")?,
         delete_time: optional_time(row, "delete_time")?,
-        counts: Counts { fires: count(row, "fires")?, failures: count(row, "failures")? },
+        counts: counts(row)?,
     })
+}
+
+pub(crate) fn counts(row: &impl Columns) -> sqlx::Result<Counts> {
+    Ok(Counts { fires: count(row, "fires")?, failures: count(row, "failures")? })
 }

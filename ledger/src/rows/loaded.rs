@@ -5,15 +5,29 @@ use std::collections::BTreeMap;
 use scheduler_core::ids::{BackfillId, JobUid, RunId};
 use scheduler_core::run::Attempt;
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Snapshot, Unreadable, UnreadableRow};
+use scheduler_core::txn::{Changes, Since, Snapshot, Tally, Unreadable, UnreadableRow};
 
-use super::{Columns, attempt, backfill, calendar, job, run};
+use super::{Columns, attempt, backfill, calendar, count, counts, id, job, run};
 
 pub(crate) fn read_job(snapshot: &mut Snapshot, row: &impl Columns) {
     match job(row) {
         Ok(job) => snapshot.jobs.push(job),
         Err(why) => snapshot.unreadable.push(unreadable(UnreadableRow::Job(name(row, "job_id")), &why)),
     }
+}
+
+pub(crate) fn changes(jobs: &[impl Columns], most: u32, calendars: &[impl Columns]) -> Changes {
+    let mut read = Snapshot::default();
+    jobs.iter().for_each(|row| read_job(&mut read, row));
+    read_calendars(&mut read, calendars);
+    let Snapshot { jobs: readable, calendars, unreadable, .. } = read;
+    Changes { jobs: readable, calendars, more: jobs.len() == most as usize, unreadable }
+}
+
+pub(crate) fn since(counted: &[impl Columns], tally: &impl Columns, expired_until: Timestamp) -> sqlx::Result<Since> {
+    let counts = counted.iter().map(|row| Ok((id(row, "uid", JobUid)?, counts(row)?))).collect::<sqlx::Result<_>>()?;
+    let tally = Tally { jobs: count(tally, "jobs")?, changes: tally.get("changes")? };
+    Ok(Since { counts, tally, expired_until })
 }
 
 pub(crate) fn read_calendars(snapshot: &mut Snapshot, calendars: &[impl Columns]) {

@@ -30,8 +30,8 @@ pub(crate) use backfill::{backfill, put_backfill, put_backfill_progress};
 pub(crate) use calendar::{calendar, put_calendar, put_calendar_key};
 pub(crate) use cells::{Cell, Columns, Read, Values};
 pub(crate) use cordon::{cordon, put_cordon};
-pub(crate) use job::{job, put_counts, put_job, put_job_revision, revision};
-pub(crate) use loaded::{read_backfills, read_calendars, read_covered, read_job, read_unended};
+pub(crate) use job::{counts, job, put_counts, put_job, put_job_revision, revision};
+pub(crate) use loaded::{changes, read_backfills, read_calendars, read_covered, read_job, read_unended, since};
 pub(crate) use run::{put_entered_run, put_updated_run, run, run_state};
 pub(crate) use token::{put_token, secret_hash, token};
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use scheduler_core::ids::{Epoch, JobUid};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
+    Changes, Failure, Known, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver, TookOver, Transaction,
 };
 
 use super::{Sqlite, commit, failure, leadership, load, purge, requests, writer};
@@ -14,9 +14,12 @@ use crate::leader::Leader;
 impl Leader for Sqlite {
     async fn survey(&self) -> Result<Survey, Failure> {
         let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
-        let (schedule_version, longest_agent_ttl) =
-            leadership::survey(&mut reading).await.map_err(failure::before_commit)?;
-        Ok(Survey { ledger_time: self.now(), schedule_version, longest_agent_ttl })
+        leadership::survey(&mut reading, self.now()).await.map_err(failure::before_commit)
+    }
+
+    async fn load_changes(&self, above: i64, most: u32) -> Result<Changes, Failure> {
+        let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
+        load::changes(&mut reading, above, most).await.map_err(failure::before_commit)
     }
 
     async fn take_over(&self, take_over: &TakeOver) -> Result<TookOver, Failure> {
@@ -27,10 +30,10 @@ impl Leader for Sqlite {
         Ok(took_over)
     }
 
-    async fn load(&self, epoch: Epoch, entered_since: Timestamp) -> Result<Snapshot, Failure> {
+    async fn load(&self, epoch: Epoch, entered_since: Timestamp, known: Option<&Known>) -> Result<Snapshot, Failure> {
         let mut reading = self.readers.begin().await.map_err(failure::before_commit)?;
         leadership::fence(&mut reading, epoch).await?;
-        load::snapshot(&mut reading, self.now(), entered_since).await.map_err(failure::before_commit)
+        load::snapshot(&mut reading, self.now(), entered_since, known).await.map_err(failure::before_commit)
     }
 
     async fn load_job(&self, epoch: Epoch, job: JobUid, entered_since: Timestamp) -> Result<Snapshot, Failure> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::ids::{Epoch, FencingToken};
 use scheduler_core::time::{Timestamp, micros};
-use scheduler_core::txn::{Failure, TakeOver, TookOver};
+use scheduler_core::txn::{Failure, Survey, TakeOver, TookOver};
 use sqlx::{Row, SqliteConnection};
 
 use super::{failure, sql};
@@ -59,12 +59,16 @@ fn next_term(last: Option<&TookOver>, take_over: &TakeOver, now: Timestamp) -> T
     TookOver { epoch, watermark, token_ceiling: FencingToken::nth(epoch, TOKENS_PER_EPOCH - 1), longest_agent_ttl }
 }
 
-/// The schedule version of who took over last, and the longest that agents were ever told they may go on.
-pub(super) async fn survey(connection: &mut SqliteConnection) -> sqlx::Result<(Option<String>, Duration)> {
-    let Some(row) = sqlx::query(sql::SURVEY).fetch_optional(connection).await? else {
-        return Ok((None, Duration::ZERO));
-    };
-    Ok((row.try_get("schedule_version")?, rows::longest_agent_ttl(&row)?))
+pub(super) async fn survey(connection: &mut SqliteConnection, now: Timestamp) -> sqlx::Result<Survey> {
+    let nobody =
+        Survey { ledger_time: now, schedule_version: None, longest_agent_ttl: Duration::ZERO, watermark: None };
+    let Some(row) = sqlx::query(sql::SURVEY).fetch_optional(connection).await? else { return Ok(nobody) };
+    Ok(Survey {
+        schedule_version: row.try_get("schedule_version")?,
+        longest_agent_ttl: rows::longest_agent_ttl(&row)?,
+        watermark: Some(Timestamp::from_micros(row.try_get("watermark")?)),
+        ..nobody
+    })
 }
 
 /// Refuses whoever does not have the ledger's epoch. To be read in the transaction that it guards.

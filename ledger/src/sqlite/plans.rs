@@ -95,6 +95,8 @@ async fn loads_and_reads_search_by_index() {
     let texts = [
         sql::LAST_CHANGE_SEQ,
         sql::TOKEN,
+        sql::LOAD_CHANGED_JOBS,
+        sql::LOAD_COUNTS,
         sql::LOAD_COVERED,
         sql::LOAD_UNENDED_ATTEMPTS,
         sql::LOAD_COVERED_OF_JOB,
@@ -133,6 +135,7 @@ async fn loads_and_reads_search_by_index() {
         assert_searches(&ledger, text).await;
     }
     let walks = [
+        sql::CHANGED_JOBS,
         sql::LOAD_UNENDED,
         sql::LOAD_UNENDED_OF_JOB,
         sql::LOGS,

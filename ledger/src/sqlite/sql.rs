@@ -9,7 +9,7 @@ pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 pub(super) const SELECT_LEADERSHIP: &str = "SELECT epoch, watermark, token_ceiling, longest_agent_ttl, coordinator, election_revision FROM leadership WHERE id = 1";
 
-pub(super) const SURVEY: &str = "SELECT schedule_version, longest_agent_ttl FROM leadership WHERE id = 1";
+pub(super) const SURVEY: &str = "SELECT schedule_version, longest_agent_ttl, watermark FROM leadership WHERE id = 1";
 
 pub(super) const BEGIN_TERM: &str = include_str!("sql/begin_term.sql");
 
@@ -143,6 +143,27 @@ macro_rules! attempt_columns {
 
 pub(super) const LOAD_JOBS: &str =
     concat!("SELECT ", job_columns!(), " FROM jobs WHERE delete_time IS NULL OR delete_time > ?");
+
+// … of jobs that it does not know.
+
+pub(super) const CHANGED_JOBS: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM jobs INDEXED BY jobs_by_change WHERE change_seq > ? ORDER BY change_seq LIMIT ?"
+);
+pub(super) const LOAD_CHANGED_JOBS: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM jobs INDEXED BY jobs_by_change WHERE change_seq > ? AND (delete_time IS NULL OR delete_time > ?)"
+);
+pub(super) const LOAD_COUNTS: &str = "SELECT uid, fires, failures FROM json_each(?) AS wanted \
+     CROSS JOIN jobs ON uid = unhex(wanted.value)";
+/// It goes through an index of nothing but numbers, not through the jobs.
+pub(super) const TALLY_JOBS: &str = "SELECT a.jobs - e.jobs AS jobs, a.changes - e.changes AS changes FROM \
+     (SELECT count(*) AS jobs, coalesce(sum(change_seq & 4294967295), 0) AS changes \
+     FROM jobs INDEXED BY jobs_by_change) AS a, \
+     (SELECT count(*) AS jobs, coalesce(sum(change_seq & 4294967295), 0) AS changes \
+     FROM jobs INDEXED BY jobs_by_deletion WHERE delete_time IS NOT NULL AND delete_time <= ?) AS e";
 
 pub(super) const LOAD_CORDONS: &str = "SELECT agent_id, cordon_note, cordon_author, cordon_time FROM agents";
 pub(super) const LOAD_CALENDARS: &str = concat!("SELECT ", calendar_columns!(), " FROM calendars");

@@ -1,12 +1,11 @@
 //! Reads of jobs.
 
 use ledger::{JobFilter, JobOrder, Namespace, Page, PageOf, Revision};
-use scheduler_core::calendar::{self, Calendar, CalendarKey};
 use scheduler_core::ids::JobUid;
 use scheduler_core::job::{Definition, Job, JobKey, JobState, Pause};
 use scheduler_core::txn::{CalendarWrite, Change, Failure, JobWrite};
 
-use super::samples::{NOW, created, job, labels, seconds_after, uid};
+use super::samples::{NOW, calendar, created, job, labels, seconds_after, uid};
 use super::{Backend, Ledger, Term};
 
 pub(crate) async fn a_deleted_jobs_name_is_free(backend: &dyn Backend) {
@@ -189,12 +188,7 @@ pub(crate) async fn namespaces_are_those_that_a_job_or_calendar_named(backend: &
     let term = Term::begin(backend).await;
     let deleted = Job { delete_time: Some(seconds_after(1)), ..job(4, "d", "a") };
     term.commit_jobs([job(1, "b", "a"), job(2, "b", "b"), job(3, "a", "a"), deleted].map(created)).await;
-    let key = CalendarKey { namespace: "c".to_owned(), calendar_id: "x".to_owned() };
-    let dates = Default::default();
-    let definition = calendar::Definition { display_name: String::new(), description: String::new(), dates };
-    let (create_time, update_time) = (NOW, NOW);
-    let calendar = Calendar { key, definition, revision: 1, change_seq: 1, create_time, update_time };
-    term.commit(|transaction| transaction.calendars.push(CalendarWrite::Put(calendar))).await;
+    term.commit(|transaction| transaction.calendars.push(CalendarWrite::Put(calendar("c", "x")))).await;
     let expected = [("a", 1), ("b", 2), ("c", 0), ("d", 0)];
     let expected = expected.map(|(name, jobs)| Namespace { name: name.to_owned(), jobs });
     let page = |size, after: Option<&str>| Page { size, after: after.map(str::to_owned) };

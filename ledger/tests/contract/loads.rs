@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use scheduler_core::agent::Cordon;
 use scheduler_core::ids::{AgentId, JobUid, RunId};
-use scheduler_core::job::Job;
+use scheduler_core::job::{Counts, Job};
 use scheduler_core::run::{Run, RunState};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Change, CordonWrite, JobWrite};
+use scheduler_core::txn::{CalendarWrite, Change, CordonWrite, JobWrite, Known, Tally};
 
 use super::samples::{
-    NOW, assigned, attempt, changed, created, ended, full_attempt, full_job, full_run, job, manual_run, run, run_id,
-    seconds_after,
+    NOW, assigned, attempt, calendar, changed, created, ended, full_attempt, full_job, full_run, job, manual_run, run,
+    run_id, seconds_after,
 };
 use super::{Backend, Term};
 
@@ -142,7 +142,7 @@ pub(crate) async fn covered_instants_are_those_of_rows_entered_since(backend: &d
     })
     .await;
     let covered = |since: Timestamp| async move {
-        let mut covered = term.ledger.load(term.epoch(), since).await.unwrap().covered;
+        let mut covered = term.ledger.load(term.epoch(), since, None).await.unwrap().covered;
         covered.sort();
         covered
     };
@@ -184,4 +184,95 @@ pub(crate) async fn one_job_is_loaded_like_all_and_without_the_others(backend: &
     assert_eq!(loaded.unended, [(mine, None), (retried, Some(second))]);
     let nobody = term.ledger.load_job(term.epoch(), super::samples::uid(9), since).await.unwrap();
     assert!(nobody.jobs.is_empty() && nobody.unended.is_empty());
+}
+
+fn update(job: &Job, change_seq: i64) -> JobWrite {
+    let job = Job { revision: job.revision + 1, change_seq, ..job.clone() };
+    JobWrite { change: Change::Update, ..created(job) }
+}
+
+pub(crate) async fn changes_are_read_in_their_order_a_page_at_a_time_and_calendars_with_each(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let jobs = [job(1, "default", "a"), job(2, "default", "b"), job(3, "default", "c"), job(4, "default", "d")];
+    let holidays = calendar("default", "holidays");
+    term.commit_jobs(jobs.iter().cloned().map(created)).await;
+    term.commit(|transaction| transaction.calendars.push(CalendarWrite::Put(holidays.clone()))).await;
+    // The first is the last to have changed, and the second is deleted.
+    let deleted = Job { delete_time: Some(NOW), ..jobs[1].clone() };
+    term.commit_jobs([update(&deleted, 6), update(&jobs[0], 7)]).await;
+    let numbers = |above, most| {
+        let ledger = &term.ledger;
+        let holidays = &holidays;
+        async move {
+            let read = ledger.load_changes(above, most).await.unwrap();
+            assert_eq!(read.calendars, std::slice::from_ref(holidays));
+            (read.jobs.iter().map(|job| job.change_seq).collect::<Vec<_>>(), read.more)
+        }
+    };
+    assert_eq!(numbers(0, 10).await, (vec![3, 4, 6, 7], false));
+    assert_eq!(numbers(0, 2).await, (vec![3, 4], true));
+    assert_eq!(numbers(4, 3).await, (vec![6, 7], false));
+    assert_eq!(numbers(7, 3).await, (vec![], false));
+    let read = term.ledger.load_changes(4, 1).await.unwrap();
+    assert_eq!(read.jobs, [update(&deleted, 6).job]);
+}
+
+pub(crate) async fn who_knows_jobs_loads_those_that_changed_since_and_the_counts_of_others(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let (a, b, c) = (job(1, "default", "a"), job(2, "default", "b"), job(3, "default", "c"));
+    let holidays = calendar("default", "holidays");
+    let mine = Run { covers_from: Some(NOW), occurrence: 0, ..run(1, &a) };
+    term.commit(|transaction| {
+        transaction.jobs = [&a, &b, &c].map(|job| created(job.clone())).into();
+        transaction.calendars.push(CalendarWrite::Put(holidays.clone()));
+        transaction.entered.push(mine.clone());
+    })
+    .await;
+    let known = Known { up_to: 3, counted: vec![a.uid, c.uid] };
+    let loaded = term.load_since(&known).await;
+    assert_eq!(loaded.jobs, []);
+    assert_eq!(loaded.calendars, std::slice::from_ref(&holidays));
+    assert_eq!(loaded.unended, [(mine, None)]);
+    assert_eq!(loaded.last_change_seq, 3);
+
+    // A count is no change; what is counted of others is not asked about.
+    let counted = |fires, failures| Counts { fires, failures };
+    term.commit_jobs([update(&b, 9)]).await;
+    term.commit(|transaction| transaction.counts = vec![(a.uid, counted(7, 1)), (b.uid, counted(8, 2))]).await;
+    let loaded = term.load_since(&known).await;
+    assert_eq!(loaded.jobs, [Job { counts: counted(8, 2), ..update(&b, 9).job }]);
+    let mut counts = loaded.since.unwrap().counts;
+    counts.sort_by_key(|(uid, _)| *uid);
+    assert_eq!(counts, [(a.uid, counted(7, 1)), (c.uid, counted(0, 0))]);
+    assert!(term.load().await.since.is_none(), "who knows nothing reads all there is");
+}
+
+pub(crate) async fn what_a_leader_knows_of_jobs_is_told_from_another_history_by_what_they_add_up_to(
+    backend: &dyn Backend,
+) {
+    let term = Term::begin(backend).await;
+    let tally = || async {
+        let loaded = term.load_since(&Known { up_to: i64::MAX, counted: Vec::new() }).await;
+        let since = loaded.since.unwrap();
+        (since.tally, since.expired_until)
+    };
+    let of = |changes: &[i64]| {
+        let mut tally = Tally::default();
+        changes.iter().for_each(|change| tally.add(*change));
+        tally
+    };
+    let expiry = Duration::from_secs(30 * 24 * 3600);
+    assert_eq!(tally().await, (of(&[]), NOW.saturating_sub(expiry)));
+    // As large as numbers of changes are.
+    let large = |n: i64| (1_i64 << 61) + n;
+    let numbered = |n: u128, change_seq| Job { change_seq, ..job(n, "default", &format!("job-{n}")) };
+    let (a, b) = (numbered(1, large(1)), numbered(2, large(u32::MAX.into())));
+    let deleted = Job { delete_time: Some(NOW), ..numbered(3, large(3)) };
+    term.commit_jobs([&a, &b, &deleted].map(|job| created(job.clone()))).await;
+    assert_eq!(tally().await.0, of(&[large(1), large(u32::MAX.into()), large(3)]));
+    term.commit_jobs([update(&a, large(4))]).await;
+    assert_eq!(tally().await.0, of(&[large(4), large(u32::MAX.into()), large(3)]));
+    let expired = NOW.saturating_add(expiry);
+    backend.set_clock(expired).await;
+    assert_eq!(tally().await, (of(&[large(4), large(u32::MAX.into())]), NOW));
 }

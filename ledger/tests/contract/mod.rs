@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use ledger::{Audit, Leader, Reader, Tokens};
 use scheduler_core::ids::{Epoch, NodeId};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{JobWrite, Snapshot, TakeOver, TookOver, Transaction};
+use scheduler_core::txn::{JobWrite, Known, Snapshot, TakeOver, TookOver, Transaction};
 
 pub(crate) trait Ledger: Leader + Reader {}
 
@@ -140,6 +140,9 @@ macro_rules! for_each_leader_case {
         $case!(loads::covered_instants_are_those_of_rows_entered_since);
         $case!(loads::deleted_jobs_are_loaded_until_they_expire);
         $case!(loads::one_job_is_loaded_like_all_and_without_the_others);
+        $case!(loads::changes_are_read_in_their_order_a_page_at_a_time_and_calendars_with_each);
+        $case!(loads::who_knows_jobs_loads_those_that_changed_since_and_the_counts_of_others);
+        $case!(loads::what_a_leader_knows_of_jobs_is_told_from_another_history_by_what_they_add_up_to);
         $case!(jobs::two_live_jobs_of_one_name_are_refused);
         $case!(purges::a_job_keeps_as_many_runs_as_it_says_and_none_too_old);
         $case!(purges::what_has_not_ended_or_is_recent_is_never_purged);
@@ -194,6 +197,11 @@ impl Term {
 
     /// All that a new leader would read.
     pub(crate) async fn load(&self) -> Snapshot {
-        self.ledger.load(self.epoch(), Timestamp::from_micros(0)).await.unwrap()
+        self.ledger.load(self.epoch(), Timestamp::from_micros(0), None).await.unwrap()
+    }
+
+    /// What one would read that knows jobs.
+    pub(crate) async fn load_since(&self, known: &Known) -> Snapshot {
+        self.ledger.load(self.epoch(), Timestamp::from_micros(0), Some(known)).await.unwrap()
     }
 }

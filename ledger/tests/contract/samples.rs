@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::audit::{Event, Origin};
+use scheduler_core::calendar::{self, Calendar, CalendarKey};
 use scheduler_core::ids::{AgentId, AgentInstance, AuditEventId, BackfillId, FencingToken, JobUid, RunId};
 use scheduler_core::job::{
     Counts, Definition, Job, JobKey, OnLost, OverlapPolicy, Pause, Payload, Retention, Retry, Task,
@@ -43,6 +44,13 @@ pub(crate) fn job(n: u128, namespace: &str, job_id: &str) -> Job {
         delete_time: None,
         counts: Counts::default(),
     }
+}
+
+pub(crate) fn calendar(namespace: &str, calendar_id: &str) -> Calendar {
+    let key = CalendarKey { namespace: namespace.to_owned(), calendar_id: calendar_id.to_owned() };
+    let dates = Default::default();
+    let definition = calendar::Definition { display_name: String::new(), description: String::new(), dates };
+    Calendar { key, definition, revision: 1, change_seq: 1, create_time: NOW, update_time: NOW }
 }
 
 pub(crate) fn created(job: Job) -> JobWrite {

@@ -49,7 +49,8 @@ pub(crate) async fn a_survey_tells_the_ledgers_clock_and_the_last_leaders_schedu
     let ledger = backend.connect().await;
     let clock = seconds_after(3);
     backend.set_clock(clock).await;
-    let nothing = Survey { ledger_time: clock, schedule_version: None, longest_agent_ttl: Duration::ZERO };
+    let nothing =
+        Survey { ledger_time: clock, schedule_version: None, longest_agent_ttl: Duration::ZERO, watermark: None };
     assert_eq!(ledger.survey().await.unwrap(), nothing);
     for (version, own, longest) in [("2026a-001", 20, 20), ("2025b-001", 10, 20)] {
         let agent_ttl = Duration::from_secs(own);
@@ -57,7 +58,9 @@ pub(crate) async fn a_survey_tells_the_ledgers_clock_and_the_last_leaders_schedu
         ledger.take_over(&take_over).await.unwrap();
         let longest_agent_ttl = Duration::from_secs(longest);
         let schedule_version = Some(version.to_owned());
-        assert_eq!(ledger.survey().await.unwrap(), Survey { ledger_time: clock, schedule_version, longest_agent_ttl });
+        let watermark = Some(clock);
+        let expected = Survey { ledger_time: clock, schedule_version, longest_agent_ttl, watermark };
+        assert_eq!(ledger.survey().await.unwrap(), expected);
     }
 }
 
@@ -121,7 +124,7 @@ pub(crate) async fn a_deposed_leader_writes_nothing(backend: &dyn Backend) {
 pub(crate) async fn a_deposed_leader_loads_nothing(backend: &dyn Backend) {
     let old = Term::begin(backend).await;
     let new = Term::begin(backend).await;
-    let refused = old.ledger.load(old.epoch(), Timestamp::from_micros(0)).await;
+    let refused = old.ledger.load(old.epoch(), Timestamp::from_micros(0), None).await;
     assert_eq!(refused, Err(Failure::Deposed { current: new.epoch() }));
 }
 

@@ -8,7 +8,7 @@ use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
 use scheduler_core::job::{Job, JobKey, JobState};
 use scheduler_core::run::{RunState, Trigger};
 use scheduler_core::time::Timestamp;
-use scheduler_core::txn::{Kept, Purge, PurgeFilter};
+use scheduler_core::txn::{Kept, Known, Purge, PurgeFilter};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ const RUNS: &str = include_str!("runs.sql");
 /// Pages that a statement of a list may look at: a hundredth of what one that goes through all runs would.
 const MOST_PAGES: u64 = 1_500;
 /// What a new leader needs whole.
-const LOADS_ALL: &[&str] = &["FROM jobs WHERE delete_time IS NULL OR delete_time >"];
+const LOADS_ALL: &[&str] = &["FROM jobs WHERE delete_time IS NULL OR delete_time >", "AS changes FROM jobs) AS a"];
 /// Which tables hold so little that they may be gone through.
 const SMALL: &[&str] = &["leadership", "calendars", "agents", "backfills"];
 
@@ -183,8 +183,12 @@ async fn nothing_that_is_asked_all_day_goes_through_a_million_runs() {
         lead(&term, round).await;
         ask_everything(&*term.ledger).await;
         let since = NOW.saturating_sub(Duration::from_secs(60));
-        let loaded = term.ledger.load(term.epoch(), since).await.unwrap();
+        let loaded = term.ledger.load(term.epoch(), since, None).await.unwrap();
         assert!(loaded.unended.len() >= 100);
+        let known = Known { up_to: loaded.last_change_seq - 2, counted: vec![rare_job()] };
+        let loaded = term.ledger.load(term.epoch(), since, Some(&known)).await.unwrap();
+        assert_eq!((loaded.jobs.len(), loaded.since.unwrap().counts.len()), (2, 1));
+        assert!(term.ledger.load_changes(known.up_to, 50).await.unwrap().jobs.len() == 2);
         let log = database.server.log();
         let plans = plans(&log[begin..]);
         assert!(plans.len() > 150, "{} plans were written down", plans.len());

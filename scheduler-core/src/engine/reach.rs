@@ -32,7 +32,9 @@ impl Reach {
             let Effect::Call(_, call) = effect else { continue };
             let from = match call {
                 // That these take long says nothing: a large ledger would never get a leader.
-                Call::Load { .. } | Call::LoadJob { .. } | Call::Purge { .. } => now.saturating_add(LONGER),
+                Call::Load { .. } | Call::LoadChanges { .. } | Call::LoadJob { .. } | Call::Purge { .. } => {
+                    now.saturating_add(LONGER)
+                }
                 Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) | Call::Commit(_) => now,
             };
             self.asked = Some(self.asked.map_or(from, |asked| asked.min(from)));

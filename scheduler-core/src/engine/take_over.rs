@@ -50,7 +50,7 @@ impl Engine {
             Ok(Done::TookOver(took_over)) => {
                 let call = CallId(self.next_number());
                 let entered_since = took_over.watermark.saturating_sub(MAX_CLOCK_SKEW);
-                out.push(Effect::Call(call, Call::Load { epoch: took_over.epoch, entered_since }));
+                out.push(Effect::Call(call, Call::Load { epoch: took_over.epoch, entered_since, known: None }));
                 self.phase = Phase::Loading { call, took_over, filling: None };
             }
             Ok(_) => {}

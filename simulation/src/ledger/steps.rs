@@ -113,7 +113,7 @@ impl World {
         let epoch = match &open.call {
             Call::Commit(transaction) => Some(transaction.epoch),
             Call::Load { epoch, .. } | Call::LoadJob { epoch, .. } | Call::Purge { epoch, .. } => Some(*epoch),
-            Call::Survey | Call::TakeOver(_) | Call::FindRequests(_) => None,
+            Call::Survey | Call::LoadChanges { .. } | Call::TakeOver(_) | Call::FindRequests(_) => None,
         };
         let refused = match &open.call {
             Call::TakeOver(asked) => self.ledger.tables.judge(asked).err(),
@@ -146,8 +146,12 @@ impl World {
                     self.apply(&Arc::new(alone));
                 }
             }
-            Call::Load { entered_since, .. } => {
-                let snapshot = self.ledger.tables.load(*entered_since, clock);
+            Call::LoadChanges { above, most } => {
+                let changes = self.ledger.tables.load_changes(*above, *most);
+                open.done = Some(Done::LoadedChanges(Box::new(changes)));
+            }
+            Call::Load { entered_since, known, .. } => {
+                let snapshot = self.ledger.tables.load(*entered_since, clock, known.as_ref());
                 open.done = Some(Done::Loaded(Box::new(snapshot)));
             }
             Call::Survey => open.done = Some(Done::Surveyed(self.ledger.tables.survey(clock))),
@@ -201,9 +205,11 @@ impl World {
                 self.witness_purge(&purge, &gone);
                 Done::Purged(purged)
             }
-            Call::Survey | Call::Load { .. } | Call::LoadJob { .. } | Call::FindRequests(_) => {
-                open.done.take().expect("because it was read")
-            }
+            Call::Survey
+            | Call::LoadChanges { .. }
+            | Call::Load { .. }
+            | Call::LoadJob { .. }
+            | Call::FindRequests(_) => open.done.take().expect("because it was read"),
         };
         if unheard {
             self.close_call(number);

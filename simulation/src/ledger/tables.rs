@@ -11,8 +11,8 @@ use scheduler_core::job::Job;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    CalendarWrite, CordonWrite, Election, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey, TakeOver,
-    TookOver, Transaction,
+    CalendarWrite, Changes, CordonWrite, Election, Failure, Known, Purge, Purged, RequestKey, RequestRow, Since,
+    Snapshot, Survey, TakeOver, Tally, TookOver, Transaction,
 };
 
 const TOKENS_PER_EPOCH: i64 = 1 << 20;
@@ -87,14 +87,35 @@ impl Tables {
             ledger_time: clock,
             schedule_version: self.schedule_version.clone(),
             longest_agent_ttl: self.longest_agent_ttl,
+            watermark: (self.epoch != Epoch::default()).then_some(self.watermark),
         }
     }
 
-    pub fn load(&self, entered_since: Timestamp, clock: Timestamp) -> Snapshot {
-        let expired = clock.saturating_sub(DELETED_JOB_EXPIRY);
+    pub fn load_changes(&self, above: i64, most: u32) -> Changes {
+        let mut jobs: Vec<_> = self.jobs.values().filter(|job| job.change_seq > above).cloned().collect();
+        jobs.sort_by_key(|job| job.change_seq);
+        jobs.truncate(most as usize);
+        let more = jobs.len() == most as usize;
+        Changes { jobs, calendars: self.calendars.values().cloned().collect(), more, unreadable: Vec::new() }
+    }
+
+    pub fn load(&self, entered_since: Timestamp, clock: Timestamp, known: Option<&Known>) -> Snapshot {
+        let expired_until = clock.saturating_sub(DELETED_JOB_EXPIRY);
         let mut snapshot = self.load_all(entered_since);
-        snapshot.jobs.retain(|job| !self.is_expired(job.uid, expired));
+        snapshot.jobs.retain(|job| !self.is_expired(job.uid, expired_until));
+        let Some(known) = known else { return snapshot };
+        let mut tally = Tally::default();
+        snapshot.jobs.iter().for_each(|job| tally.add(job.change_seq));
+        snapshot.jobs.retain(|job| job.change_seq > known.up_to);
+        let counts = known.counted.iter().filter_map(|uid| Some((*uid, self.jobs.get(uid)?.counts)));
+        snapshot.since = Some(Since { counts: counts.collect(), tally, expired_until });
         snapshot
+    }
+
+    pub(crate) fn last_change(&self) -> i64 {
+        let jobs = self.jobs.values().map(|job| job.change_seq);
+        let calendars = self.calendars.values().map(|calendar| calendar.change_seq);
+        jobs.chain(calendars).max().unwrap_or_default()
     }
 
     fn load_all(&self, entered_since: Timestamp) -> Snapshot {
@@ -105,11 +126,10 @@ impl Tables {
             covered.extend(recent.map(|(last, _)| (*uid, *last)));
         }
         let unended = self.unended.iter().filter_map(|id| self.runs.get(id));
-        let seqs = self.jobs.values().map(|job| job.change_seq);
-        let seqs = seqs.chain(self.calendars.values().map(|calendar| calendar.change_seq));
         Snapshot {
-            last_change_seq: seqs.max().unwrap_or_default(),
+            last_change_seq: self.last_change(),
             jobs: self.jobs.values().cloned().collect(),
+            since: None,
             covered,
             unended: unended
                 .map(|run| {

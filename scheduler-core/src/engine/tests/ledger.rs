@@ -8,13 +8,14 @@ use crate::agent::Cordon;
 use crate::audit::Event;
 use crate::backfill::Backfill;
 use crate::calendar::{Calendar, CalendarKey};
+use crate::engine::config::DELETED_JOB_EXPIRY;
 use crate::ids::{AgentId, BackfillId, Epoch, FencingToken, JobUid, RunId};
 use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
 use crate::txn::{
-    CalendarWrite, Call, CordonWrite, Done, Election, Failure, Purge, Purged, RequestKey, RequestRow, Snapshot, Survey,
-    TookOver, Transaction, Unreadable,
+    CalendarWrite, Call, Changes, CordonWrite, Done, Election, Failure, Purge, Purged, RequestKey, RequestRow, Since,
+    Snapshot, Survey, Tally, TookOver, Transaction, Unreadable,
 };
 
 /// As the real ones have it (rule 6).
@@ -60,7 +61,17 @@ impl Ledger {
                 ledger_time: clock,
                 schedule_version: self.schedule_version.clone(),
                 longest_agent_ttl: if self.epoch.0 == 0 { Duration::ZERO } else { TTL },
+                watermark: (self.epoch.0 != 0).then_some(self.watermark),
             })),
+            Call::LoadChanges { above, most } => {
+                let mut jobs: Vec<_> = self.jobs.values().filter(|job| job.change_seq > *above).cloned().collect();
+                jobs.sort_by_key(|job| job.change_seq);
+                jobs.truncate(*most as usize);
+                let more = jobs.len() == *most as usize;
+                let calendars = self.calendars.values().cloned().collect();
+                let unreadable = self.unreadable.clone();
+                Ok(Done::LoadedChanges(Box::new(Changes { jobs, calendars, more, unreadable })))
+            }
             Call::TakeOver(take_over) => {
                 if let Some(later) = take_over.comes_after(self.election.clone()) {
                     return Err(Failure::LaterElection(later));
@@ -79,7 +90,20 @@ impl Ledger {
                     longest_agent_ttl: take_over.agent_ttl,
                 }))
             }
-            Call::Load { entered_since, .. } => Ok(Done::Loaded(Box::new(self.snapshot(*entered_since)))),
+            Call::Load { entered_since, known, .. } => {
+                let mut snapshot = self.snapshot(*entered_since);
+                let expired_until = clock.saturating_sub(DELETED_JOB_EXPIRY);
+                snapshot.jobs.retain(|job| job.delete_time.is_none_or(|time| time > expired_until));
+                if let Some(known) = known {
+                    let mut tally = Tally::default();
+                    snapshot.jobs.iter().for_each(|job| tally.add(job.change_seq));
+                    snapshot.jobs.retain(|job| job.change_seq > known.up_to);
+                    let counts =
+                        known.counted.iter().filter_map(|uid| Some((*uid, self.jobs.get(uid)?.counts))).collect();
+                    snapshot.since = Some(Since { counts, tally, expired_until });
+                }
+                Ok(Done::Loaded(Box::new(snapshot)))
+            }
             Call::LoadJob { job, entered_since, .. } => {
                 let mut snapshot = self.snapshot(*entered_since);
                 snapshot.jobs.retain(|loaded| loaded.uid == *job);
@@ -112,6 +136,7 @@ impl Ledger {
         let unended = self.runs.values().filter(|run| !run.state.is_ended());
         Snapshot {
             jobs: self.jobs.values().cloned().collect(),
+            since: None,
             covered: covered.into_iter().collect(),
             unended: unended.map(|run| (run.clone(), self.attempts.get(&(run.id, run.attempt)).cloned())).collect(),
             calendars: self.calendars.values().cloned().collect(),

@@ -27,7 +27,8 @@ fn settle(world: &mut World) -> Restored {
         Ok(Done::TookOver(began)) => began,
         other => panic!("{other:?}"),
     };
-    let load = Call::Load { epoch: began.epoch, entered_since: began.watermark.saturating_sub(seconds(5)) };
+    let load =
+        Call::Load { epoch: began.epoch, entered_since: began.watermark.saturating_sub(seconds(5)), known: None };
     let snapshot = match world.ledger.call(&load, clock) {
         Ok(Done::Loaded(snapshot)) => *snapshot,
         other => panic!("{other:?}"),

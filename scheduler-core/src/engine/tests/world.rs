@@ -344,7 +344,7 @@ impl World {
         let commits = self.calls.iter().filter_map(|(id, call)| match call {
             Call::Commit(transaction) => Some((*id, Arc::clone(transaction))),
             Call::Survey | Call::TakeOver(_) | Call::Load { .. } | Call::LoadJob { .. } => None,
-            Call::FindRequests(_) | Call::Purge { .. } => None,
+            Call::LoadChanges { .. } | Call::FindRequests(_) | Call::Purge { .. } => None,
         });
         commits.collect()
     }
