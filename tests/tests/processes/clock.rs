@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_tests::{Cluster, Run, Server, Witness, assert_no_gap, folder, job, noop, shell, until};
+use punctual_tests::{Cluster, Parts, Run, Server, Witness, assert_no_gap, folder, job, noop, shell, until};
 use serde_json::json;
 
 /// Sets the wall clock of the programs in a folder wrong by so many seconds.
@@ -79,7 +79,7 @@ fn leaders_and_agents_with_wrong_clocks_start_tasks_at_the_ledgers_instants() {
     set_wrong(&folder.path().join("node-1"), -3);
     // Of both agents.
     set_wrong(folder.path(), 3_600);
-    let Some(cluster) = Cluster::start(folder.path(), 2, &[]) else { return };
+    let Some(cluster) = Cluster::start(folder.path(), Parts { nodes: 2, ..Parts::default() }, &[]) else { return };
     let sides = ["s ahead of the ledger's", "s behind the ledger's"];
     for (node, side) in cluster.nodes.iter().zip(sides) {
         until("the node to warn of its clock", 30, || {
@@ -139,7 +139,7 @@ fn a_node_whose_clock_is_wrong_warns_and_one_that_is_very_wrong_does_not_stand_u
     let wrong = folder.path().join("node-1");
     set_wrong(&folder.path().join("node-0"), 0);
     set_wrong(&wrong, 1);
-    let Some(cluster) = Cluster::start(folder.path(), 2, &[]) else { return };
+    let Some(cluster) = Cluster::start(folder.path(), Parts { nodes: 2, ..Parts::default() }, &[]) else { return };
     let says = |words: &str| cluster.nodes[1].log().contains(words).then_some(());
     until("a warning", 30, || says("s ahead of the ledger's, which schedules go by: set it right"));
     cluster.stand(0, 2);
