@@ -94,7 +94,7 @@ impl Session {
             return;
         };
         self.highest_epoch = epoch;
-        (self.led_to, self.unreached_leader) = (None, None);
+        (self.led_to, self.unreached_leader, self.fell_silent) = (None, None, None);
         self.close_others(stream);
         self.current = Some(stream);
         self.already_exists_said = false;
@@ -131,10 +131,23 @@ impl Session {
 
     /// A connection that was never made, to where the leader was said to be, is told of in the next Hello.
     fn not_reached(&mut self, link: &Link) {
-        if link.state == State::Connecting
-            && let Some((_, node)) = self.led_to.take_if(|(server, _)| *server == link.server)
-        {
+        if link.state == State::Connecting {
+            self.not_reached_at(link.server);
+        }
+    }
+
+    fn not_reached_at(&mut self, server: usize) {
+        if let Some((_, node)) = self.led_to.take_if(|(led_to, _)| *led_to == server) {
             self.unreached_leader = Some(node);
+        }
+    }
+
+    /// A leader that fell silent and does not let itself be connected to again is told of before that has failed: tasks live
+    /// on what is left of the right to run.
+    fn still_silent(&mut self) {
+        let is_tried = |link: &Link| link.state == State::Connecting && Some(link.server) == self.fell_silent;
+        if let Some(server) = self.links.values().find(|link| is_tried(link)).map(|link| link.server) {
+            self.not_reached_at(server);
         }
     }
 
@@ -144,7 +157,7 @@ impl Session {
         let is_silent = |link: &Link| link.silent_at() <= now && self.servers.address(link.server) == address;
         let silent: Vec<_> = self.links.iter().filter(|(_, link)| is_silent(link)).map(|(stream, _)| *stream).collect();
         for stream in silent {
-            self.close(stream);
+            self.fell_silent = self.close(stream).map(|link| link.server);
         }
     }
 
@@ -211,6 +224,7 @@ impl Session {
                 self.connect(server);
             }
         } else if self.links.values().all(|link| link.doubtful_at() <= now) {
+            self.still_silent();
             for server in self.unconnected() {
                 if self.servers.may_try(server, now) {
                     self.connect(server);

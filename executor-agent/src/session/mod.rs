@@ -63,6 +63,8 @@ pub struct Session {
     led_to: Option<(usize, String)>,
     /// It could not be connected to.
     unreached_leader: Option<String>,
+    /// A server that said nothing any more and was led to again, until there is a Welcome.
+    fell_silent: Option<usize>,
     highest_epoch: Epoch,
     no_server_said: Option<Boot>,
     already_exists_said: bool,
@@ -107,6 +109,7 @@ impl Session {
             hops: 0,
             led_to: None,
             unreached_leader: None,
+            fell_silent: None,
             highest_epoch: Epoch::default(),
             no_server_said: None,
             already_exists_said: false,

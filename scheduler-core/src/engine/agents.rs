@@ -137,10 +137,12 @@ pub(super) struct Agents {
 const UNREACHED_FOR: Duration = Duration::from_secs(10);
 
 impl Agents {
-    /// Another one says that it cannot connect: whether most of those that are known cannot.
-    pub(super) fn is_unreached_by_most(&mut self, agent: AgentId, now: Boot) -> bool {
+    /// Another one says that it cannot connect: whether most of those that are known cannot. A stream that is there and says
+    /// nothing may be one that is cut.
+    pub(super) fn is_unreached_by_most(&mut self, agent: AgentId, now: Boot, fresh: Duration) -> bool {
         self.unreached.insert(agent, now);
-        let is_here = |id: &AgentId| self.by_instance.values().any(|entry| entry.id == *id && entry.stream.is_some());
+        let is_heard = |entry: &AgentEntry| entry.stream.is_some() && now.since(entry.last_heartbeat) <= fresh;
+        let is_here = |id: &AgentId| self.by_instance.values().any(|entry| entry.id == *id && is_heard(entry));
         self.unreached.retain(|id, said| now.since(*said) < UNREACHED_FOR && !is_here(id));
         let known = self.by_instance.values().map(|entry| &entry.id).chain(self.unreached.keys());
         let known: BTreeSet<_> = known.collect();

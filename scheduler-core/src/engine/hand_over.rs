@@ -95,7 +95,8 @@ impl Engine {
     /// A leader that most agents cannot reach gives way to somebody whom they may reach (rule 15).
     pub(super) fn unreached(&mut self, agent: AgentId, out: &mut Vec<Effect>) {
         let Phase::Leading(term) = &mut self.phase else { return };
-        if term.agents.is_unreached_by_most(agent, self.now.boot) && self.candidacy.others_since().is_some() {
+        let fresh = term.freshness();
+        if term.agents.is_unreached_by_most(agent, self.now.boot, fresh) && self.candidacy.others_since().is_some() {
             self.resign("most agents cannot reach it", out);
         }
     }

@@ -93,6 +93,20 @@ fn an_agent_tells_of_a_leader_that_it_could_not_connect_to_until_it_is_led_elsew
 }
 
 #[test]
+fn a_leader_that_fell_silent_is_told_of_while_it_is_tried_again() {
+    let mut rig = Rig::new(config(&["s1", "s2"]));
+    rig.taken_on(5);
+    rig.pass(Duration::from_millis(3_400));
+    let (stream, hello) = rig.greeted();
+    assert_eq!(hello.unreached_leader, "", "it may be that nobody knows it for the leader any more");
+    let redirect = Redirect { leader_address: "s1".to_owned(), node_id: "node-1".to_owned() };
+    rig.message(stream, ToAgent::Redirect(redirect));
+    let _never_made = rig.connecting();
+    let (_, hello) = rig.greeted();
+    assert_eq!(hello.unreached_leader, "node-1");
+}
+
+#[test]
 fn a_redirect_closes_the_stream_and_leads_on() {
     let (mut rig, stream) = Rig::ready();
     let redirect = Redirect { leader_address: "s9".to_owned(), node_id: String::new() };

@@ -389,6 +389,27 @@ fn a_leader_that_most_agents_cannot_reach_gives_way_if_others_stand() {
 }
 
 #[test]
+fn agents_that_say_nothing_any_more_are_not_taken_for_reached() {
+    let mut world = World::leading_in_cluster();
+    world.input(a_peer());
+    for n in 1..=3_u32 {
+        world.join(n.into(), hello(&format!("agent-{n}"), n.into(), 1));
+    }
+    let unreached = |world: &mut World, n: u32| {
+        world.input(Input::Unreached(AgentId::from(format!("agent-{n}").as_str())));
+    };
+    // Their streams are open all the while: nothing comes through that could close them.
+    world.pass_beating(4, &[1, 2]);
+    unreached(&mut world, 2);
+    unreached(&mut world, 3);
+    assert!(world.engine.is_leading(), "one of them beats, whatever was said in its name");
+    world.pass_beating(4, &[1]);
+    unreached(&mut world, 2);
+    unreached(&mut world, 3);
+    assert!(!world.engine.is_leading());
+}
+
+#[test]
 fn a_dead_leader_is_buried_once_an_epoch() {
     let mut world = World::in_cluster();
     died(&mut world, 5);
