@@ -393,6 +393,7 @@ impl Engine {
             term.ask_for_locks(out);
         }
         self.give_way(out);
+        self.forsaken(out);
         self.finish_leaving(out);
         self.survey(out);
         self.stand(out);

@@ -131,6 +131,8 @@ pub(super) struct Agents {
     pub(super) unanswered_loans: BTreeSet<(Boot, AgentInstance)>,
     /// Agents that could not connect to this node, and when each said so last, to another node.
     unreached: BTreeMap<AgentId, Boot>,
+    /// One that had the right to run in this term, and did not say that it would leave, is lost.
+    pub(super) has_lost: bool,
 }
 
 /// What an agent has said of a leader that it could not reach holds for so long, if it does not come.
@@ -147,6 +149,11 @@ impl Agents {
         let known = self.by_instance.values().map(|entry| &entry.id).chain(self.unreached.keys());
         let known: BTreeSet<_> = known.collect();
         self.unreached.len() * 2 > known.len()
+    }
+
+    /// Whether all are lost that there were.
+    pub(super) fn are_lost(&self) -> bool {
+        self.has_lost && self.by_instance.is_empty()
     }
 
     pub(super) fn by_stream(&mut self, stream: StreamId) -> Option<(AgentInstance, &mut AgentEntry)> {

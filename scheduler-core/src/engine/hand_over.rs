@@ -101,6 +101,15 @@ impl Engine {
         }
     }
 
+    /// A leader that has lost all its agents gives way, too: whoever reaches the others neither can tell nobody of it. Where
+    /// they are dead that costs nothing, and is not repeated: the next leader has none to lose.
+    pub(super) fn forsaken(&mut self, out: &mut Vec<Effect>) {
+        let Phase::Leading(term) = &self.phase else { return };
+        if term.is_forsaken() && self.candidacy.others_since().is_some() {
+            self.resign("it has lost all its agents", out);
+        }
+    }
+
     fn resign(&mut self, why: &'static str, out: &mut Vec<Effect>) {
         if !matches!(self.phase, Phase::Standby | Phase::Ended) {
             out.push(Effect::Alert(Alert::Resigned(why)));

@@ -253,6 +253,7 @@ impl Term {
 
     fn lose(&mut self, instance: AgentInstance, out: &mut Vec<Effect>) {
         let Some(entry) = self.agents.by_instance.remove(&instance) else { return };
+        self.agents.has_lost |= entry.has_right && !entry.draining;
         if let Some(stream) = entry.stream {
             self.agents.by_stream.remove(&stream);
             out.push(Effect::Close(stream, Closed::Protocol("no heartbeat for agent_ttl")));

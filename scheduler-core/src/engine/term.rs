@@ -291,6 +291,11 @@ impl Term {
         self.looking_up.is_none() && self.in_flight.values().all(|flight| flight.retry_at.is_some())
     }
 
+    /// Whether all agents are lost, and the ledger knows what they leave.
+    pub(super) fn is_forsaken(&self) -> bool {
+        self.agents.are_lost() && self.inbox.is_empty() && self.is_settled()
+    }
+
     pub(super) fn batch_limit(&self) -> usize {
         self.batch_limit
     }

@@ -1,14 +1,15 @@
 //! Nodes of a cluster: who stands, who takes over, and who gives leadership up.
 
-use crate::agent::{StreamId, ToAgent};
+use crate::agent::{FromAgent, StreamId, ToAgent};
 use crate::engine::{Alert, Answer, Away, Bar, Command, Input, Other, ProofId, Refusal};
 use crate::ids::{AgentId, Epoch, NodeId};
+use crate::run::RunState;
 use crate::schedule;
 use crate::time::Skew;
 use crate::txn::{Call, Election, Failure};
 
 use super::ledger::Ledger;
-use super::world::{LEASE, World, every, hello, job, seconds, trigger};
+use super::world::{LEASE, TTL, World, every, hello, instance, job, seconds, trigger};
 
 fn other(version: &str) -> Input {
     Input::Others(vec![Other { node: NodeId::from("n2"), schedule_version: version.to_owned() }])
@@ -407,6 +408,39 @@ fn agents_that_say_nothing_any_more_are_not_taken_for_reached() {
     unreached(&mut world, 2);
     unreached(&mut world, 3);
     assert!(!world.engine.is_leading());
+}
+
+#[test]
+fn a_leader_that_has_lost_all_its_agents_gives_way_once_if_others_stand() {
+    let lost = Alert::Resigned("it has lost all its agents");
+    let mut world = World::leading_in_cluster();
+    world.input(a_peer());
+    world.create("one", job());
+    world.join(1, hello("busy", 1, 1));
+    world.join(2, hello("idle", 2, 1));
+    world.trigger("one");
+    world.pass(TTL + seconds(1));
+    world.input(Input::LeasesEnded(vec![instance(2)]));
+    assert!(world.engine.is_leading(), "one is left");
+    world.ledger_works = false;
+    world.input(Input::LeasesEnded(vec![instance(1)]));
+    assert!(world.engine.is_leading(), "what they leave is to be in the ledger before");
+    world.ledger_catches_up();
+    assert!(!world.engine.is_leading() && world.alerts.contains(&lost));
+    assert_eq!(world.rows(RunState::Failed).len(), 1);
+
+    // Nobody else has taken over.
+    world.alerts.clear();
+    world.pass(seconds(31));
+    world.elect();
+    world.pass(seconds(30));
+    assert!(world.engine.is_leading(), "it has none to lose");
+    world.join(3, hello("leaving", 3, 1));
+    world.heard(3, FromAgent::Draining);
+    world.pass(TTL + seconds(1));
+    world.input(Input::LeasesEnded(vec![instance(3)]));
+    assert!(world.engine.is_leading(), "who has said that it goes is not lost");
+    assert!(!world.alerts.contains(&lost));
 }
 
 #[test]
