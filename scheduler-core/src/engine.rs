@@ -221,7 +221,11 @@ impl Engine {
 
     /// Whether the ledger's last word was a failure.
     pub fn ledger_fails(&self) -> bool {
-        matches!(&self.phase, Phase::Leading(term) if term.ledger_fails)
+        match &self.phase {
+            Phase::Leading(term) => term.ledger_fails,
+            Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } => self.candidacy.lacks_ledger(),
+            Phase::Ended => false,
+        }
     }
 
     /// How far the clocks of connected agents' machines are from the ledger's, as far as they say.

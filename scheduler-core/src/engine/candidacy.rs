@@ -134,6 +134,11 @@ impl Candidacy {
         }
     }
 
+    /// Whether the ledger did not answer when it was asked last.
+    pub(super) fn lacks_ledger(&self) -> bool {
+        matches!(self.outlook, Some(Err(Bar::Ledger)))
+    }
+
     /// What keeps this node from standing; `None`: nothing that is known yet. `stands`: whether it does so already.
     pub(super) fn may_stand(&mut self, stands: bool, now: Boot) -> Option<Result<(), Bar>> {
         let version = self.other_version.as_ref();

@@ -47,9 +47,11 @@ fn a_node_that_cannot_reach_the_ledger_does_not_stand() {
     assert_eq!(world.resigned, [candidacy], "it withdraws");
     assert_eq!(world.candidacy, None);
     assert!(world.alerts.contains(&Alert::DoesNotStand(Bar::Ledger)));
+    assert!(world.engine.ledger_fails(), "whoever asks whether it can serve is told");
     world.ledger_catches_up();
     world.pass(seconds(1));
     assert!(world.candidacy.is_some(), "it stands again");
+    assert!(!world.engine.ledger_fails());
 }
 
 /// A node of a cluster that somebody has led, whose ledger is away.
