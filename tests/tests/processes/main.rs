@@ -26,6 +26,7 @@ mod moving;
 mod outgoing;
 mod output;
 mod pages;
+mod partitions;
 mod playground;
 mod postgres;
 mod refusals;
