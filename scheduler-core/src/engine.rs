@@ -6,9 +6,9 @@
 //! always give the same effects.
 //!
 //! How it is laid out: a node's way to leading and off it is `candidacy` (may it stand?), `election`, `lease`, `reach`
-//! (does the ledger answer?), `clock` and `measured` (what time is it?), `take_over` and `filling` (the term's memory),
-//! `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory and the pump that makes transactions.
-//! What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
+//! (does the ledger answer?), `clock` and `measured` (what time is it?), `warming` (the jobs in `memory` before it leads),
+//! `take_over` and `filling` (the term's memory), `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory
+//! and the pump that makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
 //! `joins`, `leases` and `locking` (with its `lock_table`); `requests` with their `numbers`, and `commands` with `plan`, `change`,
 //! `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
 //! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
@@ -51,6 +51,7 @@ mod lock_table;
 mod locking;
 mod locks;
 mod measured;
+mod memory;
 mod numbers;
 mod pace;
 mod parts;
@@ -75,15 +76,17 @@ mod tests;
 mod triggers;
 mod upcoming;
 mod waiting;
+mod warming;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{AgentId, Epoch, JobUid};
+use crate::job::Job;
 use crate::schedule;
 use crate::time::{Boot, Now, Skew, Timestamp};
-use crate::txn::{CallId, Done, Failure, TookOver};
+use crate::txn::{CallId, Done, Failure, Survey, TookOver};
 
 use burial::Burial;
 use candidacy::Candidacy;
@@ -98,6 +101,7 @@ use reach::{LATE, Reach};
 use take_over::Doubt;
 use term::Term;
 use waiting::Waiting;
+use warming::Warming;
 
 pub use clock::{ClockJump, MachineClock};
 pub use config::{Config, IdleLocks, LedgerClock};
@@ -105,6 +109,7 @@ pub use input::{
     Alert, Bar, CandidacyId, Effect, Input, KeepAliveId, LoanId, LockCallId, Other, ProofId, RequestHandle,
 };
 pub use locks::{Lock, LockFilter};
+pub use memory::remembered;
 pub use publication::Publication;
 pub use request::{AgentCounts, AgentStatus, Answer, Away, Command, JobCounts, Rates, Refusal, Request, Stats, Status};
 pub use restored::{Restored, restored};
@@ -152,6 +157,8 @@ pub struct Engine {
     doubt: Option<Doubt>,
     /// Agents that came before there was a leader here.
     waiting: Waiting,
+    /// The jobs as it knows them before it leads.
+    warming: Warming,
     /// Requests that came before, with when they came.
     early: VecDeque<(Boot, RequestHandle, Request)>,
     /// Fires for which the ledger had another row already.
@@ -177,6 +184,7 @@ impl Engine {
             leaving: None,
             doubt: None,
             waiting: Waiting::default(),
+            warming: Warming::new(now.boot),
             early: VecDeque::new(),
             conflicts: BTreeSet::new(),
         }
@@ -206,6 +214,25 @@ impl Engine {
         match &self.phase {
             Phase::Leading(term) => Some(term.changes_committed()),
             Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// The jobs that a leader knows, by uid, each with its first instant that is not decided.
+    pub fn jobs(&self) -> impl Iterator<Item = (&Job, Option<Timestamp>)> {
+        let term = match &self.phase {
+            Phase::Leading(term) => Some(term),
+            Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => None,
+        };
+        term.into_iter().flat_map(|term| term.jobs.all())
+    }
+
+    /// How many jobs it knows: as a leader, or because it stands by and would not have to read them; deleted ones too.
+    pub fn jobs_known(&self) -> usize {
+        match &self.phase {
+            Phase::Leading(term) => term.jobs.len(),
+            Phase::Standby | Phase::TakingOver { .. } | Phase::Loading { .. } | Phase::Ended => {
+                self.warming.jobs_known()
+            }
         }
     }
 
@@ -281,6 +308,7 @@ impl Engine {
             Input::Others(others) => self.candidacy.others_are(others, self.now.boot),
             Input::LeaderDied { epoch, instance } => self.leader_died(epoch, instance, out),
             Input::LeaderSeen { instance } => self.leader_seen(&instance),
+            Input::ChangesTold(up_to) => self.changes_told(up_to),
             Input::Stop => self.stop(out),
             Input::Called(id, result) => self.called(id, result, out),
             Input::LeaseLent(id, instance, lasts) => self.in_term(|term| term.lease_lent(id, instance, lasts)),
@@ -399,6 +427,7 @@ impl Engine {
         self.give_way(out);
         self.forsaken(out);
         self.finish_leaving(out);
+        self.keep_up(out);
         self.survey(out);
         self.stand(out);
         self.renew_lease(out);
@@ -428,8 +457,14 @@ impl Engine {
         }
     }
 
-    fn called(&mut self, id: CallId, result: Result<Done, Failure>, out: &mut Vec<Effect>) {
+    fn called(&mut self, id: CallId, mut result: Result<Done, Failure>, out: &mut Vec<Effect>) {
         self.reach.answered(&result);
+        if self.changes_read(id, &mut result, out) {
+            return;
+        }
+        if let Ok(Done::Surveyed(Survey { watermark: Some(watermark), .. })) = &result {
+            self.watermark_told(*watermark);
+        }
         if self.surveyed(id, &result, out) {
             return;
         }

@@ -43,6 +43,8 @@ pub(crate) enum Message {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Glance {
     pub leading: bool,
+    /// As a leader, or because it stands by and has read them.
+    pub jobs_known: usize,
     /// The ledger's last word was a failure.
     pub ledger_fails: bool,
     /// How far this machine's clock is from the ledger's, if that is known.

@@ -62,10 +62,15 @@ impl Collector for EngineMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let glance = self.0.glance();
         let stats = glance.stats;
-        let leading = ConstGauge::new(i64::from(glance.leading));
-        let help = "Whether this node leads";
-        let metric = encoder.encode_descriptor("leading", help, None, MetricType::Gauge)?;
-        leading.encode(metric)?;
+        let known = i64::try_from(glance.jobs_known).unwrap_or(i64::MAX);
+        let gauges = [
+            ("leading", "Whether this node leads", i64::from(glance.leading)),
+            ("jobs_known", "Jobs that this node leads with, or need not read before it does", known),
+        ];
+        for (name, help, value) in gauges {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(metric)?;
+        }
         let counters = [
             ("fires_entered", "Fires that became runs", stats.fires_entered),
             ("fires_missed", "Fires recorded as MISSED", stats.fires_missed),

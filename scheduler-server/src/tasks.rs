@@ -11,7 +11,8 @@ use tracing::Instrument as _;
 pub(crate) enum TaskKind {
     /// Owns the engine. Woken by inputs and by the engine's own wake-ups. Its end: this node leads no more.
     Leader,
-    /// Follows the leader of a cluster while that is another node. Its end: a dead leader is replaced only when its lease ends.
+    /// Follows the leader of a cluster while that is another node. Its end: a dead leader is replaced only when its lease ends, by
+    /// a node that must read all jobs.
     Follower,
     /// Accepts connections. Its end: nobody reaches this node.
     Port,

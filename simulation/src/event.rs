@@ -84,6 +84,11 @@ pub(crate) enum Event {
         server: usize,
         generation: u32,
     },
+    /// A server tells the others which changes are in the ledger, if it leads.
+    Tells {
+        server: usize,
+        generation: u32,
+    },
     ClientActs {
         client: usize,
     },

@@ -6,7 +6,6 @@
 //! failure. See docs/simulation.md for what is simulated, what is not, and how a seed is replayed.
 
 mod agent;
-mod alerts;
 mod client;
 mod clock;
 mod coordinator;
@@ -14,6 +13,7 @@ mod election;
 mod event;
 mod faults;
 pub mod jobs;
+mod kind;
 mod kinds;
 mod ledger;
 mod left_behind;
@@ -29,6 +29,7 @@ mod run;
 pub mod script;
 mod server;
 mod shrink;
+mod standbys;
 mod tally;
 mod trace;
 mod transition;

@@ -53,6 +53,12 @@ kinds! {
         MissedOffByOne = "a MISSED range off by one",
         /// A new leader reads jobs as they were one change before.
         StaleJobsRead = "jobs read as they were before their last change",
+        /// A leader tells of changes up to the last that is in the ledger, though one before may be on its way.
+        ChangesToldAsRead = "changes told up to what is read, not to what is complete",
+        /// A new leader that knows jobs is not told what was counted of them since.
+        CountsUnread = "counts of known jobs not read",
+        /// A node that stands by takes the watermark to be later than it is.
+        TimersAhead = "timers ahead of the watermark",
         /// A new leader goes by the largest `max_instances` that a job ever had.
         ShrinkIgnored = "a shrunk max_instances ignored",
         /// What a resume makes up is entered by two rows.

@@ -9,16 +9,16 @@ use punctual_proto::v1;
 use scheduler_core::agent::{FromAgent, Inventory, StreamId, ToAgent};
 use scheduler_core::engine::{
     Alert, CandidacyId, Config, Effect, Engine, Input, KeepAliveId, LedgerClock, LoanId, LockCallId, Other, ProofId,
-    Publication, Request, RequestHandle,
+    Request, RequestHandle,
 };
 use scheduler_core::ids::{AgentInstance, NodeId};
 use scheduler_core::txn::{Call, CallId, Done, Election, Failure};
 
-use crate::alerts::kind_of_alert;
 use crate::clock::{Clock, Instant};
 use crate::coordinator::LEASE;
 use crate::election::Candidate;
 use crate::event::Event;
+use crate::kind::{kind_from_agent, kind_of_alert, kind_of_effect, kind_to_agent};
 use crate::locking::LockAnswer;
 use crate::network::{ConnectionId, End, Packet, Side};
 use crate::plant::Plant;
@@ -39,6 +39,8 @@ pub(crate) enum Arrival {
     LeaseLent(LoanId, AgentInstance, Duration),
     OfLocks(LockCallId, LockAnswer),
     LeasesEnded(Vec<AgentInstance>),
+    /// By the leader, over its connection to this one.
+    ChangesTold(i64),
     Called(CallId, Result<Done, Failure>),
     Packet(ConnectionId, Packet),
     Request(RequestHandle, Box<Request>),
@@ -140,6 +142,7 @@ impl World {
         server.engine = Some(engine);
         tell!(self, "server {s} starts (generation {generation})");
         self.queue.plan(now, Event::Watches { server: s, generation });
+        self.queue.plan(now, Event::Tells { server: s, generation });
         self.carry_out(s, &mut effects);
         self.plan_wake(s);
     }
@@ -239,6 +242,7 @@ impl World {
             }
             Arrival::OfLocks(id, answer) => self.give(s, answer.of(id)),
             Arrival::LeasesEnded(ended) => self.leases_ended(s, ended),
+            Arrival::ChangesTold(up_to) => self.give(s, Input::ChangesTold(up_to)),
             Arrival::Called(id, result) => self.give(s, Input::Called(id, result)),
             Arrival::Packet(connection, packet) => self.take_packet(s, connection, packet),
             Arrival::Request(handle, mut request) => {
@@ -376,6 +380,7 @@ impl World {
     }
 
     fn carry_out(&mut self, s: usize, effects: &mut Vec<Effect>) {
+        self.check_memory(s, effects);
         for effect in effects.drain(..) {
             self.tally.count("effect", kind_of_effect(&effect));
             match effect {
@@ -436,6 +441,9 @@ impl World {
                         }
                         Alert::UnusableSchedule { job, why } => {
                             self.broken(Promise::P1, format!("the schedule of {job} became unusable: {why}"));
+                        }
+                        Alert::MemoryDiffers => {
+                            self.broken(Promise::P1, format!("server {s} knew other jobs than the ledger has"));
                         }
                         Alert::TookOver { .. } | Alert::LedgerFails(_) | Alert::AgentLost { .. } => {}
                         Alert::Deposed(_) | Alert::Resigned(_) | Alert::DoesNotStand(_) => {}
@@ -523,60 +531,5 @@ impl World {
         if let Some(copy) = copy {
             self.send_to_another(s, id, copy);
         }
-    }
-}
-
-fn kind_from_agent(message: &FromAgent) -> &'static str {
-    match message {
-        FromAgent::Inventory(_) => "Inventory",
-        FromAgent::Heartbeat { .. } => "Heartbeat",
-        FromAgent::Reports(_) => "Reports",
-        FromAgent::Logs(_) => "Logs",
-        FromAgent::Rejected { .. } => "Rejected",
-        FromAgent::Revoked { .. } => "Revoked",
-        FromAgent::Draining => "Draining",
-    }
-}
-
-fn kind_to_agent(message: &ToAgent) -> &'static str {
-    match message {
-        ToAgent::Welcome(_) => "Welcome",
-        ToAgent::HeartbeatConfirmed { .. } => "HeartbeatConfirmed",
-        ToAgent::Assign(_) => "Assign",
-        ToAgent::Cancel { .. } => "Cancel",
-        ToAgent::Ack(_) => "Ack",
-        ToAgent::LogAck(_) => "LogAck",
-        ToAgent::Drain => "Drain",
-    }
-}
-
-fn kind_of_effect(effect: &Effect) -> &'static str {
-    match effect {
-        Effect::Campaign(_) => "Campaign",
-        Effect::KeepAlive(..) => "KeepAlive",
-        Effect::Resign(_) => "Resign",
-        Effect::Bury(_) => "Bury",
-        Effect::Quit(_) => "Quit",
-        Effect::ProveLeadership(..) => "ProveLeadership",
-        Effect::LendLease(..) => "LendLease",
-        Effect::ReadLocks(..) => "ReadLocks",
-        Effect::TakeLocks(..) => "TakeLocks",
-        Effect::ReleaseLocks(..) => "ReleaseLocks",
-        Effect::Call(_, Call::Survey) => "Survey",
-        Effect::Call(_, Call::LoadChanges { .. }) => "LoadChanges",
-        Effect::Call(_, Call::TakeOver(_)) => "TakeOver",
-        Effect::Call(_, Call::Load { known: None, .. }) => "Load",
-        Effect::Call(_, Call::Load { .. }) => "Load what has changed",
-        Effect::Call(_, Call::LoadJob { .. }) => "LoadJob",
-        Effect::Call(_, Call::FindRequests(_)) => "FindRequests",
-        Effect::Call(_, Call::Commit(_)) => "Commit",
-        Effect::Call(_, Call::Purge { .. }) => "Purge",
-        Effect::Send(..) => "Send",
-        Effect::Close(..) => "Close",
-        Effect::Answer(_, Ok(_)) => "Answer",
-        Effect::Answer(_, Err(_)) => "Answer with a refusal",
-        Effect::Publish(Publication { committed: None, .. }) => "Publish a term",
-        Effect::Publish(_) => "Publish",
-        Effect::Alert(_) => "Alert",
     }
 }

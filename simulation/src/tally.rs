@@ -15,6 +15,7 @@ kinds! {
         RowPurgedByRetention = "row purged by retention",
         RowPurgedOnRequest = "row purged on request",
         TaskOutlivesFault = "task outlives a fault of the control plane",
+        KnownJobsTakenOver = "term begun with jobs that were known",
     }
 }
 

@@ -152,6 +152,7 @@ impl World {
             Event::LocksAsked(candidate, id, call) => self.locks_asked(candidate, id, call),
             Event::AgentLeaseEnds(agent) => self.agent_lease_ends(agent),
             Event::Watches { server, generation } => self.watches(server, generation),
+            Event::Tells { server, generation } => self.tells(server, generation),
             Event::ClientActs { client } => self.client_acts(client),
             Event::ClientTires { client, handle } => self.client_tires(client, handle),
             Event::Answered { handle, answer } => self.answered(handle, *answer),

@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::calendar::{Calendar, CalendarKey, Definition};
 use crate::ids::JobUid;
 use crate::job::{self, JobKey};
-use crate::schedule::{Compiled, Context, Exclusion};
+use crate::schedule::{Compiled, Context, Exclusion, SHORTEST_EVERY, Schedule};
 use crate::time::Timestamp;
 use crate::txn::{CalendarWrite, Change};
 use crate::violation::Violations;
 
 use super::batch::{Batch, Then};
-use super::input::RequestHandle;
+use super::input::{Alert, RequestHandle};
 use super::plan::Planned;
 use super::request::{Answer, Refusal};
 use super::requests::Decided;
@@ -36,6 +36,21 @@ impl Calendars {
         let exclusion = Arc::new(Exclusion::new(&calendar.definition.dates)?);
         self.by_key.insert(calendar.key.clone(), Entry { calendar, exclusion });
         Ok(())
+    }
+
+    /// These are all that there are. What a human must hear of them.
+    pub(super) fn replace(&mut self, all: Vec<Calendar>) -> Vec<Alert> {
+        let mut before = std::mem::take(&mut self.by_key);
+        let mut alerts = Vec::new();
+        for calendar in all {
+            let key = calendar.key.clone();
+            if let Some(known) = before.remove(&key).filter(|known| known.calendar == calendar) {
+                self.by_key.insert(key, known);
+            } else if let Err(why) = self.insert(calendar) {
+                alerts.push(Alert::UnusableCalendar { calendar: key, why });
+            }
+        }
+        alerts
     }
 
     pub(super) fn find(&self, key: &CalendarKey) -> Option<&Calendar> {
@@ -62,6 +77,21 @@ impl Calendars {
         let context = Context { hash_key: Some(&hash_key), create_time, min_every, calendars: &find };
         Compiled::new(&definition.schedule, &context)
     }
+
+    /// The schedule of a job as the ledger has it. One that cannot be evaluated any more (the time zone data lost its zone)
+    /// never fires, and a human is to be told why.
+    pub(super) fn compile_stored(&self, job: &job::Job) -> (Compiled, Option<Violations>) {
+        match self.compile(&job.key, &job.definition, job.create_time, SHORTEST_EVERY) {
+            Ok(compiled) => (compiled, None),
+            Err(why) => (never(), Some(why)),
+        }
+    }
+}
+
+/// The empty schedule.
+fn never() -> Compiled {
+    Compiled::new(&Schedule::default(), &Context::preview(Timestamp::MIN))
+        .expect("because nothing is wrong with the empty schedule")
 }
 
 impl Term {

@@ -46,7 +46,7 @@ impl Engine {
             None => {}
             Some(Ok(())) => {
                 self.bar = None;
-                if self.lease.is_none() && self.candidacy.begins(now) {
+                if self.lease.is_none() && !self.lets_others_lead() && self.candidacy.begins(now) {
                     let candidacy = CandidacyId(self.next_number());
                     self.lease = Some(Lease::new(candidacy, self.config.lease, now));
                     out.push(Effect::Campaign(candidacy));

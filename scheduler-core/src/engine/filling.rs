@@ -11,6 +11,7 @@ use crate::time::{Now, Timestamp};
 use crate::txn::{Snapshot, Unreadable};
 
 use super::input::{Alert, Effect};
+use super::memory::Memory;
 use super::term::Term;
 
 /// Jobs or runs that are taken in at a time: some milliseconds' worth.
@@ -18,33 +19,39 @@ const SLICE: usize = 1_000;
 
 pub(super) struct Filling {
     term: Box<Term>,
-    watermark: Timestamp,
+    /// What the node knew before, and now learns.
+    memory: Memory,
+    /// All of it is the term's now.
+    jobs_are_in: bool,
     covered: BTreeMap<JobUid, Timestamp>,
     jobs: IntoIter<Job>,
+    /// Jobs that were read.
+    read: usize,
     unended: IntoIter<(Run, Option<Attempt>)>,
     unreadable: Vec<Unreadable>,
-    /// What is told when the term begins.
-    took_over: Alert,
 }
 
 impl Filling {
-    pub(super) fn new(mut term: Term, watermark: Timestamp, snapshot: Snapshot, out: &mut Vec<Effect>) -> Self {
-        let (jobs, unended_runs) = (snapshot.jobs.len(), snapshot.unended.len());
-        for calendar in snapshot.calendars {
-            let key = calendar.key.clone();
-            if let Err(why) = term.calendars.insert(calendar) {
-                out.push(Effect::Alert(Alert::UnusableCalendar { calendar: key, why }));
-            }
-        }
+    pub(super) fn new(
+        mut term: Term,
+        mut memory: Memory,
+        watermark: Timestamp,
+        snapshot: Snapshot,
+        out: &mut Vec<Effect>,
+    ) -> Self {
+        out.extend(memory.calendars.replace(snapshot.calendars).into_iter().map(Effect::Alert));
+        let covered = snapshot.covered.into_iter().collect();
+        memory.catch_up(watermark, &covered, snapshot.since.map(|since| since.counts).unwrap_or_default());
         term.agents.cordons = snapshot.cordons.into_iter().collect();
         for backfill in snapshot.backfills {
             term.backfills.insert(backfill);
         }
         Self {
-            took_over: Alert::TookOver { epoch: term.epoch, jobs, unended_runs },
             term: Box::new(term),
-            watermark,
-            covered: snapshot.covered.into_iter().collect(),
+            memory,
+            jobs_are_in: false,
+            covered,
+            read: snapshot.jobs.len(),
             jobs: snapshot.jobs.into_iter(),
             unended: snapshot.unended.into_iter(),
             unreadable: snapshot.unreadable,
@@ -52,14 +59,19 @@ impl Filling {
     }
 
     /// Takes a slice in; whether nothing is left.
-    pub(super) fn goes_on(&mut self, now: Now, out: &mut Vec<Effect>) -> bool {
+    pub(super) fn goes_on(&mut self, now: Now) -> bool {
         let term = &mut self.term;
         term.now = now;
         let mut room = SLICE;
         for job in self.jobs.by_ref().take(room) {
             let covered = self.covered.get(&job.uid).copied();
-            out.extend(term.take_job(job, self.watermark, covered).map(Effect::Alert));
+            self.memory.take(job, covered);
             room -= 1;
+        }
+        if room > 0 && !self.jobs_are_in {
+            self.jobs_are_in = true;
+            term.jobs = std::mem::take(&mut self.memory.jobs);
+            term.calendars = std::mem::take(&mut self.memory.calendars);
         }
         for (run, later) in self.unended.by_ref().take(room) {
             term.adopt(run, later);
@@ -71,13 +83,16 @@ impl Filling {
     /// The term, filled, and what there is to be told of it.
     pub(super) fn into_term(self, out: &mut Vec<Effect>) -> Box<Term> {
         let mut term = self.term;
+        out.extend(self.memory.unusable.into_values().map(Effect::Alert));
+        let unended_runs = term.runs.len();
         for row in self.unreadable {
             out.push(Effect::Alert(term.pass_over(row)));
         }
-        for uid in term.jobs.live().map(|entry| entry.job.uid).collect::<Vec<_>>() {
+        for uid in self.memory.retiring {
             term.may_be_complete(uid);
         }
-        out.push(Effect::Alert(self.took_over));
+        let (jobs, read) = (term.jobs.len(), self.read);
+        out.push(Effect::Alert(Alert::TookOver { epoch: term.epoch, jobs, read, unended_runs }));
         term
     }
 }

@@ -138,6 +138,7 @@ impl Engine {
         self.stats = term.stats;
         self.conflicts.clone_from(&term.conflicts);
         self.numbers = term.call_count();
+        self.begin_warming();
         for stream in term.agents.by_stream.keys() {
             out.push(Effect::Close(*stream, Closed::NotLeading));
         }

@@ -68,6 +68,8 @@ pub enum Input {
     LeaderSeen {
         instance: String,
     },
+    /// The leader says that every change of a job or calendar up to this number is in the ledger.
+    ChangesTold(i64),
     /// The process is about to end: begin nothing new, follow up what the ledger has been asked for, then give
     /// leadership up.
     Stop,
@@ -150,8 +152,10 @@ pub enum Alert {
     Disagreement(String),
     /// The ledger did not do a call; it is repeated.
     LedgerFails(String),
-    /// A new term has begun.
-    TookOver { epoch: crate::ids::Epoch, jobs: usize, unended_runs: usize },
+    /// A new term has begun, with so many jobs, of which so many had to be read.
+    TookOver { epoch: crate::ids::Epoch, jobs: usize, read: usize, unended_runs: usize },
+    /// What this node knew of jobs before it leads is not what the ledger has, as after a restore: it reads all.
+    MemoryDiffers,
     /// A stored schedule cannot be evaluated: the job does not fire.
     UnusableSchedule { job: crate::job::JobKey, why: crate::Violations },
     /// A stored calendar cannot be understood: schedules that name it do not fire.

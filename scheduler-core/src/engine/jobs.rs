@@ -62,6 +62,14 @@ impl JobEntry {
         entry
     }
 
+    /// As the ledger has it; `covered`: the last instant that a row covers, as far as rows are told.
+    pub(super) fn stored(job: Job, compiled: Compiled, watermark: Timestamp, covered: Option<Timestamp>) -> Self {
+        // What passes while a job is paused or disabled is not decided by the watermark: `catch_up` may still want it.
+        let cursor = if job.fires() { watermark.max(job.effective_from) } else { job.effective_from };
+        let cursor = covered.map_or(cursor, |last| cursor.max(last));
+        Self::new(job, compiled, cursor)
+    }
+
     /// Sets `next` from the cursor.
     pub(super) fn find_next(&mut self) {
         let fires = self.job.fires() && self.job.fires_left() != Some(0);
@@ -125,6 +133,11 @@ impl Jobs {
         self.by_uid.values().map(Box::as_ref).filter(|entry| entry.job.delete_time.is_none())
     }
 
+    /// All, deleted ones too, by uid, each with its first instant that is not decided.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Job, Option<Timestamp>)> {
+        self.by_uid.values().map(|entry| (&entry.job, entry.next))
+    }
+
     /// All, deleted ones too, by uid.
     pub(super) fn after(&self, last: Option<JobUid>) -> impl Iterator<Item = &Job> {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
@@ -149,7 +162,9 @@ impl Jobs {
         let uid = entry.job.uid;
         let replaces = match self.by_key.get(&entry.job.key).and_then(|other| self.by_uid.get(other)) {
             None => true,
-            Some(other) => other.job.delete_time.is_some() && (entry.job.delete_time.is_none() || other.job.uid < uid),
+            Some(other) => other.job.delete_time.is_some_and(|other_time| {
+                entry.job.delete_time.is_none_or(|time| (other_time, other.job.uid) < (time, uid))
+            }),
         };
         if replaces {
             self.by_key.insert(entry.job.key.clone(), uid);
@@ -159,6 +174,21 @@ impl Jobs {
         }
         entry.class = self.shared(entry.class);
         self.by_uid.insert(uid, Box::new(entry));
+    }
+
+    /// The same, or another version of one that is there.
+    pub(super) fn put(&mut self, entry: JobEntry) {
+        self.unschedule(entry.job.uid);
+        self.insert(entry);
+    }
+
+    /// Nothing is to be decided of a job up to there any more.
+    pub(super) fn pass(&mut self, uid: JobUid, decided: Timestamp) {
+        self.unschedule(uid);
+        if let Some(entry) = self.get_mut(uid) {
+            entry.cursor = entry.cursor.max(decided);
+        }
+        self.reschedule(uid);
     }
 
     fn shared(&mut self, class: Arc<Class>) -> Arc<Class> {

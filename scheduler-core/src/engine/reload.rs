@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{AttemptId, JobUid, RunId};
 use crate::job::Pause;
 use crate::run::{Attempt, Run, Trigger};
-use crate::schedule::{self, Compiled, SHORTEST_EVERY};
 use crate::time::{Boot, Timestamp};
 use crate::txn::{Call, CallId, Failure, Snapshot, Unreadable, UnreadableRow};
 
@@ -129,28 +128,12 @@ impl Term {
         }
     }
 
-    /// Takes a job into memory. One whose schedule cannot be evaluated any more (the time zone data lost its zone)
-    /// does not fire, and a human is told.
-    pub(super) fn take_job(
-        &mut self,
-        job: crate::job::Job,
-        watermark: Timestamp,
-        covered: Option<Timestamp>,
-    ) -> Option<Alert> {
-        // What passes while a job is paused or disabled is not decided by the watermark: `catch_up` may still want it.
-        let cursor = if job.fires() { watermark.max(job.effective_from) } else { job.effective_from };
-        let cursor = covered.map_or(cursor, |last| cursor.max(last));
-        match self.calendars.compile(&job.key, &job.definition, job.create_time, SHORTEST_EVERY) {
-            Ok(compiled) => {
-                self.jobs.insert(JobEntry::new(job, compiled, cursor));
-                None
-            }
-            Err(why) => {
-                let alert = Alert::UnusableSchedule { job: job.key.clone(), why };
-                self.jobs.insert(JobEntry::new(job, never(), cursor));
-                Some(alert)
-            }
-        }
+    /// Takes a job into memory.
+    fn take_job(&mut self, job: crate::job::Job, watermark: Timestamp, covered: Option<Timestamp>) -> Option<Alert> {
+        let (compiled, why) = self.calendars.compile_stored(&job);
+        let alert = why.map(|why| Alert::UnusableSchedule { job: job.key.clone(), why });
+        self.jobs.insert(JobEntry::stored(job, compiled, watermark, covered));
+        alert
     }
 
     /// Takes over an unended run: its attempt may be anywhere on its way, its agent's Inventory will tell.
@@ -253,10 +236,4 @@ struct Kept {
     live: LiveRun,
     /// Whether it waited for an agent or a slot; one that did not, and is due, is on its way through the inbox.
     waited: bool,
-}
-
-/// The empty schedule.
-fn never() -> Compiled {
-    Compiled::new(&schedule::Schedule::default(), &schedule::Context::preview(Timestamp::MIN))
-        .expect("because nothing is wrong with the empty schedule")
 }

@@ -15,6 +15,7 @@ use super::batch::Batch;
 use super::config::{BATCH_MAX, Config};
 use super::filling::Filling;
 use super::input::{Alert, CandidacyId, Effect};
+use super::memory::Memory;
 use super::random::Random;
 use super::request::Stats;
 use super::term::{Beginning, Term};
@@ -49,8 +50,9 @@ pub fn restored(config: Config, took_over: &TookOver, snapshot: Snapshot, now: N
     };
     let mut told = Vec::new();
     let term = Term::new(Arc::new(config), now, beginning);
-    let mut filling = Filling::new(term, took_over.watermark, snapshot, &mut told);
-    while !filling.goes_on(now, &mut told) {}
+    let memory = Memory::new(took_over.watermark);
+    let mut filling = Filling::new(term, memory, took_over.watermark, snapshot, &mut told);
+    while !filling.goes_on(now) {}
     let mut term = filling.into_term(&mut told);
     let alerts = told.into_iter().filter_map(|effect| match effect {
         Effect::Alert(Alert::TookOver { .. }) => None,

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use crate::schedule;
-use crate::txn::{Call, CallId, Done, Election, Failure, Snapshot, TakeOver, TookOver};
+use crate::txn::{Call, CallId, Done, Election, Failure, Known, Snapshot, TakeOver, TookOver};
 
 use super::config::{LEDGER_RETRY, MAX_CLOCK_SKEW};
 use super::filling::Filling;
 use super::input::{Alert, Effect, ProofId};
+use super::memory::Memory;
 use super::random::Random;
 use super::request::Stats;
 use super::term::{Beginning, Term};
@@ -48,15 +49,21 @@ impl Engine {
     pub(super) fn took_over(&mut self, result: Result<Done, Failure>, out: &mut Vec<Effect>) {
         match result {
             Ok(Done::TookOver(took_over)) => {
-                let call = CallId(self.next_number());
-                let entered_since = took_over.watermark.saturating_sub(MAX_CLOCK_SKEW);
-                out.push(Effect::Call(call, Call::Load { epoch: took_over.epoch, entered_since, known: None }));
-                self.phase = Phase::Loading { call, took_over, filling: None };
+                self.stop_reading();
+                let known = self.warming.memory.known();
+                self.load(took_over, known, out);
             }
             Ok(_) => {}
             Err(Failure::LaterElection(found)) => self.doubt_election(found, out),
             Err(failure) => self.begin_again(&failure, out),
         }
+    }
+
+    fn load(&mut self, took_over: TookOver, known: Option<Known>, out: &mut Vec<Effect>) {
+        let call = CallId(self.next_number());
+        let entered_since = took_over.watermark.saturating_sub(MAX_CLOCK_SKEW);
+        out.push(Effect::Call(call, Call::Load { epoch: took_over.epoch, entered_since, known }));
+        self.phase = Phase::Loading { call, took_over, filling: None };
     }
 
     /// Whether this node's key lives, and at which revision: what follows from the ledger's election hangs on that.
@@ -85,7 +92,14 @@ impl Engine {
     pub(super) fn loaded(&mut self, took_over: &TookOver, result: Result<Done, Failure>, out: &mut Vec<Effect>) {
         match result {
             Ok(Done::Loaded(snapshot)) => {
-                let begun = self.begin_filling(took_over, *snapshot, out);
+                let mut memory = self.take_memory();
+                if snapshot.since.is_none() {
+                    memory = Memory::new(took_over.watermark);
+                } else if !memory.agrees_with(&snapshot, took_over.watermark) {
+                    out.push(Effect::Alert(Alert::MemoryDiffers));
+                    return self.load(took_over.clone(), None, out);
+                }
+                let begun = self.begin_filling(took_over, memory, *snapshot, out);
                 if let Phase::Loading { filling, .. } = &mut self.phase {
                     *filling = begun;
                 }
@@ -104,6 +118,7 @@ impl Engine {
     fn begin_filling(
         &mut self,
         took_over: &TookOver,
+        memory: Memory,
         snapshot: Snapshot,
         out: &mut Vec<Effect>,
     ) -> Option<Box<Filling>> {
@@ -119,13 +134,13 @@ impl Engine {
             conflicts: self.conflicts.clone(),
         };
         let term = Term::new(Arc::clone(&self.config), self.now, beginning);
-        Some(Box::new(Filling::new(term, took_over.watermark, snapshot, out)))
+        Some(Box::new(Filling::new(term, memory, took_over.watermark, snapshot, out)))
     }
 
     /// Goes on making the memory of a term; when that is done, the term begins.
     pub(super) fn fill(&mut self, out: &mut Vec<Effect>) {
         let Phase::Loading { filling: Some(filling), .. } = &mut self.phase else { return };
-        if filling.goes_on(self.now, out)
+        if filling.goes_on(self.now)
             && let Phase::Loading { filling: Some(filling), .. } = std::mem::replace(&mut self.phase, Phase::Standby)
         {
             self.begin_term(*filling, out);

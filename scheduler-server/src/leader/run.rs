@@ -152,6 +152,7 @@ impl Loop {
             }
             self.glance.send_replace(Glance {
                 leading: self.engine.is_leading(),
+                jobs_known: self.engine.jobs_known(),
                 ledger_fails: self.engine.ledger_fails(),
                 skew: self.engine.skew(),
                 stats: self.engine.stats(),
@@ -435,8 +436,11 @@ fn tell(alert: &Alert) {
             tracing::error!(%calendar, %why, "a calendar cannot be understood");
         }
         Alert::UnusableSchedule { job, why } => tracing::error!(%job, %why, "a schedule cannot be evaluated"),
-        Alert::TookOver { epoch, jobs, unended_runs } => {
-            tracing::info!(%epoch, jobs, unended_runs, "leading");
+        Alert::TookOver { epoch, jobs, read, unended_runs } => {
+            tracing::info!(%epoch, jobs, read, unended_runs, "leading");
+        }
+        Alert::MemoryDiffers => {
+            tracing::warn!("what this node knew of the jobs is not what the ledger has, which it reads all of now");
         }
         Alert::Unreadable { row, why } => {
             tracing::error!(%row, %why, "a row of the ledger cannot be read; what it is about is left alone");

@@ -1,5 +1,5 @@
-//! Follows whoever leads, as long as another node does: to find it dead before its lease ends, and to know when it is
-//! silent (PROTOCOL.md, rules 14 and 22). What is found is handed to the engine, which judges it.
+//! Follows whoever leads, as long as another node does: to find it dead before its lease ends, to know when it is silent, and to
+//! hear which changes are in the ledger (PROTOCOL.md, rules 12, 14 and 22). What is found is handed to the engine, which judges it.
 
 use std::time::Duration;
 
@@ -103,6 +103,11 @@ impl Watch<'_> {
             self.tell(Message::Input(died)).await;
         }
         let lives = matches!(sight, Sight::Says { instance: said, .. } if said == instance);
+        if let Sight::Says { changes: Some(changes), .. } = sight
+            && lives
+        {
+            self.tell(Message::Input(Input::ChangesTold(*changes))).await;
+        }
         self.heard |= lives;
         self.doubt(!lives).await;
     }
@@ -130,7 +135,7 @@ impl Stream {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.read.drain(..=end).collect();
                 return match serde_json::from_slice::<Line>(&line) {
-                    Ok(Line { instance, epoch, .. }) => Sight::Says { instance, epoch },
+                    Ok(Line { instance, epoch, changes, .. }) => Sight::Says { instance, epoch, changes },
                     Err(_) => Sight::Nothing,
                 };
             }

@@ -8,8 +8,8 @@ use scheduler_core::ids::Epoch;
 /// What is seen at an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Sight {
-    /// A process says who it is, and in which epoch it leads.
-    Says { instance: String, epoch: Option<Epoch> },
+    /// A process says who it is, in which epoch it leads, and up to which number all changes are in the ledger.
+    Says { instance: String, epoch: Option<Epoch>, changes: Option<i64> },
     /// It has ended the stream itself: it stops, and gives leadership up.
     Leaves,
     /// The stream broke: by the end of the process, or on the way.
@@ -35,7 +35,7 @@ impl Vigil {
     /// The epoch of the leader that is dead by this; it is told once.
     pub(super) fn sees(&mut self, sight: &Sight) -> Option<Epoch> {
         match sight {
-            Sight::Says { instance, epoch } if *instance == self.instance => {
+            Sight::Says { instance, epoch, .. } if *instance == self.instance => {
                 self.led = *epoch;
                 None
             }
@@ -56,7 +56,7 @@ mod tests {
     const EPOCH: Epoch = Epoch(7);
 
     fn says(instance: &str, epoch: Option<Epoch>) -> Sight {
-        Sight::Says { instance: instance.to_owned(), epoch }
+        Sight::Says { instance: instance.to_owned(), epoch, changes: None }
     }
 
     fn found(sights: &[Sight]) -> Vec<Option<Epoch>> {

@@ -313,6 +313,12 @@ impl World {
                     job.definition = definition.into();
                 }
             }
+            (Some(Done::Loaded(snapshot)), Some(Plant::CountsUnread)) => {
+                snapshot.since.iter_mut().for_each(|since| since.counts.clear());
+            }
+            (Some(Done::Surveyed(survey)), Some(Plant::TimersAhead)) => {
+                survey.watermark = survey.watermark.map(|time| time.saturating_add(Duration::from_secs(2)));
+            }
             (Some(Done::FoundRequests(found)), Some(Plant::RequestsForgotten)) => found.clear(),
             _ => {}
         }

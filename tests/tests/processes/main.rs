@@ -32,6 +32,7 @@ mod postgres;
 mod refusals;
 mod secrets;
 mod server_killed;
+mod standbys;
 mod stopping;
 mod tokens;
 mod trust;

@@ -19,7 +19,7 @@ use crate::self_made::SelfMade;
 struct Leader {
     process: JoinSet<()>,
     _epoch: watch::Sender<Option<Epoch>>,
-    _changes: watch::Sender<Option<i64>>,
+    changes: watch::Sender<Option<i64>>,
     drain: CancellationToken,
     port: u16,
 }
@@ -38,7 +38,7 @@ impl Leader {
         let router = Router::new().route(PRESENCE, get(async move || presence.show()));
         let mut process = JoinSet::new();
         process.spawn(http::serve(listener, tls, router, http::Limits::default(), drain.clone()));
-        Self { process, _epoch: tells, _changes: changes, drain, port }
+        Self { process, _epoch: tells, changes, drain, port }
     }
 
     /// `kill -9`, as far as others see it.
@@ -176,5 +176,19 @@ async fn a_leader_that_was_never_heard_is_not_doubted() {
     let mut standby = Standby::following("first", 1);
     for _ in 0..3 {
         assert!(matches!(standby.hears().await, Message::Doubted(None)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_leader_tells_of_changes_reaches_the_engine_and_what_another_process_tells_does_not() {
+    let leader = Leader::start("first", Some(7)).await;
+    let mut standby = Standby::following("first", leader.port);
+    while !matches!(standby.hears().await, Message::Input(Input::ChangesTold(8))) {}
+    leader.changes.send_replace(Some(9));
+    while !matches!(standby.hears().await, Message::Input(Input::ChangesTold(9))) {}
+    let other = Leader::start("second", Some(7)).await;
+    let mut standby = Standby::following("first", other.port);
+    for _ in 0..3 {
+        assert!(!matches!(standby.hears().await, Message::Input(Input::ChangesTold(_))));
     }
 }
