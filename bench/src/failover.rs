@@ -5,11 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
-use punctual_tests::{
-    Audit, Cluster, Leader, Load, Parts, Records, Run, Witness, folder, job, noop, now, recorded, until,
-};
+use punctual_tests::{Audit, Cluster, Leader, Load, Parts, Records, Witness, folder, job, noop, now, recorded};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -84,7 +81,8 @@ pub(crate) fn run(size: &Size) -> Result<()> {
     }
     let rest = &cluster.nodes[0].rest;
     let closed = load.close(rest);
-    println!("{}", Audit { rest, load: &load, records: &Records::default(), witness: &witness, closed }.verdict());
+    let (records, forgotten) = (&Records::default(), &[]);
+    println!("{}", Audit { rest, load: &load, records, witness: &witness, closed, forgotten }.verdict());
     Ok(())
 }
 
@@ -117,7 +115,7 @@ fn lose(cluster: &mut Cluster, loss: Loss) -> i64 {
         Loss::Stopped => cluster.nodes[node].process().signal(Signal::TERM),
     }
     let lost = now();
-    let dispatched = next_dispatch(cluster, other, epoch, lost);
+    let dispatched = cluster.next_dispatch(other, epoch, lost);
     match loss {
         Loss::Frozen => cluster.nodes[node].process().signal(Signal::CONT),
         Loss::Killed | Loss::Stopped => {
@@ -126,15 +124,4 @@ fn lose(cluster: &mut Cluster, loss: Loss) -> i64 {
         }
     }
     (dispatched - lost).num_microseconds().unwrap_or(i64::MAX)
-}
-
-/// When the first attempt of a later epoch was started.
-fn next_dispatch(cluster: &Cluster, asked: usize, epoch: i64, lost: DateTime<Utc>) -> DateTime<Utc> {
-    let rest = &cluster.nodes[asked].rest;
-    let since = (lost - TimeDelta::seconds(1)).format("%Y-%m-%dT%H:%M:%S%.6fZ");
-    let is_later = |run: &Run| i64::try_from(run.fencing_token() >> 20).is_ok_and(|of| of > epoch);
-    until("a dispatch by another leader", PATIENCE, || {
-        let runs = rest.pages(&format!("/runs?scheduledAfter={since}&pageSize=1000"));
-        runs.iter().filter(|run| is_later(run)).filter_map(|run| run.start_time).min()
-    })
 }

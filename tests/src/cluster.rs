@@ -89,7 +89,7 @@ impl Cluster {
     /// Who leads, as this node knows.
     #[track_caller]
     pub fn leader(&self, asked: usize) -> Leader {
-        until("a leader", 30, || {
+        until("a leader", 60, || {
             let answer = self.nodes[asked].rest.try_call("GET", "/api/v1/scheduler/status", &[], None).ok()?;
             let status = answer.json();
             let node = status["leader"]["nodeId"].as_str()?.strip_prefix("node-")?.parse().ok()?;

@@ -30,11 +30,12 @@ mod rest;
 mod runs;
 mod server;
 mod tools;
+mod trial;
 mod until;
 mod witness;
 
 pub use agent::Agent;
-pub use audit::{Audit, Verdict};
+pub use audit::{Audit, Forgotten, Verdict};
 pub use authority::Authority;
 pub use cli::{Cli, Said};
 pub use clock::now;
@@ -56,6 +57,7 @@ pub use rest::{Answer, Heard, Rest};
 pub use runs::{Attempt, Run, assert_no_gap};
 pub use server::Server;
 pub use tools::{grpcurl, node, python, root, sqlite};
+pub use trial::Trial;
 pub use until::until;
 pub use witness::{Witness, lives};
 

@@ -6,8 +6,10 @@ mod clients;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::{Rest, Witness, job, noop, now, shell, until};
+use crate::{Heard, Rest, Witness, job, noop, now, shell, until};
 
+#[cfg(test)]
+pub(crate) use clients::Asked;
 pub use clients::{Clients, Records};
 pub(crate) use clients::{Edit, Pause, Trigger};
 
@@ -87,7 +89,7 @@ impl Load {
                 // Those of which a busy machine misses many.
                 0 => json!({ "misfireGraceTime": "0.05s", "maxInstances": 2 }),
                 1 => json!({ "coalesce": false, "misfireGraceTime": "0.05s", "maxInstances": 2 }),
-                2 => json!({ "coalesce": false, "overlapPolicy": "QUEUE", "maxQueued": 1_000 }),
+                2 => json!({ "coalesce": false, "overlapPolicy": "QUEUE", "maxQueued": 20 }),
                 _ => json!({ "maxInstances": 3 }),
             };
             load.add(rest, &format!("noop-{number}"), 100, noop(), more);
@@ -130,13 +132,26 @@ impl Load {
         until("every job to have run well once", 60, || self.jobs.iter().all(has_succeeded).then_some(()));
     }
 
+    /// Their ids are free again.
+    #[track_caller]
+    pub fn delete(&self, rest: &Rest) {
+        for job in &self.jobs {
+            rest.call("DELETE", &format!("/jobs/{}", job.id), None).ok();
+        }
+    }
+
     /// Lets nothing more fire, and waits for the end of all runs. Answers when that was asked for: what was due before has
     /// to be in the ledger.
     #[track_caller]
     pub fn close(&self, rest: &Rest) -> DateTime<Utc> {
         let closed = now();
         for job in self.jobs.iter().filter(|job| job.every.is_some()) {
-            rest.act(&job.id, "pause");
+            let path = format!("/jobs/{}/action", job.id);
+            // The leader may change at any time; a pause can be repeated.
+            until("a pause", 60, || match rest.ask("POST", &path, &json!({ "action": "pause" })) {
+                Heard::Done(_) => Some(()),
+                Heard::NotDone | Heard::Nothing => None,
+            });
         }
         until("the end of all runs", 120, || {
             rest.pages("/runs?states=PENDING&states=RUNNING&pageSize=1000").is_empty().then_some(())

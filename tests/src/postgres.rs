@@ -172,6 +172,28 @@ impl Postgres {
         String::from_utf8_lossy(&said.stdout).trim().to_owned()
     }
 
+    /// A backup, as pg_dump makes it, which empties the database before it fills it.
+    #[track_caller]
+    pub fn dump(&self) -> Vec<u8> {
+        let mut dump = Command::new(self.programs.join("pg_dump"));
+        let said = dump.args(["--clean", "--if-exists", "--dbname", &self.url()]).output();
+        let said = said.expect("because pg_dump comes with Postgres");
+        assert!(said.status.success(), "pg_dump: {}", String::from_utf8_lossy(&said.stderr));
+        said.stdout
+    }
+
+    /// Puts a backup back. Nobody else may use the database.
+    #[track_caller]
+    pub fn restore(&self, dump: &[u8]) {
+        let path = self.folder.path().join("dump.sql");
+        fs::write(&path, dump).expect("because the folder is ours");
+        own(&path);
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", &self.url(), "--file"]).arg(&path);
+        let said = psql.output().expect("because psql comes with Postgres");
+        assert!(said.status.success(), "psql: {}", String::from_utf8_lossy(&said.stderr));
+    }
+
     fn shell(&self, text: &str) -> Command {
         let mut command = Command::new(self.programs.join("psql"));
         command.args(["--no-psqlrc", "--quiet", "--dbname", &self.url(), "--command", text]);

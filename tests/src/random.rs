@@ -19,7 +19,12 @@ impl Random {
             Err(_) => RandomState::new().hash_one(()),
         };
         println!("{SEED}={seed}");
-        Self { state: seed }
+        Self::from(seed)
+    }
+
+    /// One of these.
+    pub fn one_of<'t, T>(&mut self, those: &'t [T]) -> &'t T {
+        &those[self.below(those.len() as u64) as usize]
     }
 
     /// Less than `end`.
@@ -40,5 +45,11 @@ impl Random {
     /// Another source, for a thread of its own.
     pub fn fork(&mut self) -> Self {
         Self { state: self.below(u64::MAX) }
+    }
+}
+
+impl From<u64> for Random {
+    fn from(seed: u64) -> Self {
+        Self { state: seed }
     }
 }

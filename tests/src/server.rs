@@ -117,6 +117,23 @@ impl Server {
         });
     }
 
+    /// Starts it as a supervisor does: again, whenever it ends because it does not reach in time what it needs.
+    #[track_caller]
+    pub fn start_again_and_again(&mut self) {
+        self.launch();
+        until("a server that is ready", 60, || {
+            if self.process().status().is_some() {
+                self.launch();
+            }
+            self.rest.try_call("GET", "/readyz", &[], None).ok().filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Whether it has been started, and has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.status().is_none())
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.process().kill();

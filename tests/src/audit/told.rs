@@ -26,11 +26,14 @@ pub(super) struct Told {
     pub(super) ends: BTreeSet<Key>,
     /// The last of each job and slot, in the order in which tasks started.
     tokens: BTreeMap<(String, u64), u64>,
+    /// The run of each fire.
+    fires: HashMap<(String, DateTime<Utc>), String>,
 }
 
 impl Told {
     pub(super) fn read(witness: &Witness, wrong: &mut Wrongs) -> Self {
-        let mut told = Self { starts: HashMap::new(), ends: BTreeSet::new(), tokens: BTreeMap::new() };
+        let mut told =
+            Self { starts: HashMap::new(), ends: BTreeSet::new(), tokens: BTreeMap::new(), fires: HashMap::new() };
         for line in witness.lines() {
             let key = (line[2].clone(), line[3].parse().expect("a number"));
             match line[0].as_str() {
@@ -59,6 +62,10 @@ impl Told {
         };
         let last = self.tokens.insert((start.job_id.clone(), start.slot), start.token);
         wrong.unless(last < Some(start.token), || format!("tokens do not grow: {last:?}, then {line:?}"));
+        let fire = (start.job_id.clone(), start.scheduled_time);
+        if let Some(run) = self.fires.insert(fire, key.0.clone()) {
+            wrong.unless(run == key.0, || format!("a fire was executed as two runs: {run}, {line:?}"));
+        }
         let other = self.starts.insert(key, start);
         wrong.unless(other.is_none(), || format!("started twice: {other:?}, {line:?}"));
     }

@@ -17,6 +17,8 @@ pub struct Verdict {
     runs: BTreeMap<String, usize>,
     pub(super) fires: usize,
     pub(super) started: usize,
+    /// Of these, what the ledger knew, and does not any more.
+    pub(super) forgotten: usize,
     lost: usize,
     never_started: usize,
     triggers: usize,
@@ -38,6 +40,11 @@ impl Wrongs {
 
     pub(super) fn add(&mut self, what: String) {
         self.0.push(what);
+    }
+
+    #[cfg(test)]
+    pub(super) fn any(&self, is_it: impl Fn(&str) -> bool) -> bool {
+        self.0.iter().any(|wrong| is_it(wrong))
     }
 
     pub(super) fn extend(&mut self, what: impl IntoIterator<Item = String>) {
@@ -63,6 +70,11 @@ impl Verdict {
         self.never_started += run.attempts.iter().filter(|attempt| attempt.not_started).count();
     }
 
+    /// How many executions the ledger knew, and does not any more.
+    pub fn forgotten(&self) -> usize {
+        self.forgotten
+    }
+
     pub fn is_right(&self) -> bool {
         self.wrong.0.is_empty()
     }
@@ -86,13 +98,14 @@ impl Verdict {
 
 impl Display for Verdict {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { wrong, runs, fires, started, lost, never_started, triggers, edits, pauses, unanswered, not_done } =
-            self;
+        let Self { wrong, runs, fires, started, forgotten, lost, never_started, .. } = self;
+        let Self { triggers, edits, pauses, unanswered, not_done, .. } = self;
         let states: Vec<String> = runs.iter().map(|(state, count)| format!("{count} {state}")).collect();
         writeln!(f, "  {fires} fires; runs: {}", states.join(", "))?;
         writeln!(
             f,
-            "  {started} processes started; attempts among theirs: {lost} LOST, of which {never_started} never started"
+            "  {started} processes started, {forgotten} of which the ledger has forgotten; attempts at that: {lost} LOST, \
+             {never_started} of which never started"
         )?;
         writeln!(
             f,

@@ -39,8 +39,8 @@ fn the_ledger_and_an_independent_witness_agree_after_hundreds_of_kills() {
     let Cluster { server, server_kills, agent_kills, .. } = &cluster;
     load.await_success(&server.rest);
     let closed = load.close(&server.rest);
-    let audit = Audit { rest: &server.rest, load: &load, records: &records, witness: &witness, closed };
-    let verdict = audit.verdict();
+    let (rest, forgotten) = (&server.rest, &[]);
+    let verdict = Audit { rest, load: &load, records: &records, witness: &witness, closed, forgotten }.verdict();
     println!("{server_kills} kills of the server, {agent_kills} of the agent:");
     verdict.assert_right();
     if kills >= KILLS {

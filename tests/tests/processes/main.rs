@@ -16,6 +16,7 @@ mod deploy;
 mod doors;
 mod encrypted;
 mod ends;
+mod faults;
 mod fenced;
 mod fires;
 mod floods;
