@@ -31,8 +31,9 @@ impl Engine {
     pub(super) fn surveyed(&mut self, id: CallId, result: &Result<Done, Failure>, out: &mut Vec<Effect>) -> bool {
         let pause = if self.is_leading() { MEASURE_EVERY } else { SURVEY_EVERY };
         let was_one = self.candidacy.surveyed(id, result, self.now.boot, pause, &mut self.clock);
-        let machine = self.clock.judge_machine().filter(|_| was_one);
-        out.extend(machine.map(|machine| Effect::Alert(Alert::MachineClock(machine))));
+        if was_one {
+            out.extend(self.clock.judge_machine().map(|machine| Effect::Alert(Alert::MachineClock(machine))));
+        }
         was_one
     }
 

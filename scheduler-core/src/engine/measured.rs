@@ -73,7 +73,7 @@ mod tests {
         let slow = answer(1_000, 1_800, 1_800);
         assert_eq!(wrong_by(slow), 400_000);
         let quick = slow.narrowed(answer(2_000, 2_001, 2_002));
-        assert_eq!(wrong_by(quick), 0);
+        assert!(wrong_by(quick).abs() <= 1_000, "{} µs", wrong_by(quick));
         for read in [12_000, 12_600, 13_000] {
             let after = quick.narrowed(answer(12_000, read, 13_000));
             assert!(wrong_by(after).abs() <= 7_000, "{} µs after 11 s", wrong_by(after));

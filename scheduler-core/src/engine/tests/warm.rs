@@ -277,11 +277,11 @@ fn a_standby_that_cannot_read_a_row_reads_all_when_it_leads() {
 #[test]
 fn a_node_that_knows_nothing_leaves_leading_to_others_until_it_knows_the_jobs_but_not_for_ever() {
     let starting = || {
-        let ledger = Ledger { ahead: seconds(6), ..Ledger::default() };
+        let ledger = Ledger { ahead: 6_000_000, ..Ledger::default() };
         let mut world = World::of("n2", Some(LEASE), World::in_cluster().now, ledger);
         assert_eq!(world.candidacy, None, "its clock is wrong");
         world.input(a_peer());
-        world.ledger.ahead = seconds(0);
+        world.ledger.ahead = 0;
         world.pass(seconds(2));
         world
     };
