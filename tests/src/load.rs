@@ -107,7 +107,11 @@ impl Load {
         // More than any test enters: what retention has deleted cannot be accounted for.
         more["retention"] = json!({ "maxRuns": 10_000_000 });
         let is_witnessed = task != noop();
-        let created = rest.create(&job(id, task, more));
+        let (path, job) = (format!("/jobs?requestId={}-{id}", now().timestamp_millis()), job(id, task, more));
+        let created = until("a job", 60, || match rest.ask("POST", &path, &job) {
+            Heard::Done(created) => Some(created),
+            Heard::NotDone | Heard::Nothing => None,
+        });
         self.jobs.push(Job {
             id: id.to_owned(),
             every: (every_ms > 0).then(|| TimeDelta::milliseconds(every_ms.into())),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use ureq::http::Request;
 
-use crate::Run;
+use crate::{Run, until};
 
 const API: &str = "/api/v1/scheduler";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -113,9 +113,11 @@ impl Rest {
         }
     }
 
+    /// What is not available is asked for again for a while, as clients do.
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
-        self.call("GET", path, None).ok()
+        until("an answer to a read", 20, || Some(self.call("GET", path, None)).filter(|answer| answer.status != 503))
+            .ok()
     }
 
     /// Creates a job, and answers it.
