@@ -11,6 +11,7 @@ mod cluster;
 mod dev;
 mod instructions;
 mod need;
+mod soak;
 mod step;
 mod test;
 mod tool;
@@ -21,6 +22,8 @@ usage: cargo xtask <command>
   dev [-- ARGS]   builds and runs `scheduler-server dev ARGS`: one node with an embedded agent
   cluster         runs three servers, three members of etcd, Postgres and two agents to play with,
                   and prints their addresses and what to try
+  soak [ARGS]     does harm to such a cluster under load, at random, and judges what has come of it:
+                  --minutes N (default 10), --seed S
   test [ARGS]     gets what the tests need, then runs every test; ARGS go to `cargo nextest run`
                   and leave the doc tests out (for example: -E 'package(ledger)')
   bench [NAME]    runs all benchmarks or one, in release builds
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match Chore::parse(&args) {
         Some(Chore::Dev(args)) => dev::run(args),
         Some(Chore::Cluster) => cluster::run(),
+        Some(Chore::Soak(args)) => soak::run(args),
         Some(Chore::Test(args)) => test::run(args),
         Some(Chore::Bench(name)) => bench::run(name),
         Some(Chore::Instructions { write }) => instructions::run(write),
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
 enum Chore<'a> {
     Dev(&'a [String]),
     Cluster,
+    Soak(&'a [String]),
     Test(&'a [String]),
     Bench(Option<&'a str>),
     Instructions { write: bool },
@@ -76,6 +81,7 @@ impl<'a> Chore<'a> {
         match (command.as_str(), rest) {
             ("dev", args) => Some(Self::Dev(args)),
             ("cluster", []) => Some(Self::Cluster),
+            ("soak", args) => Some(Self::Soak(args)),
             ("test", args) => Some(Self::Test(args)),
             ("bench", []) => Some(Self::Bench(None)),
             ("bench", [name]) if name == "instructions" => Some(Self::Instructions { write: false }),

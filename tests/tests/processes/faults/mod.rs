@@ -9,6 +9,7 @@ mod etcd;
 mod leaders;
 mod ledger;
 mod postgres;
+mod soak;
 
 use std::time::Duration;
 
