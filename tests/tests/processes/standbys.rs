@@ -1,7 +1,7 @@
 //! Nodes that stand by know the jobs before they lead, and lead by what has become of them since.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_tests::{Cluster, Leader, Server, folder, job, noop, now, until};
+use punctual_tests::{Cluster, Leader, Parts, Server, folder, job, noop, now, until};
 use serde_json::json;
 
 const NODES: usize = 3;
@@ -38,7 +38,7 @@ fn jobs_read(server: &Server) -> Option<usize> {
 #[test]
 fn a_node_that_stood_by_leads_by_the_latest_definitions_and_reads_no_others() {
     let folder = folder();
-    let Some(mut cluster) = Cluster::start(folder.path(), NODES, &[]) else { return };
+    let Some(mut cluster) = Cluster::start(folder.path(), Parts::default(), &[]) else { return };
     cluster.stand(0, NODES);
     let Leader { node: leader, .. } = cluster.leader(0);
     let standby = cluster.other(leader);

@@ -164,7 +164,9 @@ impl Scene {
         let rest = &self.cluster.nodes[self.cluster.terms().last().expect("a leader").node].rest;
         self.load.await_success(rest);
         let closed = self.load.close(rest);
-        Audit { rest, load: &self.load, records: &records, witness: &self.witness, closed }.verdict().assert_right();
+        Audit { rest, load: &self.load, records: &records, witness: &self.witness, closed, forgotten: &[] }
+            .verdict()
+            .assert_right();
     }
 }
 
