@@ -110,7 +110,7 @@ fn leaders_and_agents_with_wrong_clocks_start_tasks_at_the_ledgers_instants() {
         let told = until("the leader to know how its agents' clocks are", 30, || {
             Some(metrics(&cluster.nodes[leader])).filter(|told| told.contains("punctual_agent_clock_offset_seconds{"))
         });
-        for agent in ["a", "b"] {
+        for agent in ["agent-0", "agent-1"] {
             let line = format!("punctual_agent_clock_offset_seconds{{agent=\"{agent}\"}} 3");
             assert!(told.contains(&line), "no line {line} in {told}");
         }

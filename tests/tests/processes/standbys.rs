@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_tests::{Cluster, Leader, Parts, Server, folder, job, noop, now, until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NODES: usize = 3;
 /// Jobs that nothing becomes of.
@@ -31,8 +31,9 @@ fn jobs_known(server: &Server) -> Option<usize> {
 /// How many jobs it had to read for the term that it has begun last.
 fn jobs_read(server: &Server) -> Option<usize> {
     let log = server.log();
-    let began = log.lines().rfind(|line| line.contains("leading epoch="))?;
-    began.split_whitespace().find_map(|word| word.strip_prefix("read="))?.parse().ok()
+    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let began = lines.map(|line| line["fields"].clone()).find(|told| told["message"] == "leading")?;
+    usize::try_from(began["read"].as_u64()?).ok()
 }
 
 #[test]
