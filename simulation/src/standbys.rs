@@ -66,7 +66,7 @@ impl World {
             expected.clone().find(other).map(|(job, next)| format!("{:?}, not {job:?}, {next:?}", known.get(&job.uid)));
         let is_there = |uid: JobUid| all.iter().any(|(job, _)| job.uid == uid);
         let gone =
-            known.keys().find(|uid| !is_there(**uid) && !is_changed(*uid)).map(|uid| format!("{uid}, which is gone"));
+            known.keys().find(|uid| !is_there(**uid) && !is_changed(uid)).map(|uid| format!("{uid}, which is gone"));
         self.tally.count("check", Check::KnownJobsTakenOver.name());
         if let Some(wrong) = wrong.or(gone) {
             self.broken(Promise::P1, format!("server {s} knows {wrong}"));

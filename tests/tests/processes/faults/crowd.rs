@@ -52,5 +52,5 @@ fn is_urgent(run: &Run) -> bool {
     run.job_id
         .strip_prefix("due-")
         .and_then(|number| number.parse().ok())
-        .is_some_and(|number: usize| number % URGENT == 0)
+        .is_some_and(|number: usize| number.is_multiple_of(URGENT))
 }
