@@ -107,7 +107,8 @@ impl Load {
         // More than any test enters: what retention has deleted cannot be accounted for.
         more["retention"] = json!({ "maxRuns": 10_000_000 });
         let is_witnessed = task != noop();
-        let (path, job) = (format!("/jobs?requestId={}-{id}", now().timestamp_millis()), job(id, task, more));
+        // One that is asked for again is the same one.
+        let (path, job) = (format!("/jobs?requestId={:x}", now().timestamp_micros()), job(id, task, more));
         let created = until("a job", 60, || match rest.ask("POST", &path, &job) {
             Heard::Done(created) => Some(created),
             Heard::NotDone | Heard::Nothing => None,

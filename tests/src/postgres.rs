@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Signal, getuid};
 
 use crate::tools::missing;
-use crate::{Host, Port, Process, until};
+use crate::{Host, Port, Process, lives, until};
 
 /// Postgres refuses to be run by root; this user (`nobody`) is on every machine.
 const SOMEBODY: u32 = 65_534;
@@ -84,16 +84,21 @@ impl Postgres {
     }
 
     /// `kill -9` of all that it is.
+    #[track_caller]
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("because the test knows that its Postgres runs");
         let children = children(process.pid());
         process.kill();
-        // They would see the end of their parent, and end: but when?
-        for child in children {
+        // They would see the end of their parent, and end: but when? Until then the memory that they share is in the way of the
+        // next start.
+        for &child in &children {
             if let Some(pid) = rustix::process::Pid::from_raw(child) {
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
             }
         }
+        until("the end of all that Postgres was", 10, || {
+            (!children.iter().any(|&child| lives(child.cast_unsigned()))).then_some(())
+        });
     }
 
     /// Starts it again, and waits until it takes connections.

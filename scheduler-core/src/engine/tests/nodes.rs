@@ -49,7 +49,7 @@ fn a_node_that_cannot_reach_the_ledger_does_not_stand() {
     assert!(world.alerts.contains(&Alert::DoesNotStand(Bar::Ledger)));
     assert!(world.engine.ledger_fails(), "whoever asks whether it can serve is told");
     world.ledger_catches_up();
-    world.input(Input::ChangesTold(0));
+    world.input(Input::ChangesTold(1));
     world.pass(seconds(1));
     assert!(world.candidacy.is_some(), "it stands again");
     assert!(!world.engine.ledger_fails());
