@@ -204,13 +204,20 @@ impl LockTable {
         }
     }
 
-    /// Its lease has ended: the locks are gone, and answers about them are about nothing.
+    /// Its lease has ended: the locks are gone, and answers about them are about nothing. Who was asked for all locks before may
+    /// still have seen these.
     pub(super) fn forget(&mut self, instance: AgentInstance) {
         let its = self.by_name.iter().filter(|(_, lock)| lock.holder.instance == instance);
         for name in its.map(|(name, _)| *name).collect::<Vec<_>>() {
             self.remove(name);
         }
-        self.calls.retain(|_, call| !matches!(call, LockCall::Take(of, _) if *of == instance));
+        let is_about_it = |call: &LockCall| match call {
+            LockCall::Read => true,
+            LockCall::Take(of, _) => *of == instance,
+            LockCall::Release(_) => false,
+        };
+        self.calls.retain(|_, call| !is_about_it(call));
+        self.is_asked_for = false;
     }
 
     /// Idle locks whose time is up are given up.

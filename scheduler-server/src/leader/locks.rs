@@ -48,6 +48,11 @@ pub(super) async fn release(
 }
 
 fn unanswered(what: &'static str, error: &Error) -> Option<Input> {
-    tracing::warn!(what, %error, "the coordinator does not do what it is asked about locks; asking again");
+    let told = "the coordinator does not do what it is asked about locks; asking again";
+    match error {
+        // A node without its coordinator says so once, and asks often.
+        Error::NotLeading(_) | Error::Unreachable(_) => tracing::debug!(what, %error, "{told}"),
+        Error::NoLease | Error::Refused(_) => tracing::warn!(what, %error, "{told}"),
+    }
     None
 }

@@ -6,7 +6,7 @@ use crate::agent::{FromAgent, Inventory, Outcome, StreamId};
 use crate::engine::{Command, Effect, IdleLocks, Input};
 use crate::ids::{Epoch, FencingToken};
 use crate::job::{Definition, OnLost, Retry};
-use crate::lock::{Holder, LockName};
+use crate::lock::{HeldLock, Holder, LockName};
 use crate::run::{AttemptState, Reason, RunState};
 
 use super::ledger::Ledger;
@@ -198,6 +198,25 @@ fn the_next_leader_takes_the_locks_that_attempts_lack_and_releases_those_of_othe
     assert_eq!(holders.len(), 2);
     assert!(holders.iter().all(|holder| holder.instance == instance(1)), "{holders:?}");
     assert!(before.iter().all(|(_, assign)| holders.iter().any(|holder| holder.token == assign.fencing_token)));
+}
+
+#[test]
+fn locks_that_were_read_before_a_lease_ended_are_read_again() {
+    let mut world = leading(2);
+    world.create("often", every(1));
+    run_for(&mut world, 2);
+    let held = world.locks.iter().map(|(name, holder)| HeldLock { name: *name, holder: *holder });
+    let held: Vec<_> = held.collect();
+    assert_eq!(held.len(), 1, "an idle one");
+    world.input(Input::Unelected(world.candidacy.unwrap()));
+    world.locks_work = false;
+    world.pass(seconds(1));
+    world.elect();
+    let Some(Effect::ReadLocks(_, id)) = world.lock_calls.pop() else { panic!("nothing is read") };
+    world.end_lease(instance(1));
+    world.input(Input::LocksRead(id, held));
+    let again = |effect: &Effect| matches!(effect, Effect::ReadLocks(_, other) if *other != id);
+    assert!(world.lock_calls.iter().any(again), "{:?}", world.lock_calls);
 }
 
 /// Sequence 30.

@@ -72,7 +72,7 @@ fn a_leader_that_agents_cannot_reach_or_that_is_taken_for_dead_is_replaced_once(
     let cut = now();
     scene.network.reject(standby.host(), scene.node(old).host());
     let next = scene.successor(old, cut, "a standby is behind a reject rule");
-    scene.says(standby, &["a leader was found dead, and its leadership is ended"]);
+    scene.says(standby, &["the leader is dead"]);
     scene.says(scene.node(old), &[DEPOSED]);
     scene.goes_on_under(next, 5, "a standby is behind a reject rule");
     scene.heals();
