@@ -1,6 +1,6 @@
 //! A ledger that is not what it was: restored from a backup.
 
-use punctual_tests::{Forgotten, Process, Trial};
+use punctual_tests::{Forgotten, Process, Trial, until};
 
 use super::{PARTS, trial};
 
@@ -20,9 +20,9 @@ fn nothing_fires_twice_on_a_clusters_ledger_that_was_restored_from_a_backup() {
     // What is acknowledged to clients between the backup and the restore is lost: that is what backups are.
     trial.stop_clients();
     let backup = trial.cluster.postgres.dump();
-    for _ in 0..3 {
-        trial.await_work(0);
-    }
+    let begun = || trial.witness.lines().iter().filter(|line| line[0] == "start").count();
+    let known = begun();
+    until("tasks that the backup does not know", 30, || (begun() > known + 5).then_some(()));
     for node in &mut trial.cluster.nodes {
         node.kill();
     }
