@@ -33,6 +33,9 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:7117";
 const DEFAULT_AGENT_TTL: Duration = Duration::from_secs(60);
 /// In a cluster another server is there at once, and what a dead agent held is not to wait for long.
 const DEFAULT_AGENT_TTL_IN_CLUSTERS: Duration = Duration::from_secs(10);
+/// A leader that loses etcd asks the ledger instead when its lease of 3 s has ended: with less than twice that, agents have
+/// stopped their tasks by then.
+const PRUDENT_AGENT_TTL_IN_CLUSTERS: Duration = Duration::from_secs(6);
 const DEFAULT_CLUSTER: &str = "default";
 const SHORTEST_AGENT_TTL: Duration = Duration::from_secs(1);
 const DEFAULT_MIN_EVERY: Duration = Duration::from_millis(100);
@@ -429,6 +432,12 @@ impl NodeFlags {
         if agent_ttl < SHORTEST_AGENT_TTL {
             bail!("--agent-ttl {}: at least 1s", humantime::format_duration(agent_ttl));
         }
+        let mut warnings = Vec::new();
+        if cluster.is_some() && agent_ttl < PRUDENT_AGENT_TTL_IN_CLUSTERS {
+            let ttl = humantime::format_duration(agent_ttl);
+            warnings
+                .push(format!("--agent-ttl {ttl}: tasks are stopped when etcd is away; they outlive that from 6s on"));
+        }
         let Port { tls, certified, limits } = self.port.resolve(file)?;
         Ok(Settings {
             listen: address,
@@ -437,7 +446,7 @@ impl NodeFlags {
             tls,
             certified,
             limits,
-            warnings: Vec::new(),
+            warnings,
             node_id: match self.node_id.or_else(|| file.node_id.clone()) {
                 Some(name) => name,
                 None => rustix::system::uname().nodename().to_string_lossy().into_owned(),

@@ -52,6 +52,18 @@ fn who_listens_beyond_loopback_lets_nobody_in_without_a_token() {
 }
 
 #[test]
+fn a_cluster_whose_agents_may_not_go_on_for_long_is_warned_of() {
+    let warned = |flags: &[&str]| {
+        let settings = serve(flags).unwrap();
+        settings.warnings.iter().any(|warning| warning.contains("--agent-ttl"))
+    };
+    let cluster = ["--database-url=postgres://u@h/d", "--etcd=http://e:2379"];
+    assert!(warned(&[&cluster[..], &["--agent-ttl=5s"]].concat()));
+    assert!(!warned(&[&cluster[..], &["--agent-ttl=6s"]].concat()) && !warned(&cluster));
+    assert!(!warned(&["--database-url=sqlite://l.db", "--agent-ttl=5s"]), "there is no etcd that could be away");
+}
+
+#[test]
 fn a_flag_beats_the_file_and_an_unknown_key_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("punctual.toml");
