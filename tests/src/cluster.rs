@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::{Agent, Etcd, Host, Network, Postgres, Rest, Server, until};
 
 /// How many there are of what a cluster is made of.
@@ -101,11 +99,8 @@ impl Cluster {
     /// All terms that have begun so far, as the nodes' logs have them, in their order.
     pub fn terms(&self) -> Vec<Leader> {
         let begun = |(node, server): (usize, &Server)| {
-            let log = server.log();
-            let epochs = log.lines().filter(|line| line.contains(r#""message":"leading""#)).filter_map(|line| {
-                let line: Value = serde_json::from_str(line).ok()?;
-                line["fields"]["epoch"].as_str()?.parse().ok()
-            });
+            let told = server.logged("leading");
+            let epochs = told.iter().filter_map(|fields| fields["epoch"].as_str()?.parse().ok());
             epochs.map(|epoch| Leader { node, epoch }).collect::<Vec<_>>()
         };
         let mut terms: Vec<Leader> = self.nodes.iter().enumerate().flat_map(begun).collect();

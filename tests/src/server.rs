@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::{Host, Port, Process, Rest, until};
 
 pub struct Server {
@@ -159,6 +161,12 @@ impl Server {
     /// What it has written so far.
     pub fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// The fields of all lines of its log that say `message`, in their order.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        let fields = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?["fields"].take());
+        self.log().lines().filter_map(fields).filter(|fields| fields["message"] == message).collect()
     }
 
     pub fn host(&self) -> &Host {

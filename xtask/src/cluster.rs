@@ -8,11 +8,7 @@ use crate::{need, step};
 
 pub(crate) fn run() -> Result<()> {
     need::meet(need::CLUSTER)?;
-    let built = ["-p", "scheduler-server", "-p", "executor-agent", "-p", "punctual-cli", "-p", "punctual-tests"];
-    step::run(
-        "build scheduler-server, executor-agent, punctual and the cluster",
-        step::cargo().args(["build", "--bins"]).args(built),
-    )?;
-    let binaries = step::debug_binaries()?;
+    let packages = ["scheduler-server", "executor-agent", "punctual-cli", "punctual-tests"];
+    let binaries = step::build("scheduler-server, executor-agent, punctual and the cluster", &packages)?;
     step::exec("run the cluster; it takes some seconds", &mut Command::new(binaries.join("punctual-cluster")))
 }

@@ -11,12 +11,8 @@ use crate::tool;
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     dashboard()?;
-    let built = ["-p", "scheduler-server", "-p", "executor-agent", "-p", "punctual-cli"];
-    step::run(
-        "build scheduler-server, executor-agent and punctual",
-        step::cargo().args(["build", "--bins"]).args(built),
-    )?;
-    let binaries = step::debug_binaries()?;
+    let packages = ["scheduler-server", "executor-agent", "punctual-cli"];
+    let binaries = step::build("scheduler-server, executor-agent and punctual", &packages)?;
     step::say(&format!("the binaries are in {}", binaries.display()));
     let shown: String = args.iter().flat_map(|arg| [" ", arg]).collect();
     step::exec(

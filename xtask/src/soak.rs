@@ -8,11 +8,7 @@ use crate::{need, step};
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     need::meet(need::CLUSTER)?;
-    let built = ["-p", "scheduler-server", "-p", "executor-agent", "-p", "punctual-tests"];
-    step::run(
-        "build scheduler-server, executor-agent and the soak",
-        step::cargo().args(["build", "--bins"]).args(built),
-    )?;
-    let binaries = step::debug_binaries()?;
+    let packages = ["scheduler-server", "executor-agent", "punctual-tests"];
+    let binaries = step::build("scheduler-server, executor-agent and the soak", &packages)?;
     step::exec("soak; it begins in some seconds", Command::new(binaries.join("punctual-soak")).args(args))
 }

@@ -21,6 +21,13 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Builds the programs of these packages for this machine, and says where they are.
+pub(crate) fn build(what: &str, packages: &[&str]) -> Result<PathBuf> {
+    let built = packages.iter().flat_map(|package| ["-p", package]);
+    run(&format!("build {what}"), cargo().args(["build", "--bins"]).args(built))?;
+    debug_binaries()
+}
+
 /// Announces the command and becomes it, so that signals reach it and its exit code is ours. Returns only an error.
 pub(crate) fn exec(what: &str, command: &mut Command) -> Result<()> {
     say(what);

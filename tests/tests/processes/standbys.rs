@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_tests::{Cluster, Leader, Parts, Server, folder, job, noop, now, until};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const NODES: usize = 3;
 /// Jobs that nothing becomes of.
@@ -30,10 +30,7 @@ fn jobs_known(server: &Server) -> Option<usize> {
 
 /// How many jobs it had to read for the term that it has begun last.
 fn jobs_read(server: &Server) -> Option<usize> {
-    let log = server.log();
-    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let began = lines.map(|line| line["fields"].clone()).find(|told| told["message"] == "leading")?;
-    usize::try_from(began["read"].as_u64()?).ok()
+    usize::try_from(server.logged("leading").last()?["read"].as_u64()?).ok()
 }
 
 #[test]
