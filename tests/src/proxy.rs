@@ -77,6 +77,12 @@ impl Proxy {
         holding.before = holding.connections;
     }
 
+    /// What is sent over the next connection is kept; those after it are good.
+    pub fn hold_next(&self) {
+        let mut holding = self.wire.holding();
+        holding.before = holding.connections + 1;
+    }
+
     /// Waits until something is kept, and hangs up on who sent it.
     pub fn hang_up(&self) {
         let mut holding = self.wire.holding();

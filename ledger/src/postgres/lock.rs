@@ -4,6 +4,7 @@
 //! The ledger has the name of the cluster that uses it. Nodes of another one are turned away while it does; when nobody is
 //! left of it, the next may have the ledger.
 
+use std::io::ErrorKind;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// A server that was just killed may still have it: so often it is tried again, and after so long.
 const TRIES: u32 = 15;
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+/// A Postgres that does not answer in time, on a busy machine, is asked so often.
+const SLOW_TRIES: u32 = 5;
 
 /// How a server holds the lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,12 +85,16 @@ impl Lock {
     async fn try_for_a_while(&self) -> Result<(), LockError> {
         let mut tries = 1;
         loop {
-            match self.prove().await {
-                Err(LockError::Held(_) | LockError::OtherCluster(_) | LockError::Ending) if tries < TRIES => {
-                    tokio::time::sleep(BETWEEN_TRIES).await;
-                }
-                taken => return taken,
+            let Err(error) = self.prove().await else { return Ok(()) };
+            let most = match &error {
+                LockError::Held(_) | LockError::OtherCluster(_) | LockError::Ending => TRIES,
+                LockError::Unavailable(sqlx::Error::Io(error)) if error.kind() == ErrorKind::TimedOut => SLOW_TRIES,
+                LockError::Unavailable(_) | LockError::Open(_) => 1,
+            };
+            if tries >= most {
+                return Err(error);
             }
+            tokio::time::sleep(BETWEEN_TRIES).await;
             tries += 1;
         }
     }

@@ -1,6 +1,7 @@
 //! Who may be a server of the ledger (PROTOCOL.md, rule 16).
 
 use ledger::postgres::{Hold, Lock, LockError};
+use punctual_tests::Proxy;
 use sqlx::Connection;
 
 use crate::database::Database;
@@ -26,6 +27,16 @@ async fn a_second_server_is_told_who_has_the_ledger() {
     first.prove().await.unwrap();
     drop(first);
     take(&database, Hold::Alone, "server b").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_postgres_that_does_not_answer_in_time_is_asked_again() {
+    let Some(database) = Database::empty() else { return };
+    let proxy = Proxy::to(database.server.port());
+    proxy.hold_next();
+    let lock = Lock::take(&database.server.url_at(proxy.port()), Hold::Alone, "a").await.unwrap();
+    assert!(proxy.kept() > 0, "the first question has not arrived");
+    lock.prove().await.unwrap();
 }
 
 #[tokio::test]
