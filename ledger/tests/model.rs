@@ -5,6 +5,8 @@
 
 #[allow(dead_code, reason = "the model has nothing but what leaders read")]
 mod contract;
+#[path = "contract/marks.rs"]
+mod marks;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -217,3 +219,8 @@ macro_rules! case {
 }
 
 for_each_leader_case!(case);
+
+#[tokio::test]
+async fn what_was_confirmed_and_is_not_there_is_noticed() {
+    marks::what_was_confirmed_and_is_not_there_is_noticed(&Model::new()).await;
+}

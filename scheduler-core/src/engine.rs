@@ -11,7 +11,7 @@
 //! and the pump that makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
 //! `joins`, `leases` and `locking` (with its `lock_table`); `requests` with their `numbers`, and `commands` with `plan`, `change`,
 //! `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
-//! takes the ledger's answers, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
+//! takes the ledger's answers, `marks` tells a ledger that has lost some of them, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
 //! `agent_clock`, `live` and `batch` are the pieces.
 //!
 //! Memory runs ahead of the ledger by the transactions in flight; whatever leaves the engine (an answer, an
@@ -50,6 +50,7 @@ mod live;
 mod lock_table;
 mod locking;
 mod locks;
+mod marks;
 mod measured;
 mod memory;
 mod numbers;
@@ -163,6 +164,8 @@ pub struct Engine {
     early: VecDeque<(Boot, RequestHandle, Request)>,
     /// Fires for which the ledger had another row already.
     conflicts: BTreeSet<(JobUid, Timestamp)>,
+    /// The ledger has lost what it had confirmed to this node's last term.
+    ledger_lost_ends: bool,
 }
 
 impl Engine {
@@ -187,6 +190,7 @@ impl Engine {
             warming: Warming::new(now.boot),
             early: VecDeque::new(),
             conflicts: BTreeSet::new(),
+            ledger_lost_ends: false,
         }
     }
 
@@ -506,7 +510,8 @@ impl Engine {
                 match over {
                     Ok(()) => {}
                     Err(Over::Deposed(why)) => self.depose(why, out),
-                    Err(over @ (Over::Disagreement(_) | Over::ClockWentBack(_))) => {
+                    Err(over @ (Over::Disagreement(_) | Over::LedgerLost(_) | Over::ClockWentBack(_))) => {
+                        self.ledger_lost_ends |= matches!(over, Over::LedgerLost(_));
                         out.push(Effect::Alert(over.into()));
                         self.end_term(out);
                         let retry_at = self.now.boot.saturating_add(LEDGER_RETRY);

@@ -40,7 +40,7 @@ impl Audit<'_> {
         let Self { rest, load, records, witness, closed, forgotten } = *self;
         let mut verdict = Verdict::of(records);
         verdict.wrong.extend(beside(rest, witness));
-        let mut told = Told::read(witness, &mut verdict.wrong);
+        let mut told = Told::read(witness, forgotten, &mut verdict.wrong);
         verdict.started = told.starts.len();
         let mut terms = Terms::default();
         for job in &load.jobs {

@@ -120,6 +120,27 @@ impl Postgres {
         self.process = Some(process);
     }
 
+    /// A standby that receives nothing from now on. There can be one.
+    #[track_caller]
+    pub fn copy(&self) {
+        let mut backup = command(&self.programs.join("pg_basebackup"), self.folder.path());
+        let url = self.url();
+        backup.args(["--pgdata=copy", "--checkpoint=fast", "--wal-method=stream", "--no-sync", "--dbname", &url]);
+        let said = backup.output().expect("because pg_basebackup comes with Postgres");
+        assert!(said.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&said.stderr));
+    }
+
+    /// The copy takes its place, after a kill -9.
+    #[track_caller]
+    pub fn fail_over(&mut self) {
+        self.kill();
+        for (from, to) in [("data", "dead"), ("copy", "data")] {
+            let [from, to] = [from, to].map(|name| self.folder.path().join(name));
+            fs::rename(from, to).expect("because the test has made the copy");
+        }
+        self.come_back();
+    }
+
     /// SIGSTOP of all that it is: connections stay open, and nobody answers.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -63,6 +63,8 @@ pub(super) async fn commit(
         transaction.cordons.iter().filter_map(|write| write.cordon.as_ref().map(|cordon| (&write.agent, cordon)));
     let lifted = transaction.cordons.iter().filter(|write| write.cordon.is_none());
     let row = sqlx::query(sql::COMMIT_TRANSACTION)
+        .bind(records::<records::CommitMark>(&transaction.mark))
+        .bind(records::<records::CommitMark>(&transaction.confirmed))
         .bind(transaction.epoch.0)
         .bind(transaction.decided_at.as_micros())
         .bind(transaction.watermark.map(Timestamp::as_micros))
@@ -88,10 +90,12 @@ pub(super) async fn commit(
         .fetch_one(connection)
         .await?;
     let ledger_time: Option<i64> = row.try_get("ledger_time")?;
-    Ok(match (deposed(&row)?, ledger_time) {
-        (Some(failure), _) => Err(failure),
-        (None, Some(clock)) => Err(Failure::Clock { ledger_time: Timestamp::from_micros(clock) }),
-        (None, None) => Ok(()),
+    let lost: Option<i64> = row.try_get("lost")?;
+    Ok(match (deposed(&row)?, lost, ledger_time) {
+        (Some(failure), _, _) => Err(failure),
+        (None, Some(number), _) => Err(Failure::Lost { number }),
+        (None, None, Some(clock)) => Err(Failure::Clock { ledger_time: Timestamp::from_micros(clock) }),
+        (None, None, None) => Ok(()),
     })
 }
 

@@ -8,6 +8,8 @@ mod database;
 mod failures;
 mod late;
 mod lock;
+#[path = "../contract/marks.rs"]
+mod marks;
 mod moving;
 mod plans;
 mod plants;
@@ -27,6 +29,13 @@ macro_rules! case {
             }
         }
     };
+}
+
+#[tokio::test]
+async fn what_was_confirmed_and_is_not_there_is_noticed() {
+    if let Some(database) = Database::new().await {
+        marks::what_was_confirmed_and_is_not_there_is_noticed(&database).await;
+    }
 }
 
 for_each_case!(case);

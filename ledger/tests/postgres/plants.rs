@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::contract::{commits, terms};
 use crate::database::Database;
-use crate::races;
+use crate::{marks, races};
 
 impl Database {
     /// Replaces what a function says, at the one place where it says so.
@@ -95,4 +95,16 @@ found!(
     "commit_transaction",
     "OR (r.digest = excluded.digest AND r.resource = excluded.resource);" => "OR true;",
     commits::a_request_with_other_content_is_refused
+);
+found!(
+    a_mark_that_nobody_looks_for_is_found,
+    "commit_marked_transaction",
+    "WHERE m.number IS NULL OR m.number < c.number" => "WHERE m.number < c.number",
+    marks::what_was_confirmed_and_is_not_there_is_noticed
+);
+found!(
+    a_mark_of_an_earlier_term_that_counts_is_found,
+    "commit_marked_transaction",
+    "m.lane = c.lane AND m.epoch = term" => "m.lane = c.lane",
+    marks::what_was_confirmed_and_is_not_there_is_noticed
 );

@@ -11,7 +11,7 @@ use crate::ids::{AgentInstance, AttemptId, AuditEventId, BackfillId, FencingToke
 use crate::job::Counts;
 use crate::run::{Attempt, Run};
 use crate::time::{Boot, Timestamp};
-use crate::txn::{CalendarWrite, CallId, CordonWrite, JobWrite, LateOutcome, RequestRow, Transaction};
+use crate::txn::{CalendarWrite, CordonWrite, JobWrite, LateOutcome, RequestRow, Transaction};
 
 use super::inbox::Event as Inbound;
 use super::input::RequestHandle;
@@ -47,8 +47,8 @@ pub(super) enum Cause {
 }
 
 /// Rows collected for one transaction: the last word on each.
+#[derive(Default)]
 pub(super) struct Batch {
-    pub(super) id: CallId,
     /// In the order of the changes: the last word on a job comes last.
     pub(super) jobs: Vec<JobWrite>,
     pub(super) counts: BTreeMap<JobUid, Counts>,
@@ -78,32 +78,6 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(id: CallId) -> Self {
-        Self {
-            id,
-            jobs: Vec::new(),
-            counts: BTreeMap::new(),
-            calendars: Vec::new(),
-            cordons: Vec::new(),
-            backfills: Vec::new(),
-            backfill_progress: BTreeMap::new(),
-            jobs_of_backfills: BTreeMap::new(),
-            entered: BTreeSet::new(),
-            runs: BTreeMap::new(),
-            attempts: BTreeMap::new(),
-            late: Vec::new(),
-            logs: Vec::new(),
-            requests: Vec::new(),
-            audit: Vec::new(),
-            then: Vec::new(),
-            causes: Vec::new(),
-            touched: BTreeSet::new(),
-            first_instant: None,
-            watermark: None,
-            token_ceiling: None,
-        }
-    }
-
     /// Rows of runs so far.
     pub(super) fn rows(&self) -> usize {
         self.runs.len()

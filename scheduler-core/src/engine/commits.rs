@@ -23,6 +23,8 @@ pub(super) enum Over {
     ClockWentBack(String),
     /// The ledger has something else than the engine thinks: load everything anew.
     Disagreement(String),
+    /// It is a copy of before something that was confirmed: the same.
+    LedgerLost(String),
 }
 
 impl From<Over> for Alert {
@@ -30,7 +32,7 @@ impl From<Over> for Alert {
         match over {
             Over::Deposed(why) => Self::Deposed(why),
             Over::ClockWentBack(why) => Self::LedgerFails(why),
-            Over::Disagreement(why) => Self::Disagreement(why),
+            Over::Disagreement(why) | Over::LedgerLost(why) => Self::Disagreement(why),
         }
     }
 }
@@ -39,6 +41,7 @@ impl Term {
     pub(super) fn committed(&mut self, id: CallId, out: &mut Vec<Effect>) {
         let Some(flight) = self.in_flight.remove(&id) else { return };
         self.ledger_fails = false;
+        self.marks.confirmed(&flight.transaction);
         if let Some(watermark) = flight.transaction.watermark {
             self.watermark.committed = self.watermark.committed.max(watermark);
         }
@@ -170,6 +173,7 @@ impl Term {
                 Ok(())
             }
             Failure::Deposed { .. } | Failure::LaterElection(_) => Err(Over::Deposed(failure.to_string())),
+            Failure::Lost { .. } => Err(Over::LedgerLost(failure.to_string())),
             Failure::Conflict { job_uid, scheduled_time } => {
                 self.conflicted(id, (job_uid, scheduled_time), &failure.to_string(), out)
             }

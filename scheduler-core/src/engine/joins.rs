@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::agent::{CancelReason, Closed, FromAgent, Hello, Inventory, LogChunk, Report, StreamId, ToAgent, Welcome};
-use crate::ids::{AgentInstance, AttemptId};
+use crate::ids::{AgentInstance, AttemptId, FencingToken};
 use crate::run::Reason;
 use crate::time::Timestamp;
 
@@ -13,7 +13,7 @@ use super::attempts::End;
 use super::inbox::Event;
 use super::input::{Alert, Effect, ProofId};
 use super::leases::AgentLease;
-use super::live::Dispatch;
+use super::live::{Dispatch, LiveRun};
 use super::term::Term;
 
 pub(super) const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -148,7 +148,11 @@ impl Term {
             let asked_to_stop = live.run.cancel_requested_time.is_some() && !is_busy;
             match live.dispatch {
                 Dispatch::Sent if !known.contains(&attempt) => {
-                    let end = End::NotStarted(Reason::NotStarted, "the agent never got it".to_owned());
+                    let end = if self.ledger_lost_ends && self.is_of_earlier_term(live) {
+                        End::Forgotten
+                    } else {
+                        End::NotStarted(Reason::NotStarted, "the agent never got it".to_owned())
+                    };
                     self.inbox.push_back(Event::End(attempt, end));
                 }
                 Dispatch::Sent if asked_to_stop => self.send_cancel(attempt, out),
@@ -157,6 +161,10 @@ impl Term {
             }
         }
         self.take_in(instance, inventory.reports);
+    }
+
+    fn is_of_earlier_term(&self, live: &LiveRun) -> bool {
+        live.attempt().is_some_and(|attempt| attempt.fencing_token < FencingToken::nth(self.epoch, 0))
     }
 
     fn take_in(&mut self, instance: AgentInstance, reports: Vec<Report>) {

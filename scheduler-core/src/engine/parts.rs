@@ -72,6 +72,8 @@ impl Parts {
     pub(super) fn only(&self, flight: &InFlight, kept: &BTreeSet<Part>) -> InFlight {
         let Transaction {
             epoch,
+            mark: _,
+            confirmed: _,
             decided_at,
             requests,
             audit,
@@ -93,6 +95,8 @@ impl Parts {
         let keeps_shared = is_kept(Part::Shared);
         let transaction = Transaction {
             epoch: *epoch,
+            mark: None,
+            confirmed: Vec::new(),
             decided_at: *decided_at,
             requests: those(requests, |row| is_kept(self.request(&row.key))),
             audit: those(audit, |event| is_kept(self.event(flight, event))),

@@ -128,6 +128,7 @@ impl Term {
                     Failure::Unavailable(_)
                     | Failure::Conflict { .. }
                     | Failure::Clock { .. }
+                    | Failure::Lost { .. }
                     | Failure::Refused(_) => Err(Refusal::Unavailable(Away::Ledger)),
                 }
             }

@@ -46,7 +46,11 @@ impl Reach {
         match result {
             Ok(_)
             | Err(
-                Failure::Deposed { .. } | Failure::LaterElection(_) | Failure::Conflict { .. } | Failure::Refused(_),
+                Failure::Deposed { .. }
+                | Failure::LaterElection(_)
+                | Failure::Conflict { .. }
+                | Failure::Lost { .. }
+                | Failure::Refused(_),
             ) => self.asked = None,
             Err(Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Clock { .. }) => {}
         }

@@ -7,13 +7,12 @@
 //! refused then is what is bad.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::agent::{Ack, ReportEvent};
 use crate::ids::{AgentInstance, AttemptId, JobUid, RunId};
 use crate::job::Pause;
 use crate::run::{Reason, RunEvent};
-use crate::txn::{Call, CallId, Change};
+use crate::txn::{CallId, Change};
 
 use super::attempts::{AUTHOR, End};
 use super::batch::{Batch, Cause, InFlight, Then};
@@ -57,7 +56,7 @@ impl Term {
             let middle = *first.iter().nth(first.len() / 2).expect("because it has a second");
             let second = first.split_off(&middle);
             for half in [first, second] {
-                self.relaunch(parts.only(&flight, &half), out);
+                self.launch(parts.only(&flight, &half), out);
             }
             return Ok(());
         }
@@ -103,22 +102,10 @@ impl Term {
         }
         others.remove(&part);
         if !others.is_empty() {
-            self.relaunch(parts.only(&flight, &others), out);
+            self.launch(parts.only(&flight, &others), out);
         }
         self.judge(fire.0, parts.only(&flight, &BTreeSet::from([part])), &shortened(why), out);
         Ok(())
-    }
-
-    fn relaunch(&mut self, flight: InFlight, out: &mut Vec<Effect>) {
-        let id = self.next_call_id();
-        for uid in &flight.touched {
-            if let Some(entry) = self.jobs.get_mut(*uid) {
-                entry.busy = Some(id);
-            }
-        }
-        out.push(Effect::Call(id, Call::Commit(Arc::clone(&flight.transaction))));
-        self.in_flight.insert(id, flight);
-        self.stats.transactions += 1;
     }
 
     /// One job's rows are refused: the job is read anew, and goes on with one thing at a time.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::ids::RunId;
 use crate::run::{AttemptEvent, Reason, RunEvent, RunState};
 use crate::time::Now;
-use crate::txn::{CallId, Snapshot, TookOver, Transaction};
+use crate::txn::{Snapshot, TookOver, Transaction};
 
 use super::batch::Batch;
 use super::config::{BATCH_MAX, Config};
@@ -47,6 +47,7 @@ pub fn restored(config: Config, took_over: &TookOver, snapshot: Snapshot, now: N
         random: Random::new(config.seed),
         stats: Stats::default(),
         conflicts: BTreeSet::new(),
+        ledger_lost_ends: false,
     };
     let mut told = Vec::new();
     let term = Term::new(Arc::new(config), now, beginning);
@@ -61,7 +62,7 @@ pub fn restored(config: Config, took_over: &TookOver, snapshot: Snapshot, now: N
     });
     let alerts = alerts.collect();
     let mut made = Restored { transactions: Vec::new(), fires: 0, runs: 0, alerts };
-    let mut batch = Batch::new(CallId(0));
+    let mut batch = Batch::default();
     let jobs: Vec<_> = term.jobs.live().filter(|entry| entry.job.fires()).map(|entry| entry.job.uid).collect();
     for uid in jobs {
         let Some(entry) = term.jobs.get(uid) else { continue };
@@ -86,7 +87,7 @@ impl Restored {
     /// Begins another transaction when this one has enough.
     fn part(&mut self, term: &Term, batch: &mut Batch) {
         if batch.rows() >= BATCH_MAX {
-            let whole = std::mem::replace(batch, Batch::new(CallId(0)));
+            let whole = std::mem::replace(batch, Batch::default());
             self.close(term, whole);
         }
     }

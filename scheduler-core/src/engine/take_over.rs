@@ -132,6 +132,7 @@ impl Engine {
             random: Random::new(self.random.wide()),
             stats: Stats { take_overs: self.stats.take_overs + 1, ..self.stats },
             conflicts: self.conflicts.clone(),
+            ledger_lost_ends: self.ledger_lost_ends,
         };
         let term = Term::new(Arc::clone(&self.config), self.now, beginning);
         Some(Box::new(Filling::new(term, memory, took_over.watermark, snapshot, out)))
@@ -151,6 +152,7 @@ impl Engine {
         let mut term = filling.into_term(out);
         term.begin(!self.is_confirmed(), self.numbers);
         self.conflicts.clear();
+        self.ledger_lost_ends = false;
         term.publish(None, out);
         for (stream, hello) in std::mem::take(&mut self.waiting).hellos {
             term.hello(stream, hello, out);

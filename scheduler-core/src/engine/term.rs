@@ -19,6 +19,7 @@ use super::input::{CandidacyId, Effect, RequestHandle};
 use super::jobs::Jobs;
 use super::live::LiveRun;
 use super::lock_table::LockTable;
+use super::marks::Marks;
 use super::numbers::Numbers;
 use super::pace::Pace;
 use super::purges::Walk;
@@ -78,6 +79,7 @@ pub(super) struct Term {
     pub(super) parked_for_commit: Vec<Pending>,
     pub(super) look_ups: VecDeque<Pending>,
     pub(super) looking_up: Option<(CallId, Vec<Pending>)>,
+    pub(super) marks: Marks,
     pub(super) numbers: Numbers,
     pub(super) inbox: VecDeque<Event>,
     pub(super) parked_events: BTreeMap<JobUid, VecDeque<Event>>,
@@ -91,6 +93,8 @@ pub(super) struct Term {
     pub(super) reloads: BTreeMap<CallId, Reload>,
     /// Fires for which the ledger had another row already, in this term or one before.
     pub(super) conflicts: BTreeSet<(JobUid, Timestamp)>,
+    /// The ledger has lost what it had confirmed to the term before: of attempts of then, it may have known the end.
+    pub(super) ledger_lost_ends: bool,
     /// Unended runs of which nothing can be read or written: they are left as they are.
     pub(super) out_of_reach: BTreeSet<RunId>,
     pub(super) ledger_fails: bool,
@@ -146,6 +150,7 @@ pub(super) struct Beginning {
     pub(super) random: Random,
     pub(super) stats: Stats,
     pub(super) conflicts: BTreeSet<(JobUid, Timestamp)>,
+    pub(super) ledger_lost_ends: bool,
 }
 
 impl Term {
@@ -189,6 +194,7 @@ impl Term {
             parked_for_commit: Vec::new(),
             look_ups: VecDeque::new(),
             looking_up: None,
+            marks: Marks::default(),
             numbers: Numbers::default(),
             inbox: VecDeque::new(),
             parked_events: BTreeMap::new(),
@@ -198,6 +204,7 @@ impl Term {
             in_flight: BTreeMap::new(),
             reloads: BTreeMap::new(),
             conflicts: beginning.conflicts,
+            ledger_lost_ends: beginning.ledger_lost_ends,
             out_of_reach: BTreeSet::new(),
             ledger_fails: false,
             leaving: None,
@@ -248,8 +255,7 @@ impl Term {
         }
         self.wake_timers();
         while self.in_flight.len() < MAX_IN_FLIGHT {
-            let id = self.next_call_id();
-            let mut batch = Batch::new(id);
+            let mut batch = Batch::default();
             self.take_requests(&mut batch, out);
             self.take_logs(&mut batch);
             self.take_events(&mut batch, out);
@@ -263,7 +269,8 @@ impl Term {
                 break;
             }
             self.batch_limit = if full { (self.batch_limit * 2).min(BATCH_MAX) } else { BATCH_MIN };
-            self.launch(batch, out);
+            let flight = batch.into_flight(Transaction::new(self.epoch, self.now.wall));
+            self.launch(flight, out);
         }
         self.look_up_requests(out);
         self.walk_histories(out);
@@ -300,14 +307,15 @@ impl Term {
         self.batch_limit
     }
 
-    fn launch(&mut self, batch: Batch, out: &mut Vec<Effect>) {
-        let id = batch.id;
-        for uid in &batch.touched {
+    pub(super) fn launch(&mut self, mut flight: InFlight, out: &mut Vec<Effect>) {
+        let id = self.next_call_id();
+        for uid in &flight.touched {
             if let Some(entry) = self.jobs.get_mut(*uid) {
                 entry.busy = Some(id);
             }
         }
-        let flight = batch.into_flight(Transaction::new(self.epoch, self.now.wall));
+        let transaction = Arc::make_mut(&mut flight.transaction);
+        self.marks.mark(transaction, self.in_flight.values().map(|flight| &*flight.transaction));
         out.push(Effect::Call(id, Call::Commit(Arc::clone(&flight.transaction))));
         self.in_flight.insert(id, flight);
         self.stats.transactions += 1;

@@ -198,8 +198,10 @@ pub(super) fn not_written(failure: Failure, method: &'static str, request_id: Op
         Failure::Unknown(_) => Error::OutcomeUnknown { request_id: request_id.map(str::to_owned) },
         Failure::Refused(why) => Error::Refused(Refusal::RefusedByLedger(why)),
         // No epoch, election, fire or watermark is in it.
-        Failure::Deposed { .. } | Failure::LaterElection(_) | Failure::Conflict { .. } | Failure::Clock { .. } => {
-            Error::Misanswered(method)
-        }
+        Failure::Deposed { .. }
+        | Failure::LaterElection(_)
+        | Failure::Conflict { .. }
+        | Failure::Clock { .. }
+        | Failure::Lost { .. } => Error::Misanswered(method),
     }
 }

@@ -418,6 +418,7 @@ fn kind_of_failure(failure: &Failure) -> &'static str {
         Failure::LaterElection(_) => "refused for a later election",
         Failure::Conflict { .. } => "conflict",
         Failure::Clock { .. } => "refused for its clock",
+        Failure::Lost { .. } => "refused for what it has lost",
         Failure::Refused(_) => "refused",
     }
 }

@@ -7,6 +7,8 @@ pub struct Forgotten {
     pub after: u64,
     /// The least that was handed out since.
     pub before: u64,
+    /// Nobody knows that they were executed, and so their fires come again; else they were settled.
+    pub may_run_again: bool,
 }
 
 impl Forgotten {

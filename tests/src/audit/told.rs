@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
+use super::forgotten::Forgotten;
 use super::verdict::Wrongs;
 use crate::Witness;
 
@@ -31,13 +32,13 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn read(witness: &Witness, wrong: &mut Wrongs) -> Self {
+    pub(super) fn read(witness: &Witness, forgotten: &[Forgotten], wrong: &mut Wrongs) -> Self {
         let mut told =
             Self { starts: HashMap::new(), ends: BTreeSet::new(), tokens: BTreeMap::new(), fires: HashMap::new() };
         for line in witness.lines() {
             let key = (line[2].clone(), line[3].parse().expect("a number"));
             match line[0].as_str() {
-                "start" => told.take_start(key, &line, wrong),
+                "start" => told.take_start(key, &line, forgotten, wrong),
                 "end" => {
                     let started = told.starts.contains_key(&key);
                     wrong.unless(started, || format!("ended without having started: {line:?}"));
@@ -51,7 +52,7 @@ impl Told {
         told
     }
 
-    fn take_start(&mut self, key: Key, line: &[String], wrong: &mut Wrongs) {
+    fn take_start(&mut self, key: Key, line: &[String], forgotten: &[Forgotten], wrong: &mut Wrongs) {
         let number = |at: usize| line[at].parse().expect("a number");
         let start = Start {
             job_id: line[1].clone(),
@@ -63,7 +64,8 @@ impl Told {
         let last = self.tokens.insert((start.job_id.clone(), start.slot), start.token);
         wrong.unless(last < Some(start.token), || format!("tokens do not grow: {last:?}, then {line:?}"));
         let fire = (start.job_id.clone(), start.scheduled_time);
-        if let Some(run) = self.fires.insert(fire, key.0.clone()) {
+        let may_run_again = forgotten.iter().any(|forgotten| forgotten.may_run_again && forgotten.has(start.token));
+        if !may_run_again && let Some(run) = self.fires.insert(fire, key.0.clone()) {
             wrong.unless(run == key.0, || format!("a fire was executed as two runs: {run}, {line:?}"));
         }
         let other = self.starts.insert(key, start);

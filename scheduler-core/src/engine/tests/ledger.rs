@@ -14,8 +14,8 @@ use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
 use crate::txn::{
-    CalendarWrite, Call, Changes, CordonWrite, Done, Election, Failure, Purge, Purged, RequestKey, RequestRow, Since,
-    Snapshot, Survey, Tally, TookOver, Transaction, Unreadable,
+    CalendarWrite, Call, Changes, CordonWrite, Done, Election, Failure, Mark, Purge, Purged, RequestKey, RequestRow,
+    Since, Snapshot, Survey, Tally, TookOver, Transaction, Unreadable,
 };
 
 /// As the real ones have it (rule 6).
@@ -31,6 +31,7 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
+    pub(super) marks: BTreeMap<u32, (Epoch, i64)>,
     pub(super) audit: Vec<Event>,
     pub(super) unreadable: Vec<Unreadable>,
     pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
@@ -49,6 +50,26 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// What a copy has that receives nothing any more.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            epoch: self.epoch,
+            watermark: self.watermark,
+            jobs: self.jobs.clone(),
+            runs: self.runs.clone(),
+            attempts: self.attempts.clone(),
+            requests: self.requests.clone(),
+            marks: self.marks.clone(),
+            calendars: self.calendars.clone(),
+            cordons: self.cordons.clone(),
+            backfills: self.backfills.clone(),
+            schedule_version: self.schedule_version.clone(),
+            election: self.election.clone(),
+            ceiling: self.ceiling,
+            ..Self::default()
+        }
+    }
+
     /// What its clock says when the machine's says this.
     pub(super) fn clock(&self, machine: Timestamp) -> Timestamp {
         Timestamp::from_micros(machine.as_micros() + self.ahead)
@@ -151,11 +172,18 @@ impl Ledger {
         if transaction.epoch != self.epoch {
             return Err(Failure::Deposed { current: self.epoch });
         }
+        let is_lost = |mark: &&Mark| self.marks.get(&mark.lane).is_none_or(|found| *found < (self.epoch, mark.number));
+        if let Some(number) = transaction.confirmed.iter().filter(is_lost).map(|mark| mark.number).min() {
+            return Err(Failure::Lost { number });
+        }
         if transaction.decided_at > clock.saturating_add(FURTHEST_AHEAD) {
             return Err(Failure::Clock { ledger_time: clock });
         }
         if let Some(failure) = self.refuses.as_ref().and_then(|refuses| refuses(transaction)) {
             return Err(failure);
+        }
+        if let Some(Mark { lane, number }) = transaction.mark {
+            self.marks.insert(lane, (self.epoch, number));
         }
         self.audit.extend(transaction.audit.iter().cloned());
         for run in &transaction.entered {

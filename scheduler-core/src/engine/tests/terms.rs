@@ -1,7 +1,8 @@
 use crate::agent::{FromAgent, Inventory, Outcome, StreamId, ToAgent};
 use crate::engine::{Alert, Answer, Command, Input, Refusal};
 use crate::ids::Epoch;
-use crate::run::RunState;
+use crate::job::{Definition, OnLost, Retry};
+use crate::run::{Reason, RunState};
 use crate::txn::{Call, Done, Failure};
 
 use super::world::{World, every, hello, job, seconds, trigger};
@@ -379,4 +380,64 @@ fn a_leader_of_many_jobs_begins_its_term_in_slices_between_which_it_renews_its_l
     world.input(Input::Wake);
     assert!(world.engine.is_leading());
     assert!(world.alerts.iter().any(|alert| matches!(alert, Alert::TookOver { jobs: 2_500, .. })));
+}
+
+/// Sequence 42: another database takes the place of the ledger's and has not received the last commits.
+#[test]
+fn a_ledger_that_has_lost_what_it_had_confirmed_is_taken_over_anew() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 8));
+    world.create("tick", every(1));
+    world.pass_beating(3, &[1]);
+    world.execute_all();
+    let copy = world.ledger.copy();
+    world.pass_beating(3, &[1]);
+    world.execute_all();
+    let (epoch, lost) = (world.ledger.epoch, world.ledger.runs.len() - copy.runs.len());
+    assert!(lost >= 2, "nothing was lost: {lost}");
+
+    world.ledger = copy;
+    world.pass_beating(2, &[1]);
+    let lost = |alert: &Alert| matches!(alert, Alert::Disagreement(why) if why.contains("has lost transaction"));
+    assert!(world.alerts.iter().any(lost), "{:?}", world.alerts);
+    assert!(world.engine.is_leading() && world.ledger.epoch > epoch);
+    let covered: u64 = world.ledger.runs.values().map(|run| run.coalesced_count).sum();
+    assert_eq!(covered, 8, "each instant once, those that were lost too");
+}
+
+#[test]
+fn a_loss_is_noticed_though_nothing_is_due() {
+    let mut world = World::leading();
+    let copy = world.ledger.copy();
+    world.create("one", job());
+    let epoch = world.ledger.epoch;
+    world.ledger = copy;
+    world.pass(seconds(6));
+    assert!(world.ledger.epoch > epoch);
+    assert_eq!(world.request(trigger("one")), Err(Refusal::JobNotFound(super::world::key("one"))));
+}
+
+/// Its agent has reported its end, which was acknowledged, and has forgotten it: that it lacks it does not say that it never ran.
+#[test]
+fn an_attempt_whose_end_the_ledger_has_lost_counts_as_lost() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 8));
+    for (id, on_lost) in [("again", OnLost::Retry), ("once", OnLost::Fail)] {
+        world.create(id, Definition { on_lost, retry: Retry { max_attempts: 2, ..Retry::default() }, ..job() });
+        world.trigger(id);
+    }
+    let copy = world.ledger.copy();
+    assert_eq!(world.execute_all(), 2);
+    assert_eq!(world.rows(RunState::Succeeded).len(), 2);
+
+    world.ledger = copy;
+    world.pass_beating(6, &[1]);
+    assert!(world.alerts.iter().any(|alert| matches!(alert, Alert::Disagreement(_))));
+    world.join(2, hello("a", 1, 8));
+    world.pass_beating(2, &[2]);
+    assert_eq!(world.execute_all(), 1, "the one that may be started twice");
+    let [failed] = &world.rows(RunState::Failed)[..] else { panic!("one of them") };
+    assert_eq!((&*failed.job_key.job_id, failed.reason, failed.attempt), ("once", Some(Reason::LedgerRestored), 1));
+    let [again] = &world.rows(RunState::Succeeded)[..] else { panic!("the other") };
+    assert_eq!((again.attempt, again.uncounted_attempts), (2, 0));
 }

@@ -105,7 +105,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Late => "it was later than the misfire grace time",
         Reason::TooManyDue => "more than 1,000 fires were due at once, and it was not among the latest",
         Reason::JobChanged => "the job was changed before it was decided or started",
-        Reason::LedgerRestored => "the ledger was restored from a backup",
+        Reason::LedgerRestored => "the ledger is a backup or a copy that does not know how it ended",
         Reason::Overlap => "max_instances runs were active",
         Reason::QueueFull => "max_queued runs were waiting",
         Reason::Paused => "the job was paused before it was handed out",

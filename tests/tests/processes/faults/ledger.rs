@@ -1,4 +1,4 @@
-//! A ledger that is not what it was: restored from a backup.
+//! A ledger that is not what it was: restored from a backup, or a copy in place of another.
 
 use punctual_tests::{Forgotten, Process, Trial, until};
 
@@ -41,10 +41,37 @@ fn nothing_fires_twice_on_a_clusters_ledger_that_was_restored_from_a_backup() {
     }
     trial.await_work(0);
     let before = trial.cluster.leader(0).epoch.cast_unsigned() << 20;
-    trial.forgot(Forgotten { after, before });
+    trial.forgot(Forgotten { after, before, may_run_again: false });
     trial.start_clients();
     trial.await_work(1);
     let verdict = trial.verdict();
     verdict.assert_right();
     assert!(verdict.forgotten() > 0, "nothing was executed between the backup and the restore");
+}
+
+/// Scenario 42.
+#[test]
+fn a_leader_notices_that_postgres_failed_over_to_a_copy_without_the_last_commits() {
+    let Some(mut trial) = trial(PARTS) else { return };
+    // What is acknowledged to clients meanwhile is lost: that is what such copies are.
+    trial.stop_clients();
+    let old = trial.cluster.leader(0);
+    trial.cluster.postgres.copy();
+    let begun = || trial.witness.lines().iter().filter(|line| line[0] == "start").count();
+    let known = begun();
+    until("tasks that the copy does not know", 30, || (begun() > known + 5).then_some(()));
+    trial.cluster.postgres.fail_over();
+    let new = until("a term on the copy", 60, || Some(trial.cluster.leader(0)).filter(|new| new.epoch > old.epoch));
+    let noticed = trial.cluster.nodes.iter().filter(|node| node.log().contains("has lost transaction")).count();
+    assert_eq!(noticed, 1, "it was not the leader that noticed");
+
+    let before = new.epoch.cast_unsigned() << 20;
+    let of_before = format!("{GREATEST_TOKEN} WHERE token < {before}");
+    let after = trial.cluster.postgres.answer(&of_before).parse().expect("a token");
+    trial.forgot(Forgotten { after, before, may_run_again: true });
+    trial.start_clients();
+    trial.await_work(1);
+    let verdict = trial.verdict();
+    verdict.assert_right();
+    assert!(verdict.forgotten() > 0, "nothing was executed between the copy and the fail-over");
 }
