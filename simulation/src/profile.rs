@@ -65,7 +65,7 @@ impl Profile {
             clients: random.pick(&[1, 2, 3]),
             jobs: random.pick(&[1, 2, 3, 4, 5]),
             agent_ttl: random.pick(&ttls),
-            other_agent_ttl: random.chance(0.15).then(|| random.pick(&ttls)),
+            other_agent_ttl: random.chance(0.25).then(|| random.pick(&ttls)),
             faults,
             fault_every: random.millis(400, 8_000),
             client_every: random.millis(200, 4_000),

@@ -138,6 +138,22 @@ pub(super) struct Agents {
 /// What an agent has said of a leader that it could not reach holds for so long, if it does not come.
 const UNREACHED_FOR: Duration = Duration::from_secs(10);
 
+/// How long an agent that is not heard of may still run something (rule 19).
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// What this leader tells its agents.
+    pub(super) told: Duration,
+    /// When every right has ended that another leader can have given.
+    pub(super) others_ended: Boot,
+}
+
+impl Patience {
+    /// With an agent whose last heartbeat was confirmed then.
+    fn ends(self, confirmed: Boot) -> Boot {
+        confirmed.saturating_add(self.told).max(self.others_ended)
+    }
+}
+
 impl Agents {
     /// Another one says that it cannot connect: whether most of those that are known cannot. A stream that is there and says
     /// nothing may be one that is cut.
@@ -206,16 +222,16 @@ impl Agents {
     }
 
     /// When the first agent is certainly gone, if none is heard of again.
-    pub(super) fn first_loss(&self, ttl: Duration) -> Option<Boot> {
+    pub(super) fn first_loss(&self, patience: Patience) -> Option<Boot> {
         let losable = self.by_instance.values().filter(|entry| entry.lease.is_gone());
-        losable.map(|entry| entry.confirmed.saturating_add(ttl)).min()
+        losable.map(|entry| patience.ends(entry.confirmed)).min()
     }
 
     /// An instance whose right to run has certainly ended, and its lease too.
-    pub(super) fn lost(&self, now: Boot, ttl: Duration) -> Option<AgentInstance> {
+    pub(super) fn lost(&self, now: Boot, patience: Patience) -> Option<AgentInstance> {
         self.by_instance
             .iter()
-            .find(|(_, entry)| entry.lease.is_gone() && now >= entry.confirmed.saturating_add(ttl))
+            .find(|(_, entry)| entry.lease.is_gone() && now >= patience.ends(entry.confirmed))
             .map(|(instance, _)| *instance)
     }
 }

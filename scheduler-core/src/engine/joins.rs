@@ -254,7 +254,11 @@ impl Term {
 
     /// Gives up agents whose right to run has certainly ended (rule 19).
     pub(super) fn lose_the_lost(&mut self, out: &mut Vec<Effect>) {
-        while let Some(instance) = self.agents.lost(self.now.boot, self.longest_agent_ttl) {
+        // A leader that cannot confirm that it is one may have a successor which gives agents the right to go on.
+        if self.suspended {
+            return;
+        }
+        while let Some(instance) = self.agents.lost(self.now.boot, self.patience()) {
             self.lose(instance, out);
         }
     }

@@ -81,7 +81,7 @@ impl Term {
             let Some(entry) = self.agents.by_instance.get_mut(&instance) else { continue };
             entry.lease = AgentLease::Asked(id, now);
             self.agents.unanswered_loans.insert((now.saturating_add(PATIENCE), instance));
-            out.push(Effect::LendLease(self.candidacy, id, instance, self.longest_agent_ttl));
+            out.push(Effect::LendLease(self.candidacy, id, instance, self.config.agent_ttl));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::ids::{AgentInstance, AttemptId, Epoch, FencingToken, JobUid, RunId};
 use crate::time::{Boot, Now, Timestamp};
 use crate::txn::{Call, CallId, Transaction};
 
-use super::agents::Agents;
+use super::agents::{Agents, Patience};
 use super::backfills::Backfills;
 use super::batch::{Batch, InFlight};
 use super::calendars::Calendars;
@@ -39,6 +39,8 @@ pub(super) struct Term {
     pub(super) epoch: Epoch,
     /// The lease is not confirmed: see `suspension`.
     pub(super) suspended: bool,
+    /// When it had loaded the ledger.
+    began: Boot,
     /// The longest that any agent was ever told it may go on (rule 19).
     pub(super) longest_agent_ttl: Duration,
     pub(super) watermark: Watermark,
@@ -162,6 +164,7 @@ impl Term {
             candidacy: beginning.candidacy,
             epoch: beginning.epoch,
             suspended: true,
+            began: now.boot,
             longest_agent_ttl: beginning.longest_agent_ttl,
             watermark: Watermark { committed: beginning.watermark, emitted: beginning.watermark, last_emit: now.boot },
             tokens: Tokens {
@@ -321,6 +324,11 @@ impl Term {
         self.stats.transactions += 1;
     }
 
+    /// Nobody else confirms heartbeats in this term, and before it nobody told an agent more than the longest time.
+    pub(super) fn patience(&self) -> Patience {
+        Patience { told: self.config.agent_ttl, others_ended: self.began.saturating_add(self.longest_agent_ttl) }
+    }
+
     fn reserve_tokens(&mut self, batch: &mut Batch) {
         if self.tokens.is_low() && !self.tokens.raising {
             self.tokens.raising = true;
@@ -391,7 +399,7 @@ impl Term {
             wall.filter(|_| room),
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
             self.walk.next_wakeup().filter(|_| self.leaving.is_none() && !self.ledger_fails),
-            self.agents.first_loss(self.longest_agent_ttl),
+            self.agents.first_loss(self.patience()).filter(|_| !self.suspended),
             self.next_loan(),
             self.next_lock_call(),
             self.in_flight.values().filter_map(|flight| flight.retry_at).min().filter(|_| self.leaving.is_none()),

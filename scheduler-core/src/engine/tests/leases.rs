@@ -8,7 +8,10 @@ use super::world::{TTL, World, hello, instance, job, seconds};
 
 /// A leader with an agent that has an attempt.
 fn busy() -> World {
-    let mut world = World::leading_in_cluster();
+    busy_on(World::leading_in_cluster())
+}
+
+fn busy_on(mut world: World) -> World {
     world.join(1, hello("a", 1, 1));
     world.create("one", job());
     world.trigger("one");
@@ -37,6 +40,27 @@ fn an_agent_whose_lease_ends_early_is_lost_no_earlier() {
     assert_eq!(world.rows(RunState::Failed), []);
     world.pass(seconds(2));
     assert_eq!(world.rows(RunState::Failed).len(), 1);
+}
+
+/// The next leader tells less than the one before: what that had told counts until it is over, and then no more.
+#[test]
+fn after_the_longer_time_of_before_an_agent_is_given_up_by_the_time_that_it_was_told() {
+    let gone_after = |beats: u64| {
+        let mut world = World::in_cluster();
+        world.ledger.longest_agent_ttl = seconds(60);
+        world.elect();
+        let mut world = busy_on(world);
+        world.pass_beating(beats, &[1]);
+        world.input(Input::StreamClosed(StreamId(1)));
+        world.input(Input::LeasesEnded(vec![instance(1)]));
+        (1..).find(|_| {
+            world.pass(seconds(1));
+            !world.rows(RunState::Failed).is_empty()
+        })
+    };
+    assert_eq!(gone_after(5), Some(60 - 5));
+    assert_eq!(gone_after(49), Some(60 - 49));
+    assert_eq!(gone_after(100), Some(TTL.as_secs()));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::world::TTL;
 use crate::agent::Cordon;
 use crate::audit::Event;
 use crate::backfill::Backfill;
@@ -42,6 +41,8 @@ pub(super) struct Ledger {
     /// How far its clock is ahead of the machine's, in microseconds.
     pub(super) ahead: i64,
     pub(super) ceiling: FencingToken,
+    /// What agents were told before.
+    pub(super) longest_agent_ttl: Duration,
     /// Which transactions it refuses for their data.
     pub(super) refuses: Option<Refuses>,
     /// What it was asked to purge, and its next answers; else that there was nothing.
@@ -66,6 +67,7 @@ impl Ledger {
             schedule_version: self.schedule_version.clone(),
             election: self.election.clone(),
             ceiling: self.ceiling,
+            longest_agent_ttl: self.longest_agent_ttl,
             ..Self::default()
         }
     }
@@ -81,7 +83,7 @@ impl Ledger {
             Call::Survey => Ok(Done::Surveyed(Survey {
                 ledger_time: clock,
                 schedule_version: self.schedule_version.clone(),
-                longest_agent_ttl: if self.epoch.0 == 0 { Duration::ZERO } else { TTL },
+                longest_agent_ttl: self.longest_agent_ttl,
                 watermark: (self.epoch.0 != 0).then_some(self.watermark),
             })),
             Call::LoadChanges { above, most } => {
@@ -101,6 +103,7 @@ impl Ledger {
                 self.schedule_version = Some(take_over.schedule_version.clone());
                 self.epoch = Epoch((self.epoch.0 + 1).max(clock.as_millis()).max((self.ceiling.0 >> 20) + 1));
                 self.ceiling = FencingToken::nth(self.epoch, (1 << 20) - 1);
+                self.longest_agent_ttl = self.longest_agent_ttl.max(take_over.agent_ttl);
                 if self.watermark == Timestamp::default() {
                     self.watermark = clock;
                 }
@@ -108,7 +111,7 @@ impl Ledger {
                     epoch: self.epoch,
                     watermark: self.watermark,
                     token_ceiling: self.ceiling,
-                    longest_agent_ttl: take_over.agent_ttl,
+                    longest_agent_ttl: self.longest_agent_ttl,
                 }))
             }
             Call::Load { entered_since, known, .. } => {

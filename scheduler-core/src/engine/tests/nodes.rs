@@ -57,7 +57,7 @@ fn a_node_that_cannot_reach_the_ledger_does_not_stand() {
 
 /// A node of a cluster that somebody has led, whose ledger is away.
 fn without_the_ledger() -> World {
-    let mut world = starting(Ledger { epoch: Epoch(1), ..Ledger::default() });
+    let mut world = starting(Ledger { epoch: Epoch(1), longest_agent_ttl: TTL, ..Ledger::default() });
     world.input(a_peer());
     world.pass(seconds(2));
     ledger_fails_for(&mut world, 3);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::agent::{FromAgent, Outcome, ToAgent};
+use crate::agent::{FromAgent, Outcome, StreamId, ToAgent};
 use crate::engine::{Alert, Answer, Away, Command, Input, Refusal};
 use crate::run::RunState;
 
-use super::world::{LEASE, World, every, hello, job, key, seconds, trigger};
+use super::world::{LEASE, TTL, World, every, hello, instance, job, key, seconds, trigger};
 
 /// A leader with an agent that beats; the coordinator has fallen silent, and the lease has run out.
 fn suspended(prepare: impl FnOnce(&mut World)) -> World {
@@ -145,4 +145,21 @@ fn a_suspended_leader_sleeps() {
     let before = world.now.boot;
     let wakeup = world.engine.next_wakeup().unwrap();
     assert!(wakeup > before);
+}
+
+/// Somebody else may be elected by then, and confirm its heartbeats.
+#[test]
+fn no_agent_is_given_up_by_a_suspended_leader() {
+    let mut world = World::leading_in_cluster();
+    world.join(1, hello("a", 1, 4));
+    world.create("one", job());
+    world.trigger("one");
+    world.input(Input::StreamClosed(StreamId(1)));
+    world.input(Input::LeasesEnded(vec![instance(1)]));
+    world.coordinator_works = false;
+    world.pass(TTL + TTL);
+    assert_eq!(world.rows(RunState::Failed), []);
+    world.coordinator_works = true;
+    world.pass(seconds(2));
+    assert_eq!(world.rows(RunState::Failed).len(), 1);
 }
