@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use punctual_tests::{Said, Server, folder, grpcurl, node, python, root, shell, until};
+use punctual_tests::{Cluster, Parts, Said, Server, folder, grpcurl, job, node, noop, python, root, shell, until};
 use serde_json::{Value, json};
 
 #[test]
@@ -45,9 +45,9 @@ fn grpcurl_drives_a_job_from_creation_to_its_log_with_nothing_but_reflection() {
 }
 
 /// Runs a script of `tests/clients/python`.
-fn script(python: &Path, name: &str, argument: &str) -> Said {
+fn script(python: &Path, name: &str, arguments: &[&str]) -> Said {
     let mut command = Command::new(python);
-    command.arg(root().join("tests/clients/python").join(name)).arg(argument).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg(root().join("tests/clients/python").join(name)).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
     // Whoever has a proxy does not reach this machine through it.
     Said::of(command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1"))
 }
@@ -57,7 +57,21 @@ fn grpcio_drives_a_job_from_creation_to_its_log_with_nothing_but_reflection() {
     let Some(python) = python() else { return };
     let folder = folder();
     let server = Server::with_agent(folder.path());
-    assert_eq!(script(&python, "drive.py", &server.address()).ok(), "ok\n");
+    assert_eq!(script(&python, "drive.py", &[&server.address()]).ok(), "ok\n");
+}
+
+/// Scenario 19: a node passes on what it is asked as it came, and so is the field that only a later version knows.
+#[test]
+fn a_field_that_the_leader_does_not_know_is_refused_at_whichever_node_it_is_set() {
+    let Some(python) = python() else { return };
+    let folder = folder();
+    let Some(cluster) = Cluster::start(folder.path(), Parts::default(), &[]) else { return };
+    cluster.nodes[0].rest.create(&job("newer", noop(), json!({})));
+    for node in &cluster.nodes {
+        let said = script(&python, "newer.py", &[&node.address(), "newer"]).ok();
+        assert!(said.starts_with("INVALID_ARGUMENT 2000: this server does not know the field"), "{said}");
+    }
+    assert_eq!(cluster.nodes[0].rest.history("newer").len(), 0, "half of a request was done");
 }
 
 #[test]
@@ -65,7 +79,7 @@ fn the_openapi_document_is_valid_and_its_examples_are() {
     let Some(python) = python() else { return };
     let folder = folder();
     let server = Server::bare(folder.path(), &[]);
-    let said = script(&python, "openapi.py", &server.url()).ok();
+    let said = script(&python, "openapi.py", &[&server.url()]).ok();
     assert!(said.starts_with("valid, with "), "{said}");
 }
 
@@ -74,7 +88,7 @@ fn schemathesis_finds_no_failure_and_no_answer_that_the_openapi_document_lacks()
     let Some(python) = python() else { return };
     let folder = folder();
     let server = Server::with_agent(folder.path());
-    let said = script(&python, "fuzz.py", &server.url());
+    let said = script(&python, "fuzz.py", &[&server.url()]);
     assert_eq!(said.code, Some(0), "{}\n{}", said.out, said.err);
     assert!(!server.log().contains(r#""level":"ERROR""#), "a bug that was answered well is one still");
 }

@@ -17,9 +17,9 @@ use crate::access::rules::Rule;
 use crate::access::{Admission, Admitted, Caller, Denied, Gate};
 
 /// What tonic takes of a message.
-const LARGEST: usize = 4 << 20;
+pub(super) const LARGEST: usize = 4 << 20;
 /// Before a message stand a flag and its length.
-const HEAD: usize = 5;
+pub(super) const HEAD: usize = 5;
 /// Of what nobody needs to sign in for: the name of a service, to ask for its health.
 const LARGEST_OF_STRANGERS: usize = 4 << 10;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,7 +79,7 @@ fn streams(rule: &Rule) -> bool {
 }
 
 /// The first message, which is the one that a service of one request reads. None is compressed here.
-fn message(bytes: &Bytes) -> Option<&[u8]> {
+pub(super) fn message(bytes: &Bytes) -> Option<&[u8]> {
     let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
     let [flag, length @ ..] = *head;
     let length = usize::try_from(u32::from_be_bytes(length)).ok()?;

@@ -2,6 +2,7 @@
 
 mod admission;
 mod deadline;
+mod unknown;
 mod unreadable;
 
 use std::sync::Arc;
@@ -44,7 +45,7 @@ pub fn with_reflection(routes: Routes) -> Routes {
 /// The services as both gRPC clients and the transcoder call them, each behind its rule; behind that, a call that needs
 /// the leader of a cluster goes to it.
 pub(super) fn calls(routes: Routes, gate: Arc<Gate>, forward: Option<Arc<Forward>>) -> Router {
-    let mut services = routes.prepare().into_axum_router();
+    let mut services = routes.prepare().into_axum_router().layer(from_fn(unknown::refuse));
     if let Some(forward) = forward {
         services = services.layer(from_fn_with_state(forward, pass_on));
     }
