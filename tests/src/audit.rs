@@ -45,6 +45,7 @@ impl Audit<'_> {
         let mut terms = Terms::default();
         for job in &load.jobs {
             let mut history = rest.history(&job.id);
+            history.retain(|run| run.job_uid == job.uid);
             let pauses: &[Pause] = if job.id == PAUSED { &records.pauses } else { &[] };
             verdict.fires += account(job, &history, pauses, closed, &mut verdict.wrong);
             for run in &mut history {

@@ -3,7 +3,7 @@
 
 mod clients;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::{Heard, Rest, Witness, job, noop, now, shell, until};
@@ -46,6 +46,8 @@ pub struct Load {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: String,
+    /// Another one may have had the id before.
+    pub(crate) uid: String,
     /// None: triggered only.
     pub(crate) every: Option<TimeDelta>,
     pub(crate) created: DateTime<Utc>,
@@ -115,6 +117,7 @@ impl Load {
         });
         self.jobs.push(Job {
             id: id.to_owned(),
+            uid: created["uid"].as_str().expect("because it is never absent").to_owned(),
             every: (every_ms > 0).then(|| TimeDelta::milliseconds(every_ms.into())),
             created: created["createTime"].as_str().expect("a time").parse().expect("RFC 3339"),
             max_instances: created["maxInstances"].as_u64().expect("because it is never absent"),
@@ -130,8 +133,8 @@ impl Load {
     #[track_caller]
     pub fn await_success(&self, rest: &Rest) {
         let has_succeeded = |job: &Job| {
-            let id = &job.id;
-            let first = rest.get(&format!("/runs?jobId={id}&states=SUCCEEDED&pageSize=1"));
+            let (id, created) = (&job.id, job.created.to_rfc3339_opts(SecondsFormat::Micros, true));
+            let first = rest.get(&format!("/runs?jobId={id}&states=SUCCEEDED&pageSize=1&scheduledAfter={created}"));
             first["runs"].as_array().is_some_and(|runs| !runs.is_empty())
         };
         until("every job to have run well once", 60, || self.jobs.iter().all(has_succeeded).then_some(()));

@@ -12,6 +12,8 @@ use serde_json::Value;
 pub struct Run {
     pub run_id: String,
     pub job_id: String,
+    #[serde(default)]
+    pub job_uid: String,
     pub trigger: String,
     pub state: String,
     pub reason: String,

@@ -21,6 +21,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 fn job() -> Job {
     Job {
         id: "tick".to_owned(),
+        uid: String::new(),
         every: Some(TimeDelta::seconds(1)),
         created: at(0),
         max_instances: 1,

@@ -31,6 +31,9 @@ struct Program {
     /// End after so many harms instead
     #[arg(long)]
     harms: Option<usize>,
+    /// With --harms: so many times over, each with a verdict of its own
+    #[arg(long, default_value_t = 1, requires = "harms")]
+    rounds: usize,
     /// What chance follows from; printed, and another one each time if it is not given
     #[arg(long)]
     seed: Option<u64>,
@@ -59,9 +62,9 @@ impl Soak {
     /// Whether all was right.
     fn run(mut self, program: &Program) -> bool {
         let end = self.began + TimeDelta::minutes(program.minutes.into());
-        loop {
-            let round = end.min(now() + ROUND);
-            let goes_on = |soak: &Self| program.harms.map_or(now() < round, |harms| soak.done < harms);
+        for number in 1.. {
+            let (round, before) = (end.min(now() + ROUND), self.done);
+            let goes_on = |soak: &Self| program.harms.map_or(now() < round, |harms| soak.done - before < harms);
             while goes_on(&self) {
                 self.harm();
             }
@@ -71,11 +74,12 @@ impl Soak {
                 println!("  What there is to look at is kept in {}", self.trial.keep().display());
                 return false;
             }
-            if program.harms.is_some() || now() >= end {
-                return true;
+            if program.harms.map_or(now() >= end, |_| number >= program.rounds) {
+                break;
             }
             self.trial.renew();
         }
+        true
     }
 
     /// One harm, or two at a time.
