@@ -9,6 +9,7 @@ use crate::kinds::kinds;
 use crate::left_behind::LeftBehind;
 use crate::network::ConnectionId;
 use crate::server::Server;
+use crate::tally::Check;
 use crate::trace::tell;
 use crate::world::World;
 
@@ -79,6 +80,12 @@ impl World {
         let wait = self.profile.fault_every.mul_f64(self.random.below(2_000) as f64 / 1_000.0);
         self.queue.plan(self.now.after(wait), Event::FaultStrikes);
         if self.profile.must_outlive && !self.is_whole() {
+            // Who is elected then confirms the right to run without the ledger.
+            if self.ledger.is_down && self.can_do_without_ledger_and_leader() && self.random.chance(0.3) {
+                self.tally.count("check", Check::LeaderDiesWithoutLedger.name());
+                self.struck = self.now;
+                self.strike(Fault::KillLeader);
+            }
             return;
         }
         self.struck = self.now;
@@ -96,11 +103,22 @@ impl World {
 
     /// Nothing has failed, or nobody feels it any more.
     fn is_whole(&self) -> bool {
+        !self.ledger.is_down && self.is_whole_but_for_the_ledger()
+    }
+
+    /// Every server had asked the ledger, before it went away, how long agents may go on.
+    fn can_do_without_ledger_and_leader(&self) -> bool {
+        let has_asked = |server: &Server| self.struck.since(server.started) >= FRESH;
+        self.profile.faults.contains(&Fault::KillLeader)
+            && self.servers.iter().all(has_asked)
+            && self.is_whole_but_for_the_ledger()
+    }
+
+    fn is_whole_but_for_the_ledger(&self) -> bool {
         let is_well = |server: &Server| server.engine.is_some() && !server.is_frozen && !server.is_stopping;
         let leader = self.coordinator.election.leader.filter(|leader| self.servers[leader.server].is_leading());
         leader.is_some()
             && self.servers.iter().all(is_well)
-            && !self.ledger.is_down
             && !self.coordinator.is_down
             && (0..self.agents.len()).all(|a| self.has_a_fresh_right(a))
     }

@@ -58,6 +58,7 @@ pub(crate) struct Stream {
 pub(crate) struct Server {
     pub(crate) engine: Option<Engine>,
     pub(crate) generation: u32,
+    pub(crate) started: Instant,
     pub(crate) is_frozen: bool,
     pub(crate) is_stopping: bool,
     pub(crate) backlog: VecDeque<Arrival>,
@@ -83,6 +84,7 @@ impl Server {
         Self {
             engine: None,
             generation: 0,
+            started: Instant(0),
             is_frozen: false,
             is_stopping: false,
             backlog: VecDeque::new(),
@@ -135,7 +137,7 @@ impl World {
         let now = self.now;
         let server = &mut self.servers[s];
         let generation = server.generation + 1;
-        *server = Server { generation, ..Server::new(server.clock) };
+        *server = Server { generation, started: now, ..Server::new(server.clock) };
         let mut engine = Engine::new(config, server.clock.server(now));
         let mut effects = Vec::new();
         engine.start(&mut effects);
@@ -508,6 +510,9 @@ impl World {
 
     pub(crate) fn send(&mut self, s: usize, stream: StreamId, mut message: ToAgent) {
         self.hold_back(s, stream, &mut message);
+        if let (ToAgent::Welcome(welcome), Some(Plant::LostBeforeTtl)) = (&mut message, self.plant) {
+            welcome.agent_ttl *= 4;
+        }
         self.put_on_stream(s, stream, message);
     }
 

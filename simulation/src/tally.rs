@@ -15,6 +15,7 @@ kinds! {
         RowPurgedByRetention = "row purged by retention",
         RowPurgedOnRequest = "row purged on request",
         TaskOutlivesFault = "task outlives a fault of the control plane",
+        LeaderDiesWithoutLedger = "tasks outlive a leader that dies while the ledger is down",
         KnownJobsTakenOver = "term begun with jobs that were known",
     }
 }

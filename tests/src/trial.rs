@@ -50,8 +50,27 @@ impl Trial {
     /// Starts a task that writes down what it does and takes `seconds`, and answers its run once it runs.
     #[track_caller]
     pub fn run_task(&mut self, id: &str, seconds: u64) -> Run {
+        self.run_script(id, &format!("sleep {seconds}"))
+    }
+
+    /// A job of every `every_ms` whose task writes down what it does and takes `seconds`.
+    #[track_caller]
+    pub fn repeat_task(&mut self, id: &str, every_ms: u32, seconds: u64) {
         let rest = self.cluster.nodes[0].rest.clone();
         let task = recorded(&self.witness, &format!("sleep {seconds}"));
+        self.load.add(&rest, id, every_ms, task, serde_json::json!({}));
+    }
+
+    /// The same as [`Self::run_task`], and its output comes as fast as anybody takes it.
+    #[track_caller]
+    pub fn run_flood(&mut self, id: &str, seconds: u64) -> Run {
+        self.run_script(id, &format!("timeout {seconds} yes 'a line of output' || :"))
+    }
+
+    #[track_caller]
+    fn run_script(&mut self, id: &str, script: &str) -> Run {
+        let rest = self.cluster.nodes[0].rest.clone();
+        let task = recorded(&self.witness, script);
         let retry = serde_json::json!({ "maxAttempts": 5, "initialBackoff": "0.1s" });
         self.load.add(&rest, id, 0, task, serde_json::json!({ "retry": retry }));
         let run_id = rest.trigger(id, "").run_id;

@@ -284,12 +284,8 @@ impl World {
 
     /// What a take-over reads, where a planted bug falsifies it.
     fn alter_take_over(&self, took_over: &mut TookOver) {
-        match self.plant {
-            Some(Plant::LostBeforeTtl) => took_over.longest_agent_ttl /= 4,
-            Some(Plant::WatermarkAhead) => {
-                took_over.watermark = took_over.watermark.saturating_add(Duration::from_secs(2));
-            }
-            _ => {}
+        if self.plant == Some(Plant::WatermarkAhead) {
+            took_over.watermark = took_over.watermark.saturating_add(Duration::from_secs(2));
         }
     }
 
@@ -418,7 +414,7 @@ fn kind_of_failure(failure: &Failure) -> &'static str {
         Failure::LaterElection(_) => "refused for a later election",
         Failure::Conflict { .. } => "conflict",
         Failure::Clock { .. } => "refused for its clock",
-        Failure::Lost { .. } => "refused for what it has lost",
+        Failure::WentBack { .. } => "refused for what it has lost",
         Failure::Refused(_) => "refused",
     }
 }

@@ -11,7 +11,7 @@ use scheduler_core::job::Job;
 use scheduler_core::run::{Attempt, Run};
 use scheduler_core::time::Timestamp;
 use scheduler_core::txn::{
-    CalendarWrite, Changes, CordonWrite, Election, Failure, Known, Mark, Purge, Purged, RequestKey, RequestRow, Since,
+    CalendarWrite, Changes, CordonWrite, Election, Failure, Known, Purge, Purged, RequestKey, RequestRow, Since,
     Snapshot, Survey, TakeOver, Tally, TookOver, Transaction,
 };
 
@@ -49,8 +49,8 @@ pub struct Tables {
     /// The end of each span of instants, with its beginning.
     covered: BTreeMap<JobUid, BTreeMap<Timestamp, (Timestamp, RunId)>>,
     requests: BTreeMap<RequestKey, RequestRow>,
-    /// By lane, with their term.
-    marks: BTreeMap<u32, (Epoch, i64)>,
+    /// Of transactions, with their term.
+    marks: BTreeSet<(Epoch, i64)>,
 }
 
 impl Tables {
@@ -162,9 +162,9 @@ impl Tables {
 
     /// What the SQL refuses.
     pub fn check(&self, transaction: &Transaction, clock: Timestamp) -> Result<(), Failure> {
-        let is_lost = |mark: &&Mark| self.marks.get(&mark.lane).is_none_or(|found| *found < (self.epoch, mark.number));
-        if let Some(number) = transaction.confirmed.iter().filter(is_lost).map(|mark| mark.number).min() {
-            return Err(Failure::Lost { number });
+        let is_lost = |mark: &i64| !self.marks.contains(&(self.epoch, *mark));
+        if let Some(mark) = transaction.confirmed.iter().copied().filter(is_lost).min() {
+            return Err(Failure::WentBack { mark });
         }
         let latest = transaction.watermark.map_or(transaction.decided_at, |w| w.max(transaction.decided_at));
         if latest > clock.saturating_add(MAX_AHEAD) {
@@ -227,9 +227,7 @@ impl Tables {
     }
 
     pub fn apply(&mut self, transaction: &Transaction) {
-        if let Some(Mark { lane, number }) = transaction.mark {
-            self.marks.insert(lane, (self.epoch, number));
-        }
+        self.marks.extend(transaction.mark.map(|mark| (self.epoch, mark)));
         for run in transaction.entered.iter().chain(&transaction.updated) {
             if let Some(from) = run.covers_from.filter(|_| run.occurrence == 0) {
                 self.covered.entry(run.job_uid).or_default().insert(run.scheduled_time, (from, run.id));

@@ -21,6 +21,8 @@ fn tasks_outlive_a_postgres_that_is_away_and_a_leader_that_dies_meanwhile_and_no
 
 fn while_postgres_is_away_tasks_go_on_and_clients_are_told_at_once(trial: &mut Trial) {
     let long = trial.run_task("over-postgres-outage", longer_than_the_outage());
+    // Scenario 33: neither the flood nor the outage holds back heartbeats.
+    let flood = trial.run_flood("flood", longer_than_the_outage());
     let short = trial.run_task("in-postgres-outage", 3);
     trial.cluster.postgres.kill();
     for (number, node) in trial.cluster.nodes.iter().enumerate() {
@@ -46,6 +48,7 @@ fn while_postgres_is_away_tasks_go_on_and_clients_are_told_at_once(trial: &mut T
     trial.await_work(0);
     assert_went_on(trial, &short.run_id);
     assert_went_on(trial, &long.run_id);
+    assert_went_on(trial, &flood.run_id);
 }
 
 /// Scenario 29: whoever is elected then confirms the agents' right to run by its key.
