@@ -5,6 +5,7 @@
 
 #[allow(dead_code, reason = "the model has nothing but what leaders read")]
 mod contract;
+#[allow(dead_code, reason = "the model keeps all marks")]
 #[path = "contract/marks.rs"]
 mod marks;
 

@@ -1,19 +1,17 @@
 -- What a leader's transactions leave behind, so that a database which has lost some of them is told from the one that
--- confirmed them: one that was promoted in its place and had not received the last commits, or a backup. Transactions that are under
--- way together have a lane each, so that none waits for another; the numbers ascend, over all lanes.
+-- confirmed them: one that was promoted in its place and had not received the last commits, or a backup. A row each, which is never
+-- changed: one that all of them change would have them wait for each other, and would grow long versions while a
+-- snapshot is held, as by pg_dump.
 
 CREATE TABLE commit_marks (
-    lane BIGINT NOT NULL PRIMARY KEY,
-    -- Marks of earlier terms count for nothing.
     epoch BIGINT NOT NULL,
-    number BIGINT NOT NULL
+    mark BIGINT NOT NULL,
+    PRIMARY KEY (epoch, mark)
 );
-
-CREATE TYPE commit_mark AS (lane BIGINT, number BIGINT);
 
 -- As commit_transaction, with a mark that it leaves; and nothing is written where one that was confirmed is not there: `lost`.
 CREATE FUNCTION commit_marked_transaction(
-    mark commit_mark, confirmed commit_mark[],
+    own_mark BIGINT, confirmed BIGINT[],
     term BIGINT, decided BIGINT, new_watermark BIGINT, new_ceiling BIGINT,
     furthest_ahead BIGINT, request_memory BIGINT,
     remembered remembered_request[], audited written_audit_event[], job_writes written_job[], revisions written_job_revision[],
@@ -24,11 +22,12 @@ CREATE FUNCTION commit_marked_transaction(
     OUT deposed_by BIGINT, OUT ledger_time BIGINT, OUT lost BIGINT
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Before the wait for EPOCH: what was confirmed was there when this began. A term that has ended has marks no longer.
-    SELECT min(c.number) INTO lost
-    FROM unnest(confirmed) c LEFT JOIN commit_marks m ON m.lane = c.lane AND m.epoch = term
-    WHERE m.number IS NULL OR m.number < c.number;
+    -- Before the wait for EPOCH: what was confirmed was there when this began.
+    SELECT min(c.mark) INTO lost
+    FROM unnest(confirmed) c (mark)
+    WHERE NOT EXISTS (SELECT 1 FROM commit_marks m WHERE m.epoch = term AND m.mark = c.mark);
     IF lost IS NOT NULL THEN
+        -- The marks of a term that has ended may have been deleted.
         deposed_by := fence(term);
         RETURN;
     END IF;
@@ -37,9 +36,12 @@ BEGIN
         revisions, job_counts, calendar_writes, calendar_deletes, cordon_writes, cordon_deletes, begun, moved, entered,
         updated, attempt_writes, late, logged
     ) t;
-    IF deposed_by IS NULL AND ledger_time IS NULL AND (mark).lane IS NOT NULL THEN
-        INSERT INTO commit_marks AS m (lane, epoch, number) VALUES ((mark).lane, term, (mark).number)
-        ON CONFLICT (lane) DO UPDATE SET epoch = excluded.epoch, number = excluded.number;
+    IF deposed_by IS NULL AND ledger_time IS NULL AND own_mark IS NOT NULL THEN
+        INSERT INTO commit_marks (epoch, mark) VALUES (term, own_mark) ON CONFLICT DO NOTHING;
+        IF own_mark % 1000 = 0 THEN
+            -- No transaction tells of one that is so much older: three or so are in flight at a time.
+            DELETE FROM commit_marks m WHERE (m.epoch, m.mark) < (term, own_mark - 10000);
+        END IF;
     END IF;
 END
 $$;

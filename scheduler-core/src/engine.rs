@@ -11,7 +11,7 @@
 //! and the pump that makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
 //! `joins`, `leases` and `locking` (with its `lock_table`); `requests` with their `numbers`, and `commands` with `plan`, `change`,
 //! `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
-//! takes the ledger's answers, `marks` tells a ledger that has lost some of them, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
+//! takes the ledger's answers, `marks` and `loss` deal with a ledger that has lost some of them, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
 //! `agent_clock`, `live` and `batch` are the pieces.
 //!
 //! Memory runs ahead of the ledger by the transactions in flight; whatever leaves the engine (an answer, an
@@ -50,6 +50,7 @@ mod live;
 mod lock_table;
 mod locking;
 mod locks;
+mod loss;
 mod marks;
 mod measured;
 mod memory;
@@ -97,6 +98,7 @@ use config::{LEADER_WAIT, LEDGER_RETRY, LEDGER_SILENCE};
 use filling::Filling;
 use hand_over::Leaving;
 use lease::Lease;
+use loss::Loss;
 use random::Random;
 use reach::{LATE, Reach};
 use take_over::Doubt;
@@ -164,8 +166,8 @@ pub struct Engine {
     early: VecDeque<(Boot, RequestHandle, Request)>,
     /// Fires for which the ledger had another row already.
     conflicts: BTreeSet<(JobUid, Timestamp)>,
-    /// The ledger has lost what it had confirmed to this node's last term.
-    ledger_lost_ends: bool,
+    /// The ledger has lost what it had confirmed to this node's last term, and that is not settled.
+    loss: Option<Loss>,
 }
 
 impl Engine {
@@ -190,7 +192,7 @@ impl Engine {
             warming: Warming::new(now.boot),
             early: VecDeque::new(),
             conflicts: BTreeSet::new(),
-            ledger_lost_ends: false,
+            loss: None,
         }
     }
 
@@ -424,6 +426,7 @@ impl Engine {
             }
             term.lend_leases(out);
             term.lose_the_lost(out);
+            term.settle_loss();
             term.repeat_failed(out);
             term.pump(out);
             term.ask_for_locks(out);
@@ -501,19 +504,18 @@ impl Engine {
                         Ok(())
                     }
                     Err(failure) if term.in_flight.contains_key(&id) => term.failed(id, failure, out),
-                    Err(failure @ Failure::Deposed { .. }) if term.is_question(id) => {
-                        Err(Over::Deposed(failure.to_string()))
-                    }
+                    Err(failure) if term.is_question(id) => term.ended_by(&failure).map_or(Ok(()), Err),
                     Err(failure) if term.reloads.contains_key(&id) => term.reload_failed(id, &failure),
                     Err(_) => Ok(()),
                 };
                 match over {
                     Ok(()) => {}
                     Err(Over::Deposed(why)) => self.depose(why, out),
-                    Err(over @ (Over::Disagreement(_) | Over::LedgerLost(_) | Over::ClockWentBack(_))) => {
-                        self.ledger_lost_ends |= matches!(over, Over::LedgerLost(_));
+                    Err(over @ (Over::Disagreement(_) | Over::WentBack(_) | Over::ClockWentBack(_))) => {
+                        let loss = matches!(over, Over::WentBack(_)).then(|| Loss::of(term));
                         out.push(Effect::Alert(over.into()));
                         self.end_term(out);
+                        self.loss = loss.or(self.loss.take());
                         let retry_at = self.now.boot.saturating_add(LEDGER_RETRY);
                         self.phase = Phase::TakingOver { call: None, retry_at };
                     }

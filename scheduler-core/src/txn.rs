@@ -141,8 +141,8 @@ pub enum Failure {
     #[error("the ledger's clock says {ledger_time}")]
     Clock { ledger_time: Timestamp },
     /// A transaction of this term that was confirmed is not there: the ledger is a copy of before it. Nothing was written.
-    #[error("the ledger has lost transaction {number} of this term, which it had confirmed")]
-    Lost { number: i64 },
+    #[error("the ledger has lost transaction {mark} of this term, which it had confirmed")]
+    WentBack { mark: i64 },
     /// The ledger refuses the data itself. Nothing was written.
     #[error("the ledger refuses the data: {0}")]
     Refused(String),
@@ -308,24 +308,17 @@ impl fmt::Display for UnreadableRow {
     }
 }
 
-/// What a transaction leaves behind, to be found by those after it. Of those that are in flight together each has a lane of
-/// its own, so that none waits for another; the numbers ascend, over all lanes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mark {
-    pub lane: u32,
-    pub number: i64,
-}
-
 /// Everything that one transaction of the leader writes. It is refused as a whole when the epoch is not
 /// the ledger's, or when the ledger has lost what it had confirmed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Transaction {
     pub epoch: Epoch,
-    /// `None`: it need not be found.
-    pub mark: Option<Mark>,
-    /// The last one of each lane that the ledger has confirmed. SQLite does not look at them: a file has no copy that could
-    /// take its place while a server has it.
-    pub confirmed: Vec<Mark>,
+    /// A number that it leaves behind, to be found by those after it: no other one of the term has it. `None`: it need not be
+    /// found.
+    pub mark: Option<i64>,
+    /// Marks of transactions that the ledger has confirmed. SQLite does not look for them: a file has no copy that could take
+    /// its place while a server has it.
+    pub confirmed: Vec<i64>,
     /// The engine's clock; refused in SQL when it is too far beyond the ledger's (rule 6).
     pub decided_at: Timestamp,
     pub requests: Vec<RequestRow>,

@@ -22,8 +22,8 @@ pub(super) fn margin(ttl: Duration) -> Duration {
 }
 
 impl Right {
-    /// A heartbeat sent then has been confirmed. A confirmation never shortens the right: until the leader has told
-    /// every agent of a shorter TTL it goes by the longer one.
+    /// A heartbeat sent then has been confirmed. A confirmation never shortens the right: what a leader of a longer TTL has given
+    /// lasts, and the next one waits for that.
     pub(super) fn confirm(&mut self, sent: Boot, ttl: Duration) -> Option<Boot> {
         let end = sent + (ttl - margin(ttl));
         if self.end.is_some_and(|old| end <= old) {

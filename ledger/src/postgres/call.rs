@@ -63,8 +63,8 @@ pub(super) async fn commit(
         transaction.cordons.iter().filter_map(|write| write.cordon.as_ref().map(|cordon| (&write.agent, cordon)));
     let lifted = transaction.cordons.iter().filter(|write| write.cordon.is_none());
     let row = sqlx::query(sql::COMMIT_TRANSACTION)
-        .bind(records::<records::CommitMark>(&transaction.mark))
-        .bind(records::<records::CommitMark>(&transaction.confirmed))
+        .bind(transaction.mark)
+        .bind(&transaction.confirmed)
         .bind(transaction.epoch.0)
         .bind(transaction.decided_at.as_micros())
         .bind(transaction.watermark.map(Timestamp::as_micros))
@@ -93,7 +93,7 @@ pub(super) async fn commit(
     let lost: Option<i64> = row.try_get("lost")?;
     Ok(match (deposed(&row)?, lost, ledger_time) {
         (Some(failure), _, _) => Err(failure),
-        (None, Some(number), _) => Err(Failure::Lost { number }),
+        (None, Some(mark), _) => Err(Failure::WentBack { mark }),
         (None, None, Some(clock)) => Err(Failure::Clock { ledger_time: Timestamp::from_micros(clock) }),
         (None, None, None) => Ok(()),
     })

@@ -9,7 +9,7 @@ use scheduler_core::calendar::{Calendar, CalendarKey};
 use scheduler_core::ids::{AgentId, BackfillId, JobUid, RunId};
 use scheduler_core::job::Counts;
 use scheduler_core::run::{Attempt, Run};
-use scheduler_core::txn::{JobWrite, LateOutcome, Mark, RequestRow};
+use scheduler_core::txn::{JobWrite, LateOutcome, RequestRow};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo};
@@ -43,7 +43,6 @@ macro_rules! kinds {
 }
 
 kinds! {
-    CommitMark = "commit_mark", <'r> &'r Mark: |fields, mark| { fields.put(i64::from(mark.lane)).put(mark.number); };
     RememberedRequest = "remembered_request", <'r> &'r RequestRow: |fields, request| rows::put_request(fields, request);
     WrittenAuditEvent = "written_audit_event", <'r> &'r Event: |fields, event| rows::put_audit_event(fields, event);
     WrittenToken = "written_token", <'r> &'r NewToken: |fields, new| rows::put_token(fields, &new.token, &new.hash);

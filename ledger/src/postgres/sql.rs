@@ -21,7 +21,7 @@ pub(super) const COMMITS_AT_ONCE: &str = "SELECT current_setting('synchronous_co
 pub(super) const TAKE_OVER: &str = "SELECT epoch, watermark, token_ceiling, longest_agent_ttl, later_coordinator, later_revision \
      FROM take_over($1, $2, $3, $4, $5, $6, $7, $8)";
 pub(super) const COMMIT_TRANSACTION: &str = "SELECT deposed_by, ledger_time, lost \
-     FROM commit_marked_transaction(($1::commit_mark[])[1], $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+     FROM commit_marked_transaction($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
      $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 pub(super) const PURGE_CHOSEN: &str =
     "SELECT deposed_by, runs_deleted, jobs_deleted FROM purge_chosen($1, $2, $3, $4, $5, $6)";

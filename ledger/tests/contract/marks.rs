@@ -1,39 +1,44 @@
 //! What a ledger must notice that may come back without the last it had confirmed (PROTOCOL.md, rule 3): SQLite never does.
 
-use scheduler_core::txn::{Failure, Mark, Transaction};
+use scheduler_core::txn::{Failure, Transaction};
 
 use crate::contract::samples::{created, job};
 use crate::contract::{Backend, Term};
 
 pub(crate) async fn what_was_confirmed_and_is_not_there_is_noticed(backend: &dyn Backend) {
     let term = Term::begin(backend).await;
-    let mark = |lane, number| Mark { lane, number };
-    let marked = |term: &Term, own, confirmed: &[Mark]| Transaction {
-        mark: Some(own),
+    let marked = |term: &Term, mark, confirmed: &[i64]| Transaction {
+        mark: Some(mark),
         confirmed: confirmed.to_vec(),
         ..term.transaction()
     };
     let commit = async |transaction: Transaction| term.ledger.commit(&transaction).await;
-    assert_eq!(commit(marked(&term, mark(0, 1), &[])).await, Ok(()));
-    assert_eq!(commit(marked(&term, mark(1, 2), &[mark(0, 1)])).await, Ok(()));
-    let third = marked(&term, mark(0, 3), &[mark(0, 1), mark(1, 2)]);
-    assert_eq!(commit(third.clone()).await, Ok(()));
-    assert_eq!(commit(third).await, Ok(()), "an unknown outcome is asked for again, and finds its own mark");
+    assert_eq!(commit(marked(&term, 1, &[])).await, Ok(()));
+    assert_eq!(commit(marked(&term, 3, &[1])).await, Ok(()));
+    let next = marked(&term, 4, &[1, 3]);
+    assert_eq!(commit(next.clone()).await, Ok(()));
+    assert_eq!(commit(next).await, Ok(()), "an unknown outcome is asked for again, and finds its own mark");
 
-    for lost in [mark(1, 4), mark(2, 4)] {
-        let mut transaction = marked(&term, mark(0, 5), &[mark(0, 3), lost]);
-        transaction.jobs.push(created(job(1, "default", "a")));
-        assert_eq!(commit(transaction).await, Err(Failure::Lost { number: 4 }));
-    }
+    let mut lost = marked(&term, 5, &[2, 4]);
+    lost.jobs.push(created(job(1, "default", "a")));
+    assert_eq!(commit(lost).await, Err(Failure::WentBack { mark: 2 }));
     assert_eq!(term.load().await.jobs, []);
 
     let next = Term::begin(backend).await;
-    let old = commit(marked(&term, mark(0, 6), &[mark(0, 3)])).await;
+    let old = commit(marked(&term, 6, &[2])).await;
     assert_eq!(old, Err(Failure::Deposed { current: next.epoch() }));
-    assert_eq!(commit(marked(&next, mark(0, 1), &[])).await, Ok(()));
-    assert_eq!(
-        commit(marked(&next, mark(0, 2), &[mark(0, 1), mark(1, 1)])).await,
-        Err(Failure::Lost { number: 1 }),
-        "a mark of an earlier term was taken for one of this term"
-    );
+    assert_eq!(commit(marked(&next, 1, &[])).await, Ok(()));
+    let of_before = commit(marked(&next, 2, &[1, 3])).await;
+    assert_eq!(of_before, Err(Failure::WentBack { mark: 3 }), "a mark of another term was taken for one of this");
+}
+
+pub(crate) async fn old_marks_go_and_recent_ones_stay(backend: &dyn Backend) {
+    let term = Term::begin(backend).await;
+    let marked =
+        |mark, confirmed: &[i64]| Transaction { mark: Some(mark), confirmed: confirmed.to_vec(), ..term.transaction() };
+    for mark in [1, 20_000, 21_000] {
+        term.ledger.commit(&marked(mark, &[])).await.unwrap();
+    }
+    assert_eq!(term.ledger.commit(&marked(21_001, &[20_000, 21_000])).await, Ok(()));
+    assert_eq!(term.ledger.commit(&marked(21_002, &[1])).await, Err(Failure::WentBack { mark: 1 }));
 }

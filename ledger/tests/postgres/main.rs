@@ -38,5 +38,12 @@ async fn what_was_confirmed_and_is_not_there_is_noticed() {
     }
 }
 
+#[tokio::test]
+async fn old_marks_go_and_recent_ones_stay() {
+    if let Some(database) = Database::new().await {
+        marks::old_marks_go_and_recent_ones_stay(&database).await;
+    }
+}
+
 for_each_case!(case);
 for_each_access_case!(case);

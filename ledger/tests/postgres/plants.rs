@@ -99,12 +99,12 @@ found!(
 found!(
     a_mark_that_nobody_looks_for_is_found,
     "commit_marked_transaction",
-    "WHERE m.number IS NULL OR m.number < c.number" => "WHERE m.number < c.number",
+    "IF lost IS NOT NULL THEN" => "IF false THEN",
     marks::what_was_confirmed_and_is_not_there_is_noticed
 );
 found!(
     a_mark_of_an_earlier_term_that_counts_is_found,
     "commit_marked_transaction",
-    "m.lane = c.lane AND m.epoch = term" => "m.lane = c.lane",
+    "WHERE m.epoch = term AND m.mark = c.mark" => "WHERE m.mark = c.mark",
     marks::what_was_confirmed_and_is_not_there_is_noticed
 );

@@ -138,18 +138,18 @@ pub(super) struct Agents {
 /// What an agent has said of a leader that it could not reach holds for so long, if it does not come.
 const UNREACHED_FOR: Duration = Duration::from_secs(10);
 
-/// How long an agent that is not heard of may still run something (rule 19).
+/// How long agents that are not heard of may go on (rule 19).
 #[derive(Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct Rights {
     /// What this leader tells its agents.
     pub(super) told: Duration,
     /// When every right has ended that another leader can have given.
     pub(super) others_ended: Boot,
 }
 
-impl Patience {
-    /// With an agent whose last heartbeat was confirmed then.
-    fn ends(self, confirmed: Boot) -> Boot {
+impl Rights {
+    /// When that of an agent has ended whose last heartbeat was confirmed then.
+    fn ended(self, confirmed: Boot) -> Boot {
         confirmed.saturating_add(self.told).max(self.others_ended)
     }
 }
@@ -222,16 +222,16 @@ impl Agents {
     }
 
     /// When the first agent is certainly gone, if none is heard of again.
-    pub(super) fn first_loss(&self, patience: Patience) -> Option<Boot> {
+    pub(super) fn first_loss(&self, rights: Rights) -> Option<Boot> {
         let losable = self.by_instance.values().filter(|entry| entry.lease.is_gone());
-        losable.map(|entry| patience.ends(entry.confirmed)).min()
+        losable.map(|entry| rights.ended(entry.confirmed)).min()
     }
 
     /// An instance whose right to run has certainly ended, and its lease too.
-    pub(super) fn lost(&self, now: Boot, patience: Patience) -> Option<AgentInstance> {
+    pub(super) fn lost(&self, now: Boot, rights: Rights) -> Option<AgentInstance> {
         self.by_instance
             .iter()
-            .find(|(_, entry)| entry.lease.is_gone() && now >= patience.ends(entry.confirmed))
+            .find(|(_, entry)| entry.lease.is_gone() && now >= rights.ended(entry.confirmed))
             .map(|(instance, _)| *instance)
     }
 }

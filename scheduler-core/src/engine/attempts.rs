@@ -32,8 +32,8 @@ pub(super) enum End {
     Reported(Finished, Timestamp),
     /// The agent is certainly gone.
     AgentLost,
-    /// The agent does not have it, and the ledger has lost what it may have known of its end.
-    Forgotten,
+    /// The agent does not have it, and the ledger may have known its end, and lost it.
+    Unknown,
     /// The agent does not have it, refused it or gave it back: it never ran.
     NotStarted(Reason, String),
     /// The ledger refuses what there is to say of it.
@@ -67,7 +67,7 @@ impl Term {
                 batch.attempts.insert((id.run, attempt.number), attempt.clone());
             }
         }
-        self.stats.attempts_lost += u64::from(matches!(end, End::AgentLost | End::Forgotten));
+        self.stats.attempts_lost += u64::from(matches!(end, End::AgentLost | End::Unknown));
         match next {
             Next::End(event, reason) => {
                 if let Some(reason) = reason {
@@ -198,7 +198,7 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
             (event(finished.outcome), *time, reason, finished.error.clone(), finished.exit_code)
         }
         End::AgentLost => (AttemptEvent::Lost, now, Some(Reason::AgentLost), None, None),
-        End::Forgotten => (AttemptEvent::Lost, now, Some(Reason::LedgerRestored), None, None),
+        End::Unknown => (AttemptEvent::Lost, now, Some(Reason::LedgerRestored), None, None),
         End::NotStarted(reason, _) => (AttemptEvent::Lost, now, Some(*reason), None, None),
         End::Spoilt(_) => (AttemptEvent::Failed, now, Some(Reason::RefusedByLedger), None, None),
     };
@@ -222,12 +222,12 @@ fn close(live: &mut LiveRun, end: &End, now: Timestamp) {
     let said = match end {
         // Who asked for the cancel, and why, stands.
         End::Reported(Finished { outcome: Outcome::Cancelled | Outcome::Lost, .. }, _) if is_cancelled => None,
-        End::AgentLost | End::Forgotten | End::NotStarted(..) if is_cancelled => None,
+        End::AgentLost | End::Unknown | End::NotStarted(..) if is_cancelled => None,
         End::Reported(finished, _) => {
             Some(finished.error.as_ref().map_or_else(String::new, |error| error.message.clone()))
         }
         End::AgentLost => Some(format!("agent {agent} was not heard of any more")),
-        End::Forgotten => Some(format!("agent {agent} does not have it, and the ledger has lost how it ended")),
+        End::Unknown => Some(format!("agent {agent} does not have it, and the ledger has lost how it ended")),
         End::NotStarted(_, why) | End::Spoilt(why) => Some(why.clone()),
     };
     if let Some(said) = said {
@@ -257,9 +257,9 @@ fn next(live: &LiveRun, end: &End, retry: &Retry, on_lost: OnLost, unit: f64) ->
         End::NotStarted(..) if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
         End::NotStarted(reason, _) => Next::Retry(not_started_backoff(live.run.uncounted_attempts), *reason),
         End::Spoilt(_) => Next::End(RunEvent::Failed, Some(Reason::RefusedByLedger)),
-        End::AgentLost | End::Forgotten if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
+        End::AgentLost | End::Unknown if asked_to_stop => Next::End(RunEvent::Cancelled, why_cancelled),
         End::AgentLost => lost(left && on_lost == OnLost::Retry, backoff(), Reason::AgentLost),
-        End::Forgotten => lost(left && on_lost == OnLost::Retry, backoff(), Reason::LedgerRestored),
+        End::Unknown => lost(left && on_lost == OnLost::Retry, backoff(), Reason::LedgerRestored),
         End::Reported(finished, _) => {
             let again = left && finished.retryable && !is_final(finished.error.as_ref(), retry);
             match finished.outcome {

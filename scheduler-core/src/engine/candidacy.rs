@@ -24,6 +24,7 @@ pub(super) struct Candidacy {
     outlook: Option<Result<(), Bar>>,
     /// The longest that agents were ever told they may go on, as the ledger said last.
     told_ttl: Duration,
+    longest_ttl_seen: Duration,
     /// The schedule version in the ledger, where that is another, and when a node with it was last seen.
     other_version: Option<String>,
     seen: Boot,
@@ -43,6 +44,7 @@ impl Candidacy {
             next_survey: now,
             outlook: None,
             told_ttl: Duration::ZERO,
+            longest_ttl_seen: Duration::ZERO,
             other_version: None,
             seen: now,
             stands_back_until: None,
@@ -62,6 +64,11 @@ impl Candidacy {
     /// Whether agents may be told that they may go on for so long: the ledger knows it, for who decides that they are lost.
     pub(super) fn may_tell(&self, agent_ttl: Duration) -> bool {
         agent_ttl <= self.told_ttl
+    }
+
+    /// The longest that the ledger has ever known agents to be told.
+    pub(super) fn longest_ttl_seen(&self) -> Duration {
+        self.longest_ttl_seen
     }
 
     /// Since when somebody else could lead instead.
@@ -123,6 +130,7 @@ impl Candidacy {
 
     fn judge(&mut self, survey: &Survey, now: Boot, clock: &Clock) -> Result<(), Bar> {
         self.told_ttl = survey.longest_agent_ttl;
+        self.longest_ttl_seen = self.longest_ttl_seen.max(self.told_ttl);
         let other = survey.schedule_version.clone().filter(|version| *version > self.version);
         if self.other_version != other {
             self.seen = now;

@@ -24,7 +24,7 @@ pub(super) enum Over {
     /// The ledger has something else than the engine thinks: load everything anew.
     Disagreement(String),
     /// It is a copy of before something that was confirmed: the same.
-    LedgerLost(String),
+    WentBack(String),
 }
 
 impl From<Over> for Alert {
@@ -32,7 +32,7 @@ impl From<Over> for Alert {
         match over {
             Over::Deposed(why) => Self::Deposed(why),
             Over::ClockWentBack(why) => Self::LedgerFails(why),
-            Over::Disagreement(why) | Over::LedgerLost(why) => Self::Disagreement(why),
+            Over::Disagreement(why) | Over::WentBack(why) => Self::Disagreement(why),
         }
     }
 }
@@ -172,12 +172,31 @@ impl Term {
                 }
                 Ok(())
             }
-            Failure::Deposed { .. } | Failure::LaterElection(_) => Err(Over::Deposed(failure.to_string())),
-            Failure::Lost { .. } => Err(Over::LedgerLost(failure.to_string())),
+            Failure::Deposed { .. } | Failure::LaterElection(_) | Failure::WentBack { .. } => {
+                Err(self.ended_by(&failure).expect("because each of them ends a term"))
+            }
             Failure::Conflict { job_uid, scheduled_time } => {
                 self.conflicted(id, (job_uid, scheduled_time), &failure.to_string(), out)
             }
             Failure::Refused(why) => self.refused(id, &why, out),
+        }
+    }
+
+    /// What a failure of any call says of the term, if it ends it.
+    pub(super) fn ended_by(&self, failure: &Failure) -> Option<Over> {
+        match failure {
+            // It had ours, and a later one only replaces it.
+            Failure::Deposed { current } if *current < self.epoch => {
+                let why = format!("the ledger has lost this term: it is at epoch {current}");
+                Some(Over::WentBack(why))
+            }
+            Failure::WentBack { .. } => Some(Over::WentBack(failure.to_string())),
+            Failure::Deposed { .. } | Failure::LaterElection(_) => Some(Over::Deposed(failure.to_string())),
+            Failure::Unavailable(_)
+            | Failure::Unknown(_)
+            | Failure::Conflict { .. }
+            | Failure::Clock { .. }
+            | Failure::Refused(_) => None,
         }
     }
 

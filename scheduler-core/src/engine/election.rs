@@ -119,6 +119,7 @@ impl Engine {
     pub(super) fn depose(&mut self, why: String, out: &mut Vec<Effect>) {
         let led = self.is_leading();
         self.end_term(out);
+        self.loss = None;
         self.withdraw(out);
         // A take-over that was under way is given up too: it would end the term of who leads now.
         self.phase = Phase::Standby;

@@ -7,6 +7,7 @@ use crate::time::Boot;
 
 use super::config::{LEAVE_PATIENCE, LEDGER_PATIENCE};
 use super::input::{Alert, Effect, RequestHandle};
+use super::loss::Loss;
 use super::request::{Answer, Away, Refusal};
 use super::{Engine, Phase};
 
@@ -115,6 +116,7 @@ impl Engine {
             out.push(Effect::Alert(Alert::Resigned(why)));
         }
         self.end_term(out);
+        self.loss = None;
         self.phase = Phase::Standby;
         self.withdraw(out);
         self.candidacy.look_anew(self.now.boot);
@@ -134,7 +136,8 @@ impl Engine {
 
     /// Forgets everything: what is not in the ledger was never promised to anybody.
     pub(super) fn end_term(&mut self, out: &mut Vec<Effect>) {
-        let Phase::Leading(term) = std::mem::replace(&mut self.phase, Phase::Standby) else { return };
+        let Phase::Leading(mut term) = std::mem::replace(&mut self.phase, Phase::Standby) else { return };
+        self.loss = Loss::left_by(&mut term);
         self.stats = term.stats;
         self.conflicts.clone_from(&term.conflicts);
         self.numbers = term.call_count();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::agent::{CancelReason, Closed, FromAgent, Hello, Inventory, LogChunk, Report, StreamId, ToAgent, Welcome};
-use crate::ids::{AgentInstance, AttemptId, FencingToken};
+use crate::ids::{AgentInstance, AttemptId};
 use crate::run::Reason;
 use crate::time::Timestamp;
 
@@ -13,7 +13,7 @@ use super::attempts::End;
 use super::inbox::Event;
 use super::input::{Alert, Effect, ProofId};
 use super::leases::AgentLease;
-use super::live::{Dispatch, LiveRun};
+use super::live::Dispatch;
 use super::term::Term;
 
 pub(super) const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -132,6 +132,9 @@ impl Term {
             held.iter().copied().chain(inventory.reports.iter().map(|report| report.attempt)).collect();
         let Some(entry) = self.agents.by_instance.get_mut(&instance) else { return };
         entry.joined = true;
+        if let Some(loss) = &mut self.loss {
+            loss.heard_of(instance);
+        }
         entry.foreign = held.difference(&entry.held).copied().collect();
         let foreign: Vec<_> = entry.foreign.iter().filter(|id| !self.out_of_reach.contains(&id.run)).copied().collect();
         let ours = entry.held.clone();
@@ -148,8 +151,8 @@ impl Term {
             let asked_to_stop = live.run.cancel_requested_time.is_some() && !is_busy;
             match live.dispatch {
                 Dispatch::Sent if !known.contains(&attempt) => {
-                    let end = if self.ledger_lost_ends && self.is_of_earlier_term(live) {
-                        End::Forgotten
+                    let end = if self.may_have_lost_the_end_of(live) {
+                        End::Unknown
                     } else {
                         End::NotStarted(Reason::NotStarted, "the agent never got it".to_owned())
                     };
@@ -161,10 +164,6 @@ impl Term {
             }
         }
         self.take_in(instance, inventory.reports);
-    }
-
-    fn is_of_earlier_term(&self, live: &LiveRun) -> bool {
-        live.attempt().is_some_and(|attempt| attempt.fencing_token < FencingToken::nth(self.epoch, 0))
     }
 
     fn take_in(&mut self, instance: AgentInstance, reports: Vec<Report>) {
@@ -258,7 +257,7 @@ impl Term {
         if self.suspended {
             return;
         }
-        while let Some(instance) = self.agents.lost(self.now.boot, self.patience()) {
+        while let Some(instance) = self.agents.lost(self.now.boot, self.rights()) {
             self.lose(instance, out);
         }
     }

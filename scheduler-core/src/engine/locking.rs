@@ -21,9 +21,9 @@ use super::queue::Class;
 use super::term::Term;
 
 impl Term {
-    /// Whether this leader decides fires and hands attempts out: it is confirmed, and knows the locks.
+    /// Whether this leader decides fires and hands attempts out: it is confirmed, and knows the locks, and what agents run.
     pub(super) fn decides(&self) -> bool {
-        !self.suspended && self.locks.are_known()
+        !self.suspended && self.locks.are_known() && !self.waits_for_the_lost()
     }
 
     /// Asks the coordinator for all that has come up. Without a confirmed lease of its own, this node takes nothing.

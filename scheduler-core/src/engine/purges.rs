@@ -118,18 +118,14 @@ impl Term {
             }
             Err(failure) => {
                 self.walk.go_on_at = self.walk.go_on_at.max(self.now.boot.saturating_add(LEDGER_RETRY));
+                if let Some(over) = self.ended_by(&failure) {
+                    // Who asked is told with everybody else.
+                    self.purging.insert(id, asked_by);
+                    return Err(over);
+                }
                 match failure {
-                    Failure::Deposed { .. } | Failure::LaterElection(_) => {
-                        // Who asked is told with everybody else.
-                        self.purging.insert(id, asked_by);
-                        return Err(Over::Deposed(failure.to_string()));
-                    }
                     Failure::Unknown(_) => Err(Refusal::OutcomeUnknown),
-                    Failure::Unavailable(_)
-                    | Failure::Conflict { .. }
-                    | Failure::Clock { .. }
-                    | Failure::Lost { .. }
-                    | Failure::Refused(_) => Err(Refusal::Unavailable(Away::Ledger)),
+                    _ => Err(Refusal::Unavailable(Away::Ledger)),
                 }
             }
         };

@@ -49,7 +49,7 @@ impl Reach {
                 Failure::Deposed { .. }
                 | Failure::LaterElection(_)
                 | Failure::Conflict { .. }
-                | Failure::Lost { .. }
+                | Failure::WentBack { .. }
                 | Failure::Refused(_),
             ) => self.asked = None,
             Err(Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Clock { .. }) => {}

@@ -70,8 +70,8 @@ impl Term {
     }
 
     pub(super) fn reload_failed(&mut self, id: CallId, failure: &Failure) -> Result<(), Over> {
-        if matches!(failure, Failure::Deposed { .. }) {
-            return Err(Over::Deposed(failure.to_string()));
+        if let Some(over) = self.ended_by(failure) {
+            return Err(over);
         }
         if let Some(reload) = self.reloads.get_mut(&id) {
             reload.retry_at = Some(self.now.boot.saturating_add(LEDGER_RETRY));

@@ -47,7 +47,7 @@ pub fn restored(config: Config, took_over: &TookOver, snapshot: Snapshot, now: N
         random: Random::new(config.seed),
         stats: Stats::default(),
         conflicts: BTreeSet::new(),
-        ledger_lost_ends: false,
+        loss: None,
     };
     let mut told = Vec::new();
     let term = Term::new(Arc::new(config), now, beginning);
@@ -87,7 +87,7 @@ impl Restored {
     /// Begins another transaction when this one has enough.
     fn part(&mut self, term: &Term, batch: &mut Batch) {
         if batch.rows() >= BATCH_MAX {
-            let whole = std::mem::replace(batch, Batch::default());
+            let whole = std::mem::take(batch);
             self.close(term, whole);
         }
     }

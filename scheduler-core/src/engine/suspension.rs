@@ -48,8 +48,9 @@ impl Term {
     /// the ledger, about the epoch (rule 18): a transaction that it takes proves that nobody has taken over before.
     pub(super) fn question(&self, id: ProofId, renewing: Vec<AgentInstance>) -> Effect {
         if self.suspended {
-            let nothing = Arc::new(Transaction::new(self.epoch, self.now.wall));
-            Effect::Call(CallId(id.0), Call::Commit(nothing))
+            let nothing =
+                Transaction { confirmed: self.marks.to_tell(), ..Transaction::new(self.epoch, self.now.wall) };
+            Effect::Call(CallId(id.0), Call::Commit(Arc::new(nothing)))
         } else {
             Effect::ProveLeadership(self.candidacy, id, renewing)
         }

@@ -127,12 +127,13 @@ impl Engine {
             epoch: took_over.epoch,
             watermark: took_over.watermark,
             token_ceiling: took_over.token_ceiling,
-            longest_agent_ttl: took_over.longest_agent_ttl,
+            // A ledger that has gone back may not know what was told since.
+            longest_agent_ttl: took_over.longest_agent_ttl.max(self.candidacy.longest_ttl_seen()),
             last_change_seq: snapshot.last_change_seq,
             random: Random::new(self.random.wide()),
             stats: Stats { take_overs: self.stats.take_overs + 1, ..self.stats },
             conflicts: self.conflicts.clone(),
-            ledger_lost_ends: self.ledger_lost_ends,
+            loss: self.loss.clone(),
         };
         let term = Term::new(Arc::clone(&self.config), self.now, beginning);
         Some(Box::new(Filling::new(term, memory, took_over.watermark, snapshot, out)))
@@ -152,7 +153,7 @@ impl Engine {
         let mut term = filling.into_term(out);
         term.begin(!self.is_confirmed(), self.numbers);
         self.conflicts.clear();
-        self.ledger_lost_ends = false;
+        self.loss = None;
         term.publish(None, out);
         for (stream, hello) in std::mem::take(&mut self.waiting).hellos {
             term.hello(stream, hello, out);

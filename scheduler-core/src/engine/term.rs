@@ -9,7 +9,7 @@ use crate::ids::{AgentInstance, AttemptId, Epoch, FencingToken, JobUid, RunId};
 use crate::time::{Boot, Now, Timestamp};
 use crate::txn::{Call, CallId, Transaction};
 
-use super::agents::{Agents, Patience};
+use super::agents::{Agents, Rights};
 use super::backfills::Backfills;
 use super::batch::{Batch, InFlight};
 use super::calendars::Calendars;
@@ -19,6 +19,7 @@ use super::input::{CandidacyId, Effect, RequestHandle};
 use super::jobs::Jobs;
 use super::live::LiveRun;
 use super::lock_table::LockTable;
+use super::loss::Loss;
 use super::marks::Marks;
 use super::numbers::Numbers;
 use super::pace::Pace;
@@ -95,8 +96,8 @@ pub(super) struct Term {
     pub(super) reloads: BTreeMap<CallId, Reload>,
     /// Fires for which the ledger had another row already, in this term or one before.
     pub(super) conflicts: BTreeSet<(JobUid, Timestamp)>,
-    /// The ledger has lost what it had confirmed to the term before: of attempts of then, it may have known the end.
-    pub(super) ledger_lost_ends: bool,
+    /// The ledger has lost what it had confirmed to the term before.
+    pub(super) loss: Option<Loss>,
     /// Unended runs of which nothing can be read or written: they are left as they are.
     pub(super) out_of_reach: BTreeSet<RunId>,
     pub(super) ledger_fails: bool,
@@ -152,7 +153,7 @@ pub(super) struct Beginning {
     pub(super) random: Random,
     pub(super) stats: Stats,
     pub(super) conflicts: BTreeSet<(JobUid, Timestamp)>,
-    pub(super) ledger_lost_ends: bool,
+    pub(super) loss: Option<Loss>,
 }
 
 impl Term {
@@ -207,7 +208,7 @@ impl Term {
             in_flight: BTreeMap::new(),
             reloads: BTreeMap::new(),
             conflicts: beginning.conflicts,
-            ledger_lost_ends: beginning.ledger_lost_ends,
+            loss: beginning.loss,
             out_of_reach: BTreeSet::new(),
             ledger_fails: false,
             leaving: None,
@@ -318,15 +319,15 @@ impl Term {
             }
         }
         let transaction = Arc::make_mut(&mut flight.transaction);
-        self.marks.mark(transaction, self.in_flight.values().map(|flight| &*flight.transaction));
+        self.marks.mark(transaction);
         out.push(Effect::Call(id, Call::Commit(Arc::clone(&flight.transaction))));
         self.in_flight.insert(id, flight);
         self.stats.transactions += 1;
     }
 
-    /// Nobody else confirms heartbeats in this term, and before it nobody told an agent more than the longest time.
-    pub(super) fn patience(&self) -> Patience {
-        Patience { told: self.config.agent_ttl, others_ended: self.began.saturating_add(self.longest_agent_ttl) }
+    /// Nobody else gives rights while this node's key lives, and before that nobody told an agent more than the longest time.
+    pub(super) fn rights(&self) -> Rights {
+        Rights { told: self.config.agent_ttl, others_ended: self.began.saturating_add(self.longest_agent_ttl) }
     }
 
     fn reserve_tokens(&mut self, batch: &mut Batch) {
@@ -399,7 +400,8 @@ impl Term {
             wall.filter(|_| room),
             self.dirty.first().filter(|_| room).map(|(since, _)| since.saturating_add(super::config::STARTED_GROUP)),
             self.walk.next_wakeup().filter(|_| self.leaving.is_none() && !self.ledger_fails),
-            self.agents.first_loss(self.patience()).filter(|_| !self.suspended),
+            self.agents.first_loss(self.rights()).filter(|_| !self.suspended),
+            Some(self.rights().others_ended).filter(|at| self.waits_for_the_lost() && *at > self.now.boot),
             self.next_loan(),
             self.next_lock_call(),
             self.in_flight.values().filter_map(|flight| flight.retry_at).min().filter(|_| self.leaving.is_none()),

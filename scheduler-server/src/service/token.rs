@@ -202,6 +202,6 @@ pub(super) fn not_written(failure: Failure, method: &'static str, request_id: Op
         | Failure::LaterElection(_)
         | Failure::Conflict { .. }
         | Failure::Clock { .. }
-        | Failure::Lost { .. } => Error::Misanswered(method),
+        | Failure::WentBack { .. } => Error::Misanswered(method),
     }
 }

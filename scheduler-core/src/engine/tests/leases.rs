@@ -63,6 +63,23 @@ fn after_the_longer_time_of_before_an_agent_is_given_up_by_the_time_that_it_was_
     assert_eq!(gone_after(100), Some(TTL.as_secs()));
 }
 
+/// The ledger has gone back to before it was told so long a time, but this node has seen it there.
+#[test]
+fn a_longer_time_that_the_ledger_has_lost_counts_for_who_has_seen_it() {
+    let mut world = World::in_cluster();
+    world.ledger.longest_agent_ttl = seconds(60);
+    world.pass(seconds(1));
+    world.ledger.longest_agent_ttl = seconds(1);
+    world.elect();
+    let mut world = busy_on(world);
+    world.input(Input::StreamClosed(StreamId(1)));
+    world.input(Input::LeasesEnded(vec![instance(1)]));
+    world.pass(seconds(58));
+    assert_eq!(world.rows(RunState::Failed), []);
+    world.pass(seconds(3));
+    assert_eq!(world.rows(RunState::Failed).len(), 1);
+}
+
 #[test]
 fn an_agent_that_lives_gets_another_lease() {
     let mut world = busy();

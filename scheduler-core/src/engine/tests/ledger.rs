@@ -1,6 +1,6 @@
 //! A ledger in memory, with the constraints that the promises rest on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::agent::Cordon;
@@ -13,8 +13,8 @@ use crate::job::Job;
 use crate::run::{Attempt, Run};
 use crate::time::Timestamp;
 use crate::txn::{
-    CalendarWrite, Call, Changes, CordonWrite, Done, Election, Failure, Mark, Purge, Purged, RequestKey, RequestRow,
-    Since, Snapshot, Survey, Tally, TookOver, Transaction, Unreadable,
+    CalendarWrite, Call, Changes, CordonWrite, Done, Election, Failure, Purge, Purged, RequestKey, RequestRow, Since,
+    Snapshot, Survey, Tally, TookOver, Transaction, Unreadable,
 };
 
 /// As the real ones have it (rule 6).
@@ -30,7 +30,7 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
     pub(super) requests: BTreeMap<RequestKey, RequestRow>,
-    pub(super) marks: BTreeMap<u32, (Epoch, i64)>,
+    pub(super) marks: BTreeSet<(Epoch, i64)>,
     pub(super) audit: Vec<Event>,
     pub(super) unreadable: Vec<Unreadable>,
     pub(super) calendars: BTreeMap<CalendarKey, Calendar>,
@@ -175,9 +175,9 @@ impl Ledger {
         if transaction.epoch != self.epoch {
             return Err(Failure::Deposed { current: self.epoch });
         }
-        let is_lost = |mark: &&Mark| self.marks.get(&mark.lane).is_none_or(|found| *found < (self.epoch, mark.number));
-        if let Some(number) = transaction.confirmed.iter().filter(is_lost).map(|mark| mark.number).min() {
-            return Err(Failure::Lost { number });
+        let is_lost = |mark: &i64| !self.marks.contains(&(self.epoch, *mark));
+        if let Some(mark) = transaction.confirmed.iter().copied().filter(is_lost).min() {
+            return Err(Failure::WentBack { mark });
         }
         if transaction.decided_at > clock.saturating_add(FURTHEST_AHEAD) {
             return Err(Failure::Clock { ledger_time: clock });
@@ -185,9 +185,7 @@ impl Ledger {
         if let Some(failure) = self.refuses.as_ref().and_then(|refuses| refuses(transaction)) {
             return Err(failure);
         }
-        if let Some(Mark { lane, number }) = transaction.mark {
-            self.marks.insert(lane, (self.epoch, number));
-        }
+        self.marks.extend(transaction.mark.map(|mark| (self.epoch, mark)));
         self.audit.extend(transaction.audit.iter().cloned());
         for run in &transaction.entered {
             self.check_entry(run)?;

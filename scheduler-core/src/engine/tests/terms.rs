@@ -5,7 +5,7 @@ use crate::job::{Definition, OnLost, Retry};
 use crate::run::{Reason, RunState};
 use crate::txn::{Call, Done, Failure};
 
-use super::world::{World, every, hello, job, seconds, trigger};
+use super::world::{TTL, World, every, hello, job, seconds, trigger};
 
 #[test]
 fn a_new_leader_decides_nothing_again_that_was_entered_after_the_watermark() {
@@ -401,8 +401,10 @@ fn a_ledger_that_has_lost_what_it_had_confirmed_is_taken_over_anew() {
     let lost = |alert: &Alert| matches!(alert, Alert::Disagreement(why) if why.contains("has lost transaction"));
     assert!(world.alerts.iter().any(lost), "{:?}", world.alerts);
     assert!(world.engine.is_leading() && world.ledger.epoch > epoch);
+    world.join(2, hello("a", 1, 8));
+    world.pass_beating(1, &[2]);
     let covered: u64 = world.ledger.runs.values().map(|run| run.coalesced_count).sum();
-    assert_eq!(covered, 8, "each instant once, those that were lost too");
+    assert_eq!(covered, 9, "each instant once, those that were lost too");
 }
 
 #[test]
@@ -440,4 +442,64 @@ fn an_attempt_whose_end_the_ledger_has_lost_counts_as_lost() {
     assert_eq!((&*failed.job_key.job_id, failed.reason, failed.attempt), ("once", Some(Reason::LedgerRestored), 1));
     let [again] = &world.rows(RunState::Succeeded)[..] else { panic!("the other") };
     assert_eq!((again.attempt, again.uncounted_attempts), (2, 0));
+}
+
+/// What an agent runs that the ledger has lost holds a slot that the ledger takes to be free.
+#[test]
+fn after_a_loss_nothing_is_handed_out_before_agents_have_said_what_they_run_and_it_is_over() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 8));
+    world.create("one", job());
+    let copy = world.ledger.copy();
+    let lost = world.trigger("one").id;
+    let attempt = world.assigned()[0].1.attempt;
+    assert_eq!(attempt.run, lost);
+
+    world.ledger = copy;
+    world.pass_beating(6, &[1]);
+    assert!(world.alerts.iter().any(|alert| matches!(alert, Alert::Disagreement(_))));
+    world.join(2, hello("b", 2, 8));
+    world.trigger("one");
+    world.pass_beating(1, &[2]);
+    assert!(world.assigned().is_empty(), "the agent of before has said nothing yet");
+
+    world.input(Input::Hello(StreamId(3), hello("a", 1, 8)));
+    world.heard(3, FromAgent::Inventory(Inventory { held: vec![attempt], reports: vec![] }));
+    world.pass_beating(1, &[2, 3]);
+    assert!(world.assigned().is_empty(), "what it was told to cancel is not over");
+    world.finish(3, attempt, Outcome::Cancelled);
+    world.pass_beating(1, &[2, 3]);
+    assert_eq!(world.execute_all(), 1);
+}
+
+#[test]
+fn after_a_loss_an_agent_that_does_not_come_back_is_waited_for_as_long_as_it_may_go_on() {
+    let mut world = World::leading();
+    world.join(1, hello("a", 1, 8));
+    world.create("one", job());
+    let copy = world.ledger.copy();
+    world.trigger("one");
+    world.ledger = copy;
+    world.pass(seconds(6));
+    assert!(world.alerts.iter().any(|alert| matches!(alert, Alert::Disagreement(_))));
+    world.assigned();
+    world.join(2, hello("b", 2, 8));
+    world.trigger("one");
+    world.pass_beating(TTL.as_secs() - 2, &[2]);
+    assert!(world.assigned().is_empty());
+    world.pass_beating(3, &[2]);
+    assert_eq!(world.execute_all(), 1);
+}
+
+#[test]
+fn a_ledger_from_before_the_term_is_no_other_leaders() {
+    let mut world = World::leading();
+    world.create("one", job());
+    let copy = world.ledger.copy();
+    world.crash();
+    let epoch = world.ledger.epoch;
+    world.ledger = copy;
+    world.pass(seconds(6));
+    assert!(!world.alerts.iter().any(|alert| matches!(alert, Alert::Deposed(_))), "{:?}", world.alerts);
+    assert!(world.engine.is_leading() && world.ledger.epoch > epoch);
 }
