@@ -10,9 +10,9 @@
 //! `take_over` and `filling` (the term's memory), `suspension`, `hand_over` and `burial` (of others). `term` is a leader's memory
 //! and the pump that makes transactions. What goes on in a term: `fires`, `hand_out`, `attempts`, `cancels`, `inbox` (agents' reports),
 //! `joins`, `leases` and `locking` (with its `lock_table`); `requests` with their `numbers`, and `commands` with `plan`, `change`,
-//! `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits`
-//! takes the ledger's answers, `marks` and `loss` deal with a ledger that has lost some of them, `refused` those to bad data, with `parts` and `reload`. `decide`, `queue`, `agents`, `jobs`,
-//! `agent_clock`, `live` and `batch` are the pieces.
+//! `calendars`, `triggers`, `backfills`, `status` and `upcoming`; `commits` takes the ledger's answers, `refused` those to bad data, with
+//! `parts` and `reload`, and `marks` and `loss` see to a ledger that has gone back. `decide`, `queue`, `agents`, `jobs`, `agent_clock`,
+//! `live` and `batch` are the pieces.
 //!
 //! Memory runs ahead of the ledger by the transactions in flight; whatever leaves the engine (an answer, an
 //! Assign, an Ack) waits for the commit it depends on. Transactions in flight share no job. While the node cannot

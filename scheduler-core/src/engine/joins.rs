@@ -211,13 +211,15 @@ impl Term {
     }
 
     /// One question at a time, unless its answer is overdue; it confirms all heartbeats received before it was
-    /// asked (rule 18).
+    /// asked (rule 18). Where the coordinator owes an answer the ledger is asked: etcd without a quorum proves nothing, and
+    /// may go on renewing the leader's lease for longer than agents can wait.
     fn ask_for_proof(&mut self, out: &mut Vec<Effect>) {
         let (now, agents) = (self.now.boot, &mut self.agents);
         let is_waiting = !agents.asked.is_empty() && now.since(agents.last_asked) < LONGEST_HEARTBEAT_INTERVAL;
         if is_waiting || agents.unasked.is_empty() {
             return;
         }
+        let of_ledger = self.suspended || !agents.asked.is_empty();
         let beats = std::mem::take(&mut agents.unasked);
         agents.last_asked = now;
         if agents.asked.len() >= MAX_QUESTIONS {
@@ -228,8 +230,13 @@ impl Term {
             self.agents.by_instance.get(instance).is_some_and(|entry| matches!(entry.lease, AgentLease::Lent { .. }))
         };
         // The ledger renews nothing.
-        let renews: Vec<_> = beats.keys().copied().filter(|of| !self.suspended && has_lease(of)).collect();
-        out.push(self.question(id, renews.clone()));
+        let renews: Vec<_> = beats.keys().copied().filter(|of| !of_ledger && has_lease(of)).collect();
+        let question = if of_ledger {
+            self.question_to_ledger(id)
+        } else {
+            Effect::ProveLeadership(self.candidacy, id, renews.clone())
+        };
+        out.push(question);
         self.agents.asked.insert(id, Question { asked: now, beats, renews });
     }
 

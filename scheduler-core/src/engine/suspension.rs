@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::{AgentInstance, AttemptId};
+use crate::ids::AttemptId;
 use crate::run::Reason;
 use crate::txn::{Call, CallId, Transaction};
 
@@ -44,16 +44,11 @@ impl Term {
         self.inbox.push_back(Event::End(attempt, end));
     }
 
-    /// The question that confirms heartbeats: to the coordinator, about the key; while the lease is unconfirmed to
-    /// the ledger, about the epoch (rule 18): a transaction that it takes proves that nobody has taken over before.
-    pub(super) fn question(&self, id: ProofId, renewing: Vec<AgentInstance>) -> Effect {
-        if self.suspended {
-            let nothing =
-                Transaction { confirmed: self.marks.to_tell(), ..Transaction::new(self.epoch, self.now.wall) };
-            Effect::Call(CallId(id.0), Call::Commit(Arc::new(nothing)))
-        } else {
-            Effect::ProveLeadership(self.candidacy, id, renewing)
-        }
+    /// Whether the epoch is ours, which confirms heartbeats (rule 18): a transaction that it takes proves that nobody has taken
+    /// over before.
+    pub(super) fn question_to_ledger(&self, id: ProofId) -> Effect {
+        let nothing = Transaction { confirmed: self.marks.to_tell(), ..Transaction::new(self.epoch, self.now.wall) };
+        Effect::Call(CallId(id.0), Call::Commit(Arc::new(nothing)))
     }
 
     /// Whether the ledger was asked about the epoch under this number.

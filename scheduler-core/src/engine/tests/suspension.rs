@@ -163,3 +163,22 @@ fn no_agent_is_given_up_by_a_suspended_leader() {
     world.pass(seconds(2));
     assert_eq!(world.rows(RunState::Failed).len(), 1);
 }
+
+/// As an etcd that has just lost its quorum: it renews leases, and proves nothing.
+#[test]
+fn where_the_coordinator_only_renews_the_ledger_confirms_heartbeats() {
+    let mut world = World::leading_in_cluster();
+    world.join(1, hello("a", 1, 4));
+    world.coordinator_works = false;
+    world.sent.clear();
+    for n in 1..=10 {
+        world.heard(1, FromAgent::Heartbeat { n, sent_time: None });
+        world.pass(Duration::from_millis(500));
+        for renewed in std::mem::take(&mut world.keep_alives) {
+            world.input(Input::KeptAlive(renewed));
+        }
+    }
+    assert!(!world.alerts.contains(&Alert::Suspended));
+    let confirmed = world.sent.iter().filter(|(_, sent)| matches!(sent, ToAgent::HeartbeatConfirmed { .. })).count();
+    assert!((2..10).contains(&confirmed), "{confirmed} in 5 s");
+}
