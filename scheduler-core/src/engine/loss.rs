@@ -41,10 +41,13 @@ impl Term {
     }
 
     pub(super) fn settle_loss(&mut self) {
+        if !self.waits_for_the_lost() {
+            return;
+        }
         let ended = self.now.boot >= self.rights().others_ended;
         let runs = self.agents.by_instance.values().any(|entry| !entry.foreign.is_empty());
         if let Some(loss) = &mut self.loss {
-            loss.is_settled |= (ended || loss.unheard.is_empty()) && !runs;
+            loss.is_settled = (ended || loss.unheard.is_empty()) && !runs;
         }
     }
 

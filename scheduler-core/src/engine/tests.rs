@@ -14,6 +14,7 @@ mod leases;
 mod ledger;
 mod lives;
 mod locks;
+mod loss;
 mod nodes;
 mod placement;
 mod policies;
