@@ -22,7 +22,7 @@ pub(super) const LARGEST: usize = 4 << 20;
 pub(super) const HEAD: usize = 5;
 /// Of what nobody needs to sign in for: the name of a service, to ask for its health.
 const LARGEST_OF_STRANGERS: usize = 4 << 10;
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn ask(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     match admitted(&gate, request, BODY_TIMEOUT).await {
@@ -59,7 +59,7 @@ async fn by_namespace(
 }
 
 /// The request with all of its body: one that does not come to its end takes no more than its time.
-async fn whole(request: Request, most: usize, patience: Duration) -> Result<(Request, Bytes), Status> {
+pub(super) async fn whole(request: Request, most: usize, patience: Duration) -> Result<(Request, Bytes), Status> {
     let (parts, body) = request.into_parts();
     let collected = tokio::time::timeout(patience, Limited::new(body, most).collect()).await;
     let bytes = match collected {

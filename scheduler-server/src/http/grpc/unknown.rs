@@ -5,18 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost_reflect::MessageDescriptor;
-use punctual_proto::v1::ErrorReason;
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::FieldViolation;
 
 use super::super::rest::{errors, routes};
-use super::admission::{HEAD, LARGEST, message};
+use super::admission::{BODY_TIMEOUT, HEAD, LARGEST, message, whole};
 
 /// More are not told.
 const MOST: usize = 10;
@@ -25,14 +23,13 @@ const DEPTH: u32 = 100;
 
 pub(super) async fn refuse(request: Request, next: Next) -> Response {
     let Some(input) = input(request.uri().path()) else { return next.run(request).await };
-    let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LARGEST + HEAD).await else {
-        let message = "the request did not come whole, or is too large";
-        return errors::refuse(Code::ResourceExhausted, ErrorReason::TooLarge, message).into_http();
+    let (request, body) = match whole(request, LARGEST + HEAD, BODY_TIMEOUT).await {
+        Ok(whole) => whole,
+        Err(status) => return status.into_http(),
     };
     let unknown = message(&body).map(|message| unknown(message, &input, DEPTH)).unwrap_or_default();
     if unknown.is_empty() {
-        return next.run(Request::from_parts(parts, Body::from(body))).await;
+        return next.run(request).await;
     }
     let violations = unknown.into_iter().map(|field| {
         FieldViolation::new(
