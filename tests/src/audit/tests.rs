@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::accounts::account;
+use super::forgotten::Forgotten;
 use super::terms::Terms;
 use super::told::Told;
 use super::verdict::Wrongs;
@@ -106,6 +107,23 @@ fn executions_that_are_twice_or_unknown_or_missing_are_found() {
     second.number = 2;
     again.attempts.push(second);
     assert_finds(&found(&[again], &[start(1), end(1)]), "tried again although it had not failed");
+}
+
+/// By a ledger that has lost the first of two executions of a fire.
+#[test]
+fn a_fire_that_is_executed_again_is_found_unless_nobody_knew_of_the_first_time() {
+    let folder = folder();
+    let witness = Witness::new(folder.path());
+    let first = format!("start tick run-9 1 {} {} 0 0\n", at(1).to_rfc3339(), run(0).fencing_token());
+    std::fs::write(witness.path(), [first, start(1)].concat()).unwrap();
+    let finds = |may_run_again| {
+        let mut wrong = Wrongs::default();
+        let forgotten = Forgotten { after: 0, before: run(1).fencing_token(), may_run_again };
+        Told::read(&witness, &[forgotten], &mut wrong);
+        wrong
+    };
+    assert_finds(&finds(false), "executed as two runs");
+    assert!(!finds(true).any(|_| true));
 }
 
 #[test]
